@@ -1,0 +1,2 @@
+//! p
+use mimalloc as _; fn main(){}

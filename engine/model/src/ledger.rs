@@ -1,0 +1,225 @@
+//! The ledger: what became of every planned offset.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TopicPartition;
+
+/// What became of the offsets of one topic partition, or of a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Offsets that were to be read.
+    pub planned: u64,
+    /// Messages whose timestamp lies before the first window.
+    pub outside_before: u64,
+    /// Messages whose timestamp lies in no window and not before the first.
+    pub outside_after: u64,
+    /// Offsets at which no message was delivered: transaction markers, aborted messages, compaction.
+    pub holes: u64,
+    /// The messages of each window of the plan, in the plan's order.
+    pub windows: Vec<WindowCounts>,
+}
+
+/// What became of the messages of one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowCounts {
+    /// Rows to load, those of kept tombstones included.
+    pub rows: u64,
+    /// Of these rows, how many are tombstones.
+    pub tombstones_kept: u64,
+    /// Tombstones that the job leaves out.
+    pub tombstones_skipped: u64,
+    /// Messages that could not become a row.
+    pub rejected: u64,
+}
+
+impl WindowCounts {
+    /// Messages of the window.
+    pub fn messages(&self) -> u64 {
+        self.rows + self.tombstones_skipped + self.rejected
+    }
+
+    /// Adds the counts of another part of the same window.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.tombstones_kept += other.tombstones_kept;
+        self.tombstones_skipped += other.tombstones_skipped;
+        self.rejected += other.rejected;
+    }
+}
+
+impl Counts {
+    /// Counts for a plan of `windows` windows with `planned` offsets, none of them seen yet.
+    pub fn new(planned: u64, windows: usize) -> Self {
+        Self {
+            planned,
+            windows: vec![WindowCounts::default(); windows],
+            ..Self::default()
+        }
+    }
+
+    /// Offsets that were accounted for.
+    pub fn accounted(&self) -> u64 {
+        let in_windows: u64 = self.windows.iter().map(WindowCounts::messages).sum();
+        self.outside() + self.holes + in_windows
+    }
+
+    /// Messages outside all windows.
+    pub fn outside(&self) -> u64 {
+        self.outside_before + self.outside_after
+    }
+
+    /// Adds the counts of another part of the same topic partition.
+    pub fn add(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.outside_before += other.outside_before;
+        self.outside_after += other.outside_after;
+        self.holes += other.holes;
+        if self.windows.len() < other.windows.len() {
+            self.windows
+                .resize(other.windows.len(), WindowCounts::default());
+        }
+        for (mine, theirs) in self.windows.iter_mut().zip(&other.windows) {
+            mine.add(theirs);
+        }
+    }
+}
+
+/// The counts of every topic partition of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    partitions: BTreeMap<TopicPartition, Counts>,
+}
+
+/// A topic partition whose planned offsets are not all accounted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imbalance {
+    /// The topic partition.
+    pub topic_partition: TopicPartition,
+    /// Its counts.
+    pub counts: Counts,
+}
+
+impl Ledger {
+    /// Adds counts of a part of `topic_partition`.
+    pub fn add(&mut self, topic_partition: &TopicPartition, counts: &Counts) {
+        self.partitions
+            .entry(topic_partition.clone())
+            .or_default()
+            .add(counts);
+    }
+
+    /// The counts of each topic partition, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &Counts)> {
+        self.partitions.iter()
+    }
+
+    /// The counts of one topic partition.
+    pub fn get(&self, topic_partition: &TopicPartition) -> Option<&Counts> {
+        self.partitions.get(topic_partition)
+    }
+
+    /// The sum over all topic partitions.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for counts in self.partitions.values() {
+            total.add(counts);
+        }
+        total
+    }
+
+    /// Checks that planned = rows + rejected + skipped tombstones + outside + holes in each topic partition.
+    ///
+    /// # Errors
+    ///
+    /// The first topic partition where it doesn't.
+    pub fn check(&self) -> Result<(), Imbalance> {
+        let unbalanced = self
+            .partitions
+            .iter()
+            .find(|(_, counts)| counts.planned != counts.accounted());
+        unbalanced.map_or(Ok(()), |(topic_partition, counts)| {
+            Err(Imbalance {
+                topic_partition: topic_partition.clone(),
+                counts: counts.clone(),
+            })
+        })
+    }
+}
+
+impl fmt::Display for Imbalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            topic_partition,
+            counts,
+        } = self;
+        let accounted = counts.accounted();
+        write!(
+            f,
+            "the ledger of {topic_partition} does not balance: {} offsets were planned and {accounted} are accounted \
+             for, a difference of {}; nothing was committed",
+            counts.planned,
+            i128::from(accounted) - i128::from(counts.planned),
+        )
+    }
+}
+
+impl std::error::Error for Imbalance {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Counts {
+        let window = WindowCounts {
+            rows: 5,
+            tombstones_kept: 1,
+            tombstones_skipped: 2,
+            rejected: 1,
+        };
+        Counts {
+            planned: 14,
+            outside_before: 1,
+            outside_after: 2,
+            holes: 3,
+            windows: vec![window],
+        }
+    }
+
+    #[test]
+    fn parts_add_up_and_balance() {
+        let mut ledger = Ledger::default();
+        let partition = TopicPartition::new("orders", 0);
+        ledger.add(&partition, &counts());
+        ledger.add(&partition, &counts());
+        ledger.add(&TopicPartition::new("orders", 1), &counts());
+        assert_eq!(ledger.check(), Ok(()));
+        assert_eq!(ledger.get(&partition).unwrap().planned, 28);
+        assert_eq!(ledger.total().windows[0].messages(), 24);
+        assert_eq!(
+            (ledger.total().planned, ledger.total().accounted()),
+            (42, 42)
+        );
+    }
+
+    #[test]
+    fn one_missing_offset_is_found_and_named() {
+        let mut ledger = Ledger::default();
+        ledger.add(&TopicPartition::new("orders", 0), &counts());
+        ledger.add(
+            &TopicPartition::new("orders", 3),
+            &Counts {
+                planned: 15,
+                ..counts()
+            },
+        );
+        let imbalance = ledger.check().unwrap_err();
+        assert_eq!(
+            imbalance.to_string(),
+            "the ledger of orders[3] does not balance: 15 offsets were planned and 14 are accounted for, \
+             a difference of -1; nothing was committed"
+        );
+    }
+}

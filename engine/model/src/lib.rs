@@ -1,0 +1,35 @@
+//! The words of the engine: pure values and their rules.
+//!
+//! Nothing here does IO, starts a thread or reads a clock. Every other crate speaks in these types: a checked job,
+//! the [`Window`] it loads, the [`OffsetRange`]s that cover it, the [`SliceSpec`]s they are cut into, and the
+//! [`Ledger`] that proves that every offset was accounted for.
+
+mod columns;
+mod error;
+mod field_path;
+mod ledger;
+pub mod limits;
+mod message;
+mod offsets;
+pub mod params;
+mod plan;
+mod report;
+mod slice;
+mod table;
+mod window;
+
+pub use columns::{ColumnMapping, ColumnSource, KeyType, MetadataField, PayloadType, TimeFormat};
+pub use error::{Error, ErrorKind};
+pub use field_path::{FieldPath, FieldPathError, Step};
+pub use ledger::{Counts, Imbalance, Ledger, WindowCounts};
+pub use message::{Headers, Message, MessageBlock};
+pub use offsets::{OffsetRange, TopicPartition};
+pub use plan::{LoadPlan, PlannedPartition, PlannedWindow};
+pub use report::{
+    LedgerEntry, RunReport, SliceCounts, StepFigures, Steps, WindowOutcome, WindowReport,
+};
+pub use slice::{
+    RangeReport, SLICE_FORMAT, SliceRange, SliceReport, SliceSpec, SliceWindowReport, StagedFile,
+};
+pub use table::{Column, ColumnType, PartitionSpec, TableColumns, TableName};
+pub use window::{Verdict, Window};

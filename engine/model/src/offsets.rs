@@ -1,0 +1,85 @@
+//! Topic partitions and ranges of their offsets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// One numbered log of a topic. Ordered by topic name, then number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The number within the topic, from 0.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// Names partition number `partition` of `topic`.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self {
+            topic: topic.into(),
+            partition,
+        }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// The offsets from `start` up to, not including, `end`.
+///
+/// Compaction and transaction markers leave holes, so [`OffsetRange::len`] counts offsets, not messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OffsetRange {
+    /// First offset to read.
+    pub start: i64,
+    /// First offset not to read; equal to `start` for an empty range, never below it.
+    pub end: i64,
+}
+
+impl OffsetRange {
+    /// Makes the range, or nothing where `end` lies before `start`.
+    pub fn new(start: i64, end: i64) -> Option<Self> {
+        (start <= end).then_some(Self { start, end })
+    }
+
+    /// Offsets in the range.
+    pub fn len(self) -> u64 {
+        self.end.abs_diff(self.start)
+    }
+
+    /// Whether the range holds no offset.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether `offset` lies in the range.
+    pub fn contains(self, offset: i64) -> bool {
+        (self.start..self.end).contains(&offset)
+    }
+}
+
+impl fmt::Display for OffsetRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {})", self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_half_open() {
+        let range = OffsetRange::new(3, 5).unwrap();
+        assert_eq!((range.len(), range.is_empty()), (2, false));
+        assert!(range.contains(3) && range.contains(4) && !range.contains(5));
+        assert!(OffsetRange::new(5, 5).unwrap().is_empty());
+        assert_eq!(OffsetRange::new(5, 4), None);
+        assert_eq!(range.to_string(), "[3, 5)");
+    }
+}

@@ -1,0 +1,132 @@
+//! The report of a run, for people and machines.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Counts, PartitionSpec, TopicPartition, Window};
+
+/// What a run did. The ledger in it balances, or the run would not have been committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run's number in the journal.
+    pub run: i64,
+    /// The job's name.
+    pub job: String,
+    /// The topic.
+    pub topic: String,
+    /// The table, as `project.table` or `project.schema.table`.
+    pub table: String,
+    /// Whether the run went on from where an earlier attempt stopped.
+    pub resumed: bool,
+    /// The slices and where they came from.
+    pub slices: SliceCounts,
+    /// The counts of each topic partition; `windows` in it follows the order of [`RunReport::windows`].
+    pub ledger: Vec<LedgerEntry>,
+    /// What became of each window.
+    pub windows: Vec<WindowReport>,
+    /// What the steps did in this attempt.
+    pub steps: Steps,
+    /// Wall time of this attempt, in seconds.
+    pub seconds: f64,
+    /// Most memory that the process held at once, where the system says it.
+    pub memory_bytes_peak: Option<u64>,
+    /// What a person should look at, in whole sentences.
+    pub warnings: Vec<String>,
+}
+
+/// The slices of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceCounts {
+    /// Slices of the plan.
+    pub planned: u64,
+    /// Slices that this attempt read and staged.
+    pub read: u64,
+    /// Slices that an earlier attempt staged and that were not read again.
+    pub kept: u64,
+    /// Blocks that this attempt uploaded.
+    pub uploaded: u64,
+    /// Blocks that the upload session had from an earlier attempt.
+    pub uploaded_before: u64,
+}
+
+/// One topic partition's line of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The topic partition.
+    #[serde(flatten)]
+    pub topic_partition: TopicPartition,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What became of one window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowReport {
+    /// The message timestamps.
+    pub window: Window,
+    /// The table partition; empty for a table without partition keys.
+    pub partition: PartitionSpec,
+    /// How it ended.
+    pub outcome: WindowOutcome,
+    /// The upload session that was committed; nothing where nothing was uploaded.
+    pub session: Option<String>,
+    /// Rows that the table partition got.
+    pub rows: u64,
+    /// Messages that could not become rows, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// The Parquet files that keep the rejected messages.
+    pub reject_files: Vec<String>,
+}
+
+/// How a window ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowOutcome {
+    /// Its rows were committed.
+    Committed,
+    /// It had no rows, and its target neither; nothing was committed.
+    Empty,
+    /// It had no rows; its target had some and was emptied, as the job says.
+    Emptied,
+    /// It had no rows; its target had some and kept them, as the job says.
+    Kept,
+}
+
+/// The steps of a run, with what each did in this attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steps {
+    /// Planning.
+    pub plan: StepFigures,
+    /// Reading from Kafka: messages, and bytes of keys, payloads and headers.
+    pub read: StepFigures,
+    /// Decoding: messages in, and their bytes.
+    pub decode: StepFigures,
+    /// Staging: rows, and bytes of Parquet.
+    pub stage: StepFigures,
+    /// Uploading: rows, and bytes sent.
+    pub upload: StepFigures,
+    /// The commits, with the checks before them.
+    pub commit: StepFigures,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepFigures {
+    /// Seconds that its threads were busy with it, added up; waiting for another step is not counted.
+    pub seconds: f64,
+    /// Messages or rows.
+    pub items: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl StepFigures {
+    /// Adds what another thread did.
+    pub fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        self.items += other.items;
+        self.bytes += other.bytes;
+    }
+}

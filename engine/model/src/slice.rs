@@ -1,0 +1,77 @@
+//! Slices: the unit of reading, staging, retry, resume and distribution.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Counts, OffsetRange, TopicPartition};
+
+/// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them.
+pub const SLICE_FORMAT: u32 = 1;
+
+/// What one slice is to read. Holds no secret, so that it can be sent and stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceSpec {
+    /// [`SLICE_FORMAT`].
+    pub format: u32,
+    /// The slice's number in its plan, from 0: also its block id in every upload session of the run.
+    pub number: u32,
+    /// What to read, in this order; no two ranges overlap, none is empty.
+    pub ranges: Vec<SliceRange>,
+}
+
+/// A part of a topic partition that a slice reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceRange {
+    /// The topic partition.
+    #[serde(flatten)]
+    pub topic_partition: TopicPartition,
+    /// The offsets.
+    #[serde(flatten)]
+    pub range: OffsetRange,
+}
+
+/// What came of one slice that was read and staged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceReport {
+    /// [`SLICE_FORMAT`].
+    pub format: u32,
+    /// The slice's number.
+    pub number: u32,
+    /// The counts, a range at a time, in the order of the spec.
+    pub ranges: Vec<RangeReport>,
+    /// What was staged for each window of the plan, in the plan's order.
+    pub windows: Vec<SliceWindowReport>,
+    /// Payload, key and header bytes that were read.
+    pub bytes_read: u64,
+}
+
+/// The counts of one range of a slice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeReport {
+    /// The topic partition.
+    #[serde(flatten)]
+    pub topic_partition: TopicPartition,
+    /// What became of the range's offsets.
+    pub counts: Counts,
+}
+
+/// What a slice staged for one window. Both files are missing where the slice has nothing for the window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceWindowReport {
+    /// The rows to upload as one block.
+    pub rows: Option<StagedFile>,
+    /// The messages that could not become rows.
+    pub rejects: Option<StagedFile>,
+}
+
+/// A Parquet file in the run's staging folder, complete and synced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// The file's name within the run's folder.
+    pub name: String,
+    /// Rows in it; at least one.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// CRC-32C over the whole file.
+    pub crc32c: u32,
+}
