@@ -1,0 +1,26 @@
+//! Where the project lies, and what `tests/run` has prepared in it.
+
+use std::path::{Path, PathBuf};
+
+/// The root folder of the project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in a folder of the project")
+        .to_path_buf()
+}
+
+/// The path of something that `tests/run` prepares below `.cache`, for example `kafka-4.1.0/libs`.
+///
+/// # Panics
+///
+/// When it isn't there.
+pub fn cached(name: &str) -> PathBuf {
+    let path = root().join(".cache").join(name);
+    assert!(
+        path.try_exists().is_ok_and(|there| there),
+        "{} is missing; run `tests/run --prepare` once, which fetches it",
+        path.display()
+    );
+    path
+}
