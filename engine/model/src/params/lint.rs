@@ -238,7 +238,10 @@ fn lint_format(format: &Format, at: usize, notes: &mut Vec<Note>) {
         }
         previous = Some(*token);
     }
-    let capital = |item: &FormatItem| matches!(item, FormatItem::Token(_, spelling) if spelling.bytes().any(|b| b.is_ascii_uppercase()));
+    let capital = |item: &FormatItem| match item {
+        FormatItem::Token(_, spelling) => spelling.bytes().any(|b| b.is_ascii_uppercase()),
+        FormatItem::Separator(_) => false,
+    };
     if format.items.iter().any(capital) {
         let text = format!(
             "DataWorks documents tokens in lower case only: `{}`",

@@ -2,7 +2,7 @@
 //!
 //! | written | is |
 //! |---|---|
-//! | `$[yyyymmddhh24-1/24]` | the [scheduled time](ScheduledTime), to the second, moved by days and fractions of a day |
+//! | `$[yyyymmddhh24-1/24]` | the [scheduled time](ScheduledTime), moved by days and fractions of a day |
 //! | `$[add_months(yyyymmdd,-1)]` | the same, moved by months; also `first_day` and `last_day` of a month |
 //! | `${yyyymm-1}` | the business date, the day before the scheduled day, moved by the format's smallest unit |
 //! | `$bizdate` `$bizmonth` `$cyctime` `$gmtdate` `$yyyymmdd` `$yyyy` `$mm` `$dd` | built-in parameters |

@@ -9,6 +9,7 @@
 //! product    := digits ( ( '*' | '/' ) digits )*            a whole-product has no '/'
 //! ```
 
+use self::cursor::Cursor;
 use super::error::{ParamError, ParamErrorKind};
 use super::expression::{
     BuiltIn, BusinessTerm, DateUnit, Expression, MonthFunction, MonthShift, Part, ScheduledTerm,
@@ -17,6 +18,7 @@ use super::expression::{
 use super::format::{Format, FormatItem, Token, is_separator, respelled};
 use super::shift::{Ratio, Shift};
 
+mod cursor;
 #[cfg(test)]
 mod tests;
 
@@ -117,6 +119,10 @@ fn bracketed<'t>(
         ));
     };
     let end = start + length;
+    if length == 0 {
+        let found = format!("{open}{close}");
+        return Err(ParamError::new(ParamErrorKind::NoFormat, at, found, TOKENS));
+    }
     Ok((Cursor::new(source, start, end), end + close.len_utf8()))
 }
 
@@ -142,6 +148,7 @@ fn scheduled(mut cursor: Cursor<'_>) -> Result<ScheduledTerm, ParamError> {
 fn braced(mut cursor: Cursor<'_>) -> Result<Term, ParamError> {
     let content = cursor.rest();
     if let Some(name) = content.strip_prefix("env.") {
+        cursor.at += "env.".len();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(plain) {
             return Err(cursor.unexpected(
@@ -197,81 +204,7 @@ fn built_in(word: &str, at: usize) -> Result<(BuiltIn, usize), ParamError> {
     Err(ParamError::new(kind, at, format!("${name}"), advice))
 }
 
-/// A place in the source, and the end of the part that is being read.
-struct Cursor<'t> {
-    source: &'t str,
-    at: usize,
-    end: usize,
-}
-
-impl<'t> Cursor<'t> {
-    fn new(source: &'t str, at: usize, end: usize) -> Self {
-        Self { source, at, end }
-    }
-
-    fn rest(&self) -> &'t str {
-        self.source.get(self.at..self.end).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn bump(&mut self) {
-        self.at += self.peek().map_or(0, char::len_utf8);
-    }
-
-    fn eat(&mut self, c: char) -> bool {
-        let eaten = self.peek() == Some(c);
-        if eaten {
-            self.bump();
-        }
-        eaten
-    }
-
-    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> &'t str {
-        let rest = self.rest();
-        let length = rest.find(|c| !keep(c)).unwrap_or(rest.len());
-        self.at += length;
-        rest.get(..length).unwrap_or_default()
-    }
-
-    /// Whether a sign and a digit follow. A `-` before anything else is a separator.
-    fn is_at_shift(&self) -> bool {
-        let mut chars = self.rest().chars();
-        matches!(chars.next(), Some('+' | '-')) && chars.next().is_some_and(|c| c.is_ascii_digit())
-    }
-
-    /// The error for what stands here: `found`, or the next word if that is empty.
-    fn unexpected(&self, found: &str, advice: &str) -> ParamError {
-        let rest = self.rest();
-        let (kind, advice) = match self.peek() {
-            Some(c) if c.is_whitespace() || c == '=' => {
-                (ParamErrorKind::SpaceOrEquals, "remove it")
-            }
-            _ => (ParamErrorKind::Unexpected, advice),
-        };
-        let word = rest
-            .find(|c: char| !c.is_alphanumeric())
-            .unwrap_or(rest.len());
-        let length = word.max(self.peek().map_or(0, char::len_utf8));
-        let found = if found.is_empty() {
-            rest.get(..length).unwrap_or_default()
-        } else {
-            found
-        };
-        // Nothing is left, so what is missing is reported at the closing bracket.
-        let found = if found.is_empty() {
-            self.source
-                .get(self.end..)
-                .and_then(|rest| rest.get(..1))
-                .unwrap_or_default()
-        } else {
-            found
-        };
-        ParamError::new(kind, self.at, found, advice)
-    }
-
+impl Cursor<'_> {
     /// The function that a name and `(` call, if they stand here.
     fn function(&mut self) -> Result<Option<MonthFunction>, ParamError> {
         let start = self.at;
@@ -295,13 +228,7 @@ impl<'t> Cursor<'t> {
         let format = self.format()?;
         let months = if self.eat(',') {
             let start = self.at;
-            let negative = self.eat('-');
-            if !negative {
-                self.eat('+');
-            }
-            let product = self.product(true)?;
-            let signed = if negative { product.negated() } else { product };
-            signed.to_whole().ok_or_else(|| {
+            self.signed_product(true)?.to_whole().ok_or_else(|| {
                 let found = self.source.get(start..self.at).unwrap_or_default();
                 ParamError::new(
                     ParamErrorKind::Shift,
@@ -376,16 +303,20 @@ impl<'t> Cursor<'t> {
                 "after the format only shifts may follow; put other text behind the bracket";
             return Err(self.unexpected("", advice));
         }
+        Shift::new(self.signed_product(true)?).ok_or_else(|| {
+            let found = self.source.get(start..self.at).unwrap_or_default();
+            ParamError::new(ParamErrorKind::Shift, start, found, "it is too large")
+        })
+    }
+
+    /// A product with or without a sign.
+    fn signed_product(&mut self, fractions: bool) -> Result<Ratio, ParamError> {
         let negative = self.eat('-');
         if !negative {
             self.eat('+');
         }
-        let product = self.product(true)?;
-        let days = if negative { product.negated() } else { product };
-        Shift::new(days).ok_or_else(|| {
-            let found = self.source.get(start..self.at).unwrap_or_default();
-            ParamError::new(ParamErrorKind::Shift, start, found, "it is too large")
-        })
+        let product = self.product(fractions)?;
+        Ok(if negative { product.negated() } else { product })
     }
 
     /// Digits, multiplied and divided from left to right; all of it exact, so the order doesn't matter.
@@ -435,7 +366,7 @@ impl<'t> Cursor<'t> {
             self.at += place;
             return Err(self.unexpected("", ""));
         }
-        if !looks_like_format(self.rest()) && !self.rest().is_empty() {
+        if !looks_like_format(self.rest()) {
             let advice = "write a date such as `${yyyymmdd-1}` or a parameter's name";
             return Err(self.unexpected(self.rest(), advice));
         }
@@ -449,13 +380,7 @@ impl<'t> Cursor<'t> {
         let mut count = 0;
         if self.is_at_shift() {
             let sign = self.at;
-            let negative = self.eat('-');
-            if !negative {
-                self.eat('+');
-            }
-            let product = self.product(false)?;
-            let signed = if negative { product.negated() } else { product };
-            count = signed.to_whole().ok_or_else(|| {
+            count = self.signed_product(false)?.to_whole().ok_or_else(|| {
                 let found = self.source.get(sign..self.at).unwrap_or_default();
                 ParamError::new(ParamErrorKind::Shift, sign, found, "it is too large")
             })?;

@@ -39,8 +39,7 @@ impl Ratio {
     }
 
     pub(super) fn negated(self) -> Self {
-        // A numerator of i128::MIN can't arise: `new` starts from positive digits and only ever makes them smaller in
-        // magnitude or fails.
+        // Nothing saturates: products start from positive digits, so a numerator of i128::MIN can't arise.
         Self {
             numerator: self.numerator.saturating_neg(),
             ..self

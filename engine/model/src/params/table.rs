@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::error::{ParamError, ParamErrorKind};
 use super::evaluate::write_part;
-use super::expression::{Expression, Part, Term};
+use super::expression::{BuiltIn, Expression, Part, Term};
 use super::parse::{is_name, looks_like_format, parse};
 use super::scheduled_time::ScheduledTime;
 
@@ -227,7 +227,9 @@ fn unknown<'n>(name: &str, position: usize, names: impl Iterator<Item = &'n str>
         .min()
         // Beyond a third of the letters a suggestion is a guess.
         .filter(|(distance, _)| distance * 3 <= name.chars().count());
+    let built_in = BuiltIn::NAMES.iter().any(|(other, _)| *other == name);
     let advice = match nearest {
+        _ if built_in => format!("write `${name}` for the built-in, or declare it"),
         Some((_, other)) => format!("did you mean `{other}`"),
         None => "declare it under `parameters`".to_owned(),
     };
@@ -290,9 +292,11 @@ fn cycle(
         .collect();
     let advice = format!("break the circle {}", names.join(" → "));
     let (name, expression) = &entries[path[0]];
-    let place = expression.parts.iter().find(
-        |part| matches!(&part.term, Term::Reference(other) if Some(other.as_str()) == names.get(1).copied()),
-    );
+    let next = names.get(1).copied();
+    let place = expression.parts.iter().find(|part| match &part.term {
+        Term::Reference(reference) => Some(reference.as_str()) == next,
+        _ => false,
+    });
     let place = place.map_or(0, |part| part.span.start);
     ParamError::new(ParamErrorKind::Cycle, place, name, advice)
         .in_expression(&expression.source)

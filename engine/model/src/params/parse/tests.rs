@@ -16,8 +16,8 @@ fn errors_say_where_and_what() {
     for (text, kind, position, found) in [
         ("$[yyyymmdd", K::Unclosed, 0, "$[yyyymmdd"),
         ("a${yyyymmdd", K::Unclosed, 1, "${yyyymmdd"),
-        ("$[]", K::NoFormat, 2, ""),
-        ("${}", K::NoFormat, 2, ""),
+        ("$[]", K::NoFormat, 0, "$[]"),
+        ("a${}", K::NoFormat, 1, "${}"),
         ("$[-1/24]", K::NoFormat, 2, "-1/24"),
         ("$[-]", K::NoFormat, 2, "-"),
         ("$[yyyymmdd-N]", K::Unexpected, 11, "N"),
@@ -52,8 +52,8 @@ fn errors_say_where_and_what() {
         ("${yyyymmdd-1/24}", K::FractionInBusinessDate, 11, "1/24"),
         ("${yyyymmdd-1-1}", K::Unexpected, 12, "-"),
         ("${1a}", K::Unexpected, 2, "1a"),
-        ("${env.}", K::Unexpected, 2, "env"),
-        ("${env.A-B}", K::Unexpected, 2, "A-B"),
+        ("${env.}", K::Unexpected, 6, "}"),
+        ("${env.A-B}", K::Unexpected, 6, "A-B"),
         ("$[yyyymmdd-1/0]", K::Shift, 11, "1/0"),
         ("$[yyyymmdd-1/]", K::Unexpected, 13, "]"),
         (
@@ -182,6 +182,12 @@ fn expressions() -> impl Strategy<Value = String> {
     proptest::string::string_regex(&format!("({part}){{0,4}}")).unwrap()
 }
 
+/// Any text, and text made of pieces of the grammar.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = "([$\\[\\]{}(),+*/=0-9 年\\-]|\\$\\[|\\$\\{|yyyy|MM|mm|dd|hh24|add_months\\(|env[.]|bizdate)";
+    proptest::string::string_regex(&format!("\\PC{{0,60}}|{pieces}{{0,25}}")).unwrap()
+}
+
 proptest! {
     #[test]
     fn display_gives_back_what_was_read(text in expressions()) {
@@ -202,19 +208,20 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in "\\PC{0,60}|([$\\[\\]{}(),+*/=0-9 年\\-]|yyyy|MM|mm|dd|hh24|add_months|env[.]|bizdate){0,25}") {
-        let at = ScheduledTime::parse("2024-02-29T14:05:09", &jiff::tz::TimeZone::UTC).unwrap();
+    fn nothing_panics(text in hostile()) {
+        let zone = jiff::tz::TimeZone::UTC;
+        let at = ScheduledTime::parse("2024-02-29T14:05:09", &zone).unwrap();
         match parse(&text) {
             Ok(expression) => {
                 lint(&expression);
-                prop_assert_eq!(evaluate(&expression, &at).is_ok(), explain(&expression, &at).is_ok() && !expression.parts.iter().any(|part| matches!(part.term, Term::Reference(_) | Term::Environment(_))));
+                let _explained = explain(&expression, &at);
                 if let Ok(value) = evaluate(&expression, &at) {
-                    let _bound = parse_bound(&value, &jiff::tz::TimeZone::UTC);
+                    let _bound = parse_bound(&value, &zone);
                 }
             }
             Err(error) => {
                 prop_assert!(text.is_char_boundary(error.position()), "{}", error);
-                prop_assert!(!error.to_string().ends_with('.'));
+                prop_assert!(!error.found().is_empty(), "{}", error);
             }
         }
     }

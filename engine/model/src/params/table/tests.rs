@@ -161,6 +161,9 @@ fn unknown_references_are_found_before_any_run() {
         "parameter \"label\": `ds${starTime}`, byte 2: `starTime` is no declared parameter; \
          did you mean `startTime`"
     );
+    let error = refused(&[("label", "${bizdate}")]);
+    let advice = "write `$bizdate` for the built-in, or declare it";
+    assert!(error.to_string().ends_with(advice), "{error}");
     let error = refused(&[("label", "${other}")]);
     assert!(
         error.to_string().ends_with("declare it under `parameters`"),
