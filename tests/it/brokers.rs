@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tests::broker::KafkaBroker;
 use tests::messages::{GeneratedMessage, MessagePlan};
@@ -150,6 +151,64 @@ fn judge_counts_what_was_generated() {
     assert_eq!(nulls(&skipped, "order_id"), 0);
     assert!(nulls(&skipped, "kafka_key") > 0 && nulls(&skipped, "longitude") > 0);
     assert_ne!(kept.table.row_checksum, skipped.table.row_checksum);
+}
+
+/// Sends `count` messages stamped `timestamp_ms` in one transaction, and commits or aborts it.
+fn transact(broker: &KafkaBroker, topic: &str, count: u32, timestamp_ms: i64, commit: bool) {
+    let mut config = broker.client();
+    let producer: BaseProducer = config.set("transactional.id", topic).create().unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
+    producer.begin_transaction().unwrap();
+    for _ in 0..count {
+        let record = BaseRecord::<(), [u8]>::to(topic)
+            .payload(b"{}")
+            .timestamp(timestamp_ms);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    // An abort drops what is still queued: all of it has to be in the log.
+    producer.flush(TIMEOUT).unwrap();
+    if commit {
+        producer.commit_transaction(TIMEOUT).unwrap();
+    } else {
+        producer.abort_transaction(TIMEOUT).unwrap();
+    }
+}
+
+#[test]
+fn judge_ends_behind_transaction_markers_and_aborted_messages() {
+    let broker = KafkaBroker::shared();
+    let topic = "judge_ends_behind_transaction_markers_and_aborted_messages";
+    broker.create_topic(topic, 1, &[]);
+    transact(broker, topic, 10, 5, true);
+    transact(broker, topic, 20, 5, false);
+    transact(broker, topic, 3, 6, true);
+    transact(broker, topic, 4, 5, false);
+    let found = truth(broker, topic, &(5..6), true);
+    let partition = &found.partitions[&0];
+    // Each transaction ends with a marker that has an offset of its own.
+    assert_eq!((partition.low, partition.high), (0, 10 + 20 + 3 + 4 + 4));
+    assert_eq!(
+        (partition.messages, partition.in_window, partition.rows),
+        (13, 10, 10)
+    );
+    assert_eq!(found.table.rows, 10);
+}
+
+#[test]
+#[ignore = "takes minutes and a gigabyte of disk"]
+fn judge_keeps_up_with_a_large_topic() {
+    let broker = KafkaBroker::start();
+    let topic = "judge_keeps_up_with_a_large_topic";
+    // One topic partition: the judge has to cut it to use both of its processes.
+    broker.create_topic(topic, 1, &[]);
+    let plan = MessagePlan {
+        partitions: 1,
+        ..MessagePlan::new(1, 1_500_000)
+    };
+    let produced = produce(&broker.client(), topic, plan.messages());
+    let window = plan.start_ms + 1000..plan.start_ms + plan.span_ms - 1000;
+    let found = truth(&broker, topic, &window, true);
+    assert_truth(&found, &produced, &window, true);
 }
 
 #[test]

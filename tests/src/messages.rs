@@ -159,7 +159,7 @@ fn malformed(rng: &mut Rng, order: &str) -> Vec<u8> {
             .replacen('{', "{\"control\":\"a\tb\",", 1)
             .into_bytes(),
         _ => [
-            b"{\"latin1\":\"caf\xe9\",",
+            b"{\"latin1\":\"na\xefve\",",
             bytes.get(1..).unwrap_or_default(),
         ]
         .concat(),
@@ -198,10 +198,11 @@ mod tests {
     fn kinds_are_what_they_say() {
         let messages: Vec<_> = plan().messages().collect();
         for message in &messages {
+            // Into a `Value`: what serde_json ignores, it doesn't check for UTF-8.
             let parsed = message
                 .payload
                 .as_deref()
-                .map(|payload| serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok());
+                .map(|payload| serde_json::from_slice::<serde_json::Value>(payload).is_ok());
             let text = String::from_utf8_lossy(message.payload.as_deref().unwrap_or_default());
             match message.kind {
                 MessageKind::Order => assert_eq!(parsed, Some(true), "{text}"),

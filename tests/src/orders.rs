@@ -68,7 +68,7 @@ fn write_order(
     json.push_str(",\"user\":");
     write_user(json, rng)?;
     json.push_str(",\"items\":[");
-    for number in 0..rng.u32(..6) {
+    for number in 0..rng.u32(..5) {
         if number > 0 {
             json.push(',');
         }
@@ -222,7 +222,7 @@ mod tests {
         any(&|order| {
             order["items"]
                 .as_array()
-                .is_some_and(|items| items.len() == 5)
+                .is_some_and(|items| items.len() == 4)
         });
         any(&|order| order["attributes"]["a.b"].is_array());
         for text in NOTES

@@ -140,7 +140,13 @@ mod tests {
             &["sh", "-c", "echo first; echo second >&2"].map(String::from),
             TempDir::new().unwrap(),
         );
-        let status = server.child.wait().unwrap();
+        // Not `wait`: that closes the pipe first, and with it ends the server.
+        let status = loop {
+            match server.exit_status().unwrap() {
+                Some(status) => break status,
+                None => std::thread::yield_now(),
+            }
+        };
         assert!(status.success(), "{status}");
         assert_eq!(server.log_tail(), "first\nsecond");
     }
