@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use tests::broker::KafkaBroker;
+use tests::broker::{BrokerOptions, KafkaBroker};
 use tests::messages::{GeneratedMessage, MessagePlan};
 use tests::orders;
 use tests::produce::{Produced, produce};
@@ -211,9 +211,37 @@ fn judge_keeps_up_with_a_large_topic() {
     assert_truth(&found, &produced, &window, true);
 }
 
+fn answers_password(broker: &KafkaBroker, password: &str) -> bool {
+    let mut config = broker.client();
+    config
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("security.protocol", "SASL_PLAINTEXT")
+        .set("sasl.mechanism", "PLAIN")
+        .set("sasl.username", "tester")
+        .set("sasl.password", password);
+    let consumer: BaseConsumer = config.create().unwrap();
+    consumer
+        .fetch_metadata(None, Duration::from_secs(3))
+        .is_ok()
+}
+
 #[test]
-fn broker_ends_with_its_handle_even_when_a_test_panics() {
-    let broker = KafkaBroker::start();
+fn broker_takes_options_and_ends_with_its_handle_even_when_a_test_panics() {
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    let users = format!("{module} required user_tester=\"right\";");
+    let broker = KafkaBroker::start_with(&BrokerOptions {
+        client_protocol: "SASL_PLAINTEXT".to_owned(),
+        properties: vec![
+            ("sasl.enabled.mechanisms".to_owned(), "PLAIN".to_owned()),
+            (
+                "listener.name.client.plain.sasl.jaas.config".to_owned(),
+                users,
+            ),
+        ],
+    });
+    assert!(answers_password(&broker, "right"));
+    assert!(!answers_password(&broker, "wrong"));
+
     let log = broker.log();
     let process = format!("/proc/{}", broker.process_id());
     assert!(

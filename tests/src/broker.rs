@@ -23,6 +23,9 @@ pub const KAFKA: &str = "kafka-4.1.0";
 /// How often a starting broker is asked for a second; it needs 3 to 5 seconds on two idle cores.
 const READY_ATTEMPTS_MAX: u32 = 120;
 
+/// A free port may be gone by the time the broker binds it: outgoing connections draw from the same range.
+const PORT_ATTEMPTS_MAX: u32 = 3;
+
 /// What a test may ask of a broker beyond the usual.
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
@@ -62,6 +65,21 @@ impl KafkaBroker {
 
     /// As [`KafkaBroker::start`], with options.
     pub fn start_with(options: &BrokerOptions) -> Self {
+        let mut broker = Self::spawn(options);
+        for _ in 0..PORT_ATTEMPTS_MAX {
+            let Err(log) = broker.wait_until_ready() else {
+                return broker;
+            };
+            assert!(
+                log.contains("BindException"),
+                "the broker doesn't come up; its log:\n{log}"
+            );
+            broker = Self::spawn(options);
+        }
+        panic!("somebody takes each free port before the broker does");
+    }
+
+    fn spawn(options: &BrokerOptions) -> Self {
         let class_path = format!("{}/*", cached(KAFKA).join("libs").display());
         let folder = tempfile::Builder::new()
             .prefix("tidegate-kafka-")
@@ -80,13 +98,11 @@ impl KafkaBroker {
             .chain([class_path.as_str(), "kafka.Kafka", properties.as_str()])
             .map(str::to_owned)
             .collect();
-        let mut broker = Self {
+        Self {
             process: ServerProcess::start(&command, folder),
             bootstrap: format!("127.0.0.1:{client}"),
             harness_bootstrap: format!("127.0.0.1:{harness}"),
-        };
-        broker.wait_until_ready();
-        broker
+        }
     }
 
     /// The broker that all tests of this process share; name topics after the test. Started by the first caller.
@@ -151,26 +167,26 @@ impl KafkaBroker {
         config
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until the broker answers. The error is the end of its log.
+    fn wait_until_ready(&mut self) -> Result<(), String> {
         let admin: AdminClient<DefaultClientContext> =
             self.client().create().expect("an admin client");
         for _ in 0..READY_ATTEMPTS_MAX {
             // Waits inside for up to a second while nothing listens yet.
             let answer = admin.inner().fetch_metadata(None, Duration::from_secs(1));
             if answer.is_ok_and(|metadata| !metadata.brokers().is_empty()) {
-                return;
+                return Ok(());
             }
-            if let Some(status) = self.process.exit_status().expect("the state of a child") {
-                panic!(
-                    "the broker ended with {status}; its log:\n{}",
-                    self.process.log_tail()
-                );
+            if self
+                .process
+                .exit_status()
+                .expect("the state of a child")
+                .is_some()
+            {
+                break;
             }
         }
-        panic!(
-            "the broker gives no answer; its log:\n{}",
-            self.process.log_tail()
-        );
+        Err(self.process.log_tail())
     }
 }
 

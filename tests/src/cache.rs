@@ -24,3 +24,19 @@ pub fn cached(name: &str) -> PathBuf {
     );
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_where_the_workspace_is() {
+        assert!(root().join("Cargo.lock").try_exists().unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "run `tests/run --prepare` once")]
+    fn what_is_missing_names_its_cure() {
+        cached("no-such-thing");
+    }
+}
