@@ -5,8 +5,11 @@
 //! [`Ledger`] that proves that every offset was accounted for.
 
 mod columns;
+pub mod ddl;
 mod error;
 mod field_path;
+mod finding;
+pub mod job;
 mod ledger;
 pub mod limits;
 mod message;
@@ -21,6 +24,7 @@ mod window;
 pub use columns::{ColumnMapping, ColumnSource, KeyType, MetadataField, PayloadType, TimeFormat};
 pub use error::{Error, ErrorKind};
 pub use field_path::{FieldPath, FieldPathError, Step};
+pub use finding::{Finding, Findings, Severity};
 pub use ledger::{Counts, Imbalance, Ledger, WindowCounts};
 pub use message::{Headers, Message, MessageBlock};
 pub use offsets::{OffsetRange, TopicPartition};

@@ -1,0 +1,63 @@
+//! What makes two runs of a job the same.
+
+use serde::Serialize;
+
+use crate::{ColumnMapping, KeyType, PartitionSpec, PayloadType, TableName, Window};
+
+use super::checked::{Job, Lateness, OptionValue, Tombstones, WriteMode};
+
+/// Everything of a job that affects the rows of its target, and nothing else: no secrets, no limits, no addresses.
+///
+/// Its JSON is deterministic, so a hash of it tells whether a run that was left unfinished is the one to go on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobIdentity {
+    /// The topic.
+    pub topic: String,
+    /// How key bytes are read.
+    pub key: KeyType,
+    /// How payload bytes are read.
+    pub payload: PayloadType,
+    /// librdkafka's `isolation.level`, which decides whether messages of aborted transactions are read; nothing for
+    /// the default.
+    pub isolation_level: Option<String>,
+    /// The message timestamps to load.
+    pub window: Window,
+    /// How far to read for late messages.
+    pub lateness: Lateness,
+    /// The table.
+    pub table: TableName,
+    /// The table partition.
+    pub partition: PartitionSpec,
+    /// What becomes of the rows that the target has.
+    pub write: WriteMode,
+    /// The mapped columns in the file's order.
+    pub columns: Vec<ColumnMapping>,
+    /// What becomes of messages without a payload.
+    pub tombstones: Tombstones,
+    /// The zone of local times, by name or offset.
+    pub time_zone: String,
+}
+
+impl Job {
+    /// What makes this job, for its scheduled time, the same as another.
+    pub fn identity(&self) -> JobIdentity {
+        let isolation_level = match self.source.options.get("isolation.level") {
+            Some(OptionValue::Plain(level)) => Some(level.clone()),
+            Some(OptionValue::Secret(_)) | None => None,
+        };
+        JobIdentity {
+            topic: self.source.topic.clone(),
+            key: self.source.key,
+            payload: self.source.payload,
+            isolation_level,
+            window: self.window,
+            lateness: self.lateness,
+            table: self.destination.table.clone(),
+            partition: self.destination.partition.clone(),
+            write: self.destination.write,
+            columns: self.columns.clone(),
+            tombstones: self.tombstones,
+            time_zone: super::time_zone::name(&self.time_zone),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `limits`, `rejects` and `schedule`.
+
+use std::num::NonZeroUsize;
+
+use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN};
+
+use super::checked::{Limits, RejectLimit};
+use super::size;
+use super::walk::{Field, Section, Walk};
+
+/// Lanes beyond this only fight over the memory budget: each needs its fetch queue and an open row group.
+const CONCURRENCY_MAX: usize = 1_024;
+
+/// Reruns that the service allows after an error.
+const RERUNS_MAX: u8 = 10;
+
+impl Walk<'_> {
+    pub(super) fn limits(&mut self, top: &Section<'_>) -> Limits {
+        let mut limits = Limits {
+            memory_bytes: MEMORY_BYTES_DEFAULT,
+            disk_bytes: None,
+            concurrency: None,
+        };
+        let known = ["memory", "disk", "bandwidth", "concurrency"];
+        let Some(section) = top
+            .get("limits")
+            .and_then(|field| self.section(&field, &known))
+        else {
+            return limits;
+        };
+        if let Some(field) = section.get("memory")
+            && let Some(bytes) = self.size(&field)
+        {
+            if bytes < MEMORY_BYTES_MIN {
+                let (found, least) = (size::show(bytes), size::show(MEMORY_BYTES_MIN));
+                let message =
+                    format!("{found} is too little to work with; give it {least} or more");
+                self.error(&field, message);
+            }
+            limits.memory_bytes = bytes;
+        }
+        if let Some(field) = section.get("disk") {
+            limits.disk_bytes = self.size(&field);
+            if limits.disk_bytes == Some(0) {
+                self.error(
+                    &field,
+                    "no file can be staged in 0 bytes; give it more, or take the key out",
+                );
+            }
+        }
+        self.choice(&section, "bandwidth", &[("unlimited", ())], ());
+        if let Some(field) = section.get("concurrency") {
+            limits.concurrency = self.concurrency(&field);
+        }
+        limits
+    }
+
+    fn size(&mut self, field: &Field<'_>) -> Option<u64> {
+        let text = self.text(field)?;
+        let bytes = size::parse(&text.text);
+        if bytes.is_none() {
+            let message = format!(
+                "{} is no size; write bytes, or a number with a unit such as `96MiB`",
+                text.shown()
+            );
+            self.error(field, message);
+        }
+        bytes
+    }
+
+    fn concurrency(&mut self, field: &Field<'_>) -> Option<NonZeroUsize> {
+        let text = self.text(field)?;
+        if text.text == "auto" {
+            return None;
+        }
+        let lanes = text.text.parse::<NonZeroUsize>().ok();
+        let lanes = lanes.filter(|lanes| lanes.get() <= CONCURRENCY_MAX);
+        if lanes.is_none() {
+            let message = format!(
+                "{} is no number of lanes; write `auto`, or 1 to {CONCURRENCY_MAX}",
+                text.shown()
+            );
+            self.error(field, message);
+        }
+        lanes
+    }
+
+    pub(super) fn rejects(&mut self, top: &Section<'_>) -> RejectLimit {
+        let Some(field) = top.get("rejects") else {
+            return RejectLimit::default();
+        };
+        let Some(text) = self.text(&field) else {
+            return RejectLimit::default();
+        };
+        let limit = reject_limit(&text.text);
+        if limit.is_none() {
+            let message = format!(
+                "{} is no limit; write a number of messages, or a share such as `0.5%`",
+                text.shown()
+            );
+            self.error(&field, message);
+        }
+        limit.unwrap_or_default()
+    }
+
+    /// Checks the shape of the schedule, and says that nothing follows it.
+    pub(super) fn schedule(&mut self, top: &Section<'_>) {
+        let Some(field) = top.get("schedule") else {
+            return;
+        };
+        let Some(section) = self.section(&field, &["cycle", "at", "rerun"]) else {
+            return;
+        };
+        let cycles = ["minute", "hour", "day", "week", "month", "year"];
+        self.choice(&section, "cycle", &cycles.map(|cycle| (cycle, ())), ());
+        if let Some(at) = section.get("at")
+            && let Some(text) = self.text(&at)
+            && !is_clock_time(&text.text)
+        {
+            let message = format!("{} is no time of day; write `\"00:15\"`", text.shown());
+            self.error(&at, message);
+        }
+        if let Some(rerun) = section.get("rerun") {
+            self.rerun(&rerun);
+        }
+        let message = "this version runs a job when it is told to, and nothing follows this schedule; have a scheduler \
+                       call `tidegate run` with `--at`";
+        self.warning(&field, message);
+    }
+
+    fn rerun(&mut self, field: &Field<'_>) {
+        let Some(section) = self.section(field, &["on", "times", "interval"]) else {
+            return;
+        };
+        self.choice(&section, "on", &[("error", ())], ());
+        if let Some(times) = section.get("times")
+            && let Some(text) = self.text(&times)
+            && !text
+                .text
+                .parse::<u8>()
+                .is_ok_and(|times| times <= RERUNS_MAX)
+        {
+            let message = format!(
+                "{} is no number of reruns; write 0 to {RERUNS_MAX}",
+                text.shown()
+            );
+            self.error(&times, message);
+        }
+        if let Some(interval) = section.get("interval")
+            && let Some(text) = self.text(&interval)
+            && !text
+                .text
+                .parse::<jiff::SignedDuration>()
+                .is_ok_and(|wait| !wait.is_negative())
+        {
+            let message = format!(
+                "{} is no duration; write one such as `2m` or `90s`",
+                text.shown()
+            );
+            self.error(&interval, message);
+        }
+    }
+}
+
+fn is_clock_time(text: &str) -> bool {
+    let number = |text: &str, below: u8| {
+        text.len() == 2
+            && text.bytes().all(|b| b.is_ascii_digit())
+            && text.parse::<u8>().is_ok_and(|n| n < below)
+    };
+    text.split_once(':')
+        .is_some_and(|(hour, minute)| number(hour, 24) && number(minute, 60))
+}
+
+/// `N` or `N%`, with up to six digits after the point of a share.
+fn reject_limit(text: &str) -> Option<RejectLimit> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let Some(share) = text.strip_suffix('%') else {
+        return digits(text).then(|| text.parse().ok().map(RejectLimit::Count))?;
+    };
+    let share = share.trim_end();
+    let (whole, fraction) = share.split_once('.').unwrap_or((share, "0"));
+    if !digits(whole) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let millionths: u32 = format!("{whole}{fraction:0<6}").parse().ok()?;
+    (millionths <= RejectLimit::WHOLE).then_some(RejectLimit::Share(millionths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reject_limits_are_exact() {
+        for (text, limit) in [
+            ("0", Some(RejectLimit::Count(0))),
+            ("12", Some(RejectLimit::Count(12))),
+            ("0%", Some(RejectLimit::Share(0))),
+            ("0.5%", Some(RejectLimit::Share(500_000))),
+            ("0.000001%", Some(RejectLimit::Share(1))),
+            ("100 %", Some(RejectLimit::Share(100_000_000))),
+            ("100.1%", None),
+            ("0.0000001%", None),
+            ("-1", None),
+            ("+1", None),
+            ("1e3", None),
+            ("%", None),
+            ("", None),
+            (".5%", None),
+            ("18446744073709551616", None),
+        ] {
+            assert_eq!(reject_limit(text), limit, "{text}");
+        }
+        let third = RejectLimit::Share(33_333_333);
+        assert!(third.allows(33_333_333, 100_000_000));
+        assert!(!third.allows(33_333_334, 100_000_000));
+        assert!(!third.allows(1, 3));
+        assert!(RejectLimit::Share(RejectLimit::WHOLE).allows(u64::MAX, u64::MAX));
+        assert!(!RejectLimit::Share(99_999_999).allows(u64::MAX, u64::MAX));
+        assert!(RejectLimit::Count(5).allows(5, 5) && !RejectLimit::Count(5).allows(6, 100));
+    }
+}
