@@ -1,0 +1,89 @@
+//! The position of a consumer group, for lag monitors.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use engine_model::TopicPartition;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+
+use crate::call::call;
+use crate::client::partition_list;
+use crate::error::{Error, ErrorKind, Result, kind_of};
+use crate::settings::{self, Settings};
+use crate::watch::Watch;
+
+/// What setting a group's position did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupPosition {
+    /// Topic partitions whose group offset was set, with the offset.
+    pub moved: BTreeMap<TopicPartition, i64>,
+    /// Topic partitions whose group offset was there already or further on, and stays, with that offset.
+    pub kept: BTreeMap<TopicPartition, i64>,
+}
+
+/// Sets the offsets of `group` to `offsets`, the first of each topic partition that is not loaded, but never back: where
+/// the group is further on it stays. Waits for the broker's answer.
+///
+/// What is read never depends on the group, so a failure is a warning after a load that succeeded.
+///
+/// # Errors
+///
+/// [`ErrorKind::Authorization`] where the log-in may not use the group; [`ErrorKind::Other`] where the group has
+/// members, which then own its offsets; and those of every call.
+pub fn set_group_position(
+    settings: &Settings,
+    group: &str,
+    offsets: &BTreeMap<TopicPartition, i64>,
+) -> Result<GroupPosition> {
+    let mut position = GroupPosition::default();
+    if offsets.is_empty() {
+        return Ok(position);
+    }
+    if group.is_empty() {
+        let message = "the consumer group's name is empty; name one or leave `group` out";
+        return Err(Error::new(ErrorKind::InvalidOption, message));
+    }
+    let brokers = settings.broker_list();
+    let consumer: BaseConsumer<Watch> = settings
+        .for_group(group)
+        .create_with_context(Watch::default())
+        .map_err(|error| settings::refused(&error))?;
+    let wanted = partition_list(offsets.keys().map(|one| (one, Offset::Invalid)))?;
+    let what = format!("reading the offsets of group {group:?}");
+    let committed = call(&consumer, settings, &what, |wait| {
+        consumer.committed_offsets(wanted.clone(), wait)
+    })?;
+    for (topic_partition, &offset) in offsets {
+        let found = committed.find_partition(&topic_partition.topic, topic_partition.partition);
+        let found = found.map(|element| (element.error(), element.offset()));
+        match found {
+            Some((Ok(()), Offset::Offset(ahead))) if ahead >= offset => {
+                position.kept.insert(topic_partition.clone(), ahead);
+            }
+            Some((Err(error), _)) => {
+                let message = format!("group {group:?}: the offset of {topic_partition}: {error}");
+                return Err(Error::new(ErrorKind::Other, message).at(topic_partition, None));
+            }
+            _ => {
+                position.moved.insert(topic_partition.clone(), offset);
+            }
+        }
+    }
+    if position.moved.is_empty() {
+        return Ok(position);
+    }
+    let moved = position.moved.iter();
+    let list = partition_list(moved.map(|(one, offset)| (one, Offset::Offset(*offset))))?;
+    consumer.commit(&list, CommitMode::Sync).map_err(|error| {
+        let kind = error.rdkafka_error_code().map_or(ErrorKind::Other, kind_of);
+        let message = format!(
+            "the offsets of group {group:?} were not set on kafka brokers {brokers}: {error}; what was loaded does not \
+             depend on them, but a group with members or without permission can't be used for lag monitoring"
+        );
+        Error::new(kind, message)
+    })?;
+    Ok(position)
+}

@@ -1,0 +1,167 @@
+//! The messages of one topic partition as librdkafka delivers them, in order, without gaps that nobody noticed.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use engine_model::{MessageBlock, TopicPartition};
+use rdkafka::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+
+use super::{HELD_BYTES_MAX, ReadProgress, Target};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where librdkafka's reading of one topic partition stands.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) topic_partition: TopicPartition,
+    /// Time spent waiting since the last sign of life.
+    pub(super) waited: Duration,
+    /// One past the last message that went into a block.
+    handed_on: i64,
+    /// The next offset that may be delivered. From `handed_on` up to it there is no message but the held one.
+    position: i64,
+}
+
+impl Stream {
+    pub(super) fn new(topic_partition: TopicPartition, start: i64) -> Self {
+        Self {
+            topic_partition,
+            waited: Duration::ZERO,
+            handed_on: start,
+            position: start,
+        }
+    }
+
+    /// Whether a range that starts at `start` misses nothing and repeats nothing when reading just goes on.
+    pub(super) fn goes_on_at(&self, start: i64, held: &MessageBlock) -> bool {
+        (self.handed_on..=self.next_known(held)).contains(&start)
+    }
+
+    pub(super) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Longest wait in one go.
+    pub(super) fn patience(&self, stall_timeout: Duration) -> Duration {
+        // The checks of patience happen between waits.
+        const WAIT_MAX: Duration = Duration::from_secs(1);
+        stall_timeout.saturating_sub(self.waited).min(WAIT_MAX)
+    }
+
+    /// Notes that the log was seen to reach `position` without a message before it.
+    pub(super) fn reach(&mut self, position: i64) {
+        if position > self.position {
+            self.position = position;
+            self.waited = Duration::ZERO;
+        }
+    }
+
+    /// Hands on the held message if it can be, and says whether the call is over.
+    pub(super) fn settle(
+        &mut self,
+        block: &mut MessageBlock,
+        held: &mut MessageBlock,
+        target: &Target,
+    ) -> Option<ReadProgress> {
+        if let Some(message) = held.get(0)
+            && message.offset < target.range.end
+            && !target.is_full(block)
+            && !target.overflows(block, message.size())
+        {
+            let headers = message.headers.iter();
+            block.push(
+                message.offset,
+                message.timestamp_ms,
+                message.key,
+                message.payload,
+                headers,
+            );
+            self.handed_on = message.offset + 1;
+            held.clear();
+            held.shrink_to(HELD_BYTES_MAX);
+        }
+        let progress = self.progress(held, target);
+        (progress.done || !held.is_empty() || target.is_full(block)).then_some(progress)
+    }
+
+    pub(super) fn progress(&self, held: &MessageBlock, target: &Target) -> ReadProgress {
+        let end = target.range.end;
+        let known = self.next_known(held);
+        ReadProgress {
+            position: known.clamp(target.range.start, end),
+            done: known >= end,
+        }
+    }
+
+    /// Takes a delivered message into the block, or holds it where it does not belong there yet.
+    pub(super) fn take(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        block: &mut MessageBlock,
+        held: &mut MessageBlock,
+        target: &Target,
+        headers: bool,
+    ) -> Result<()> {
+        let topic_partition = &self.topic_partition;
+        if message.partition() != topic_partition.partition
+            || message.topic() != &*topic_partition.topic
+        {
+            // Of a topic partition that was assigned before.
+            return Ok(());
+        }
+        let offset = message.offset();
+        if offset < self.position {
+            let message = format!(
+                "{topic_partition}: offset {offset} was delivered where {} or a later one was due; read the range again",
+                self.position
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message).at(topic_partition, Some(offset)));
+        }
+        let size = message.key().map_or(0, <[u8]>::len) + message.payload().map_or(0, <[u8]>::len);
+        if offset >= target.range.end || target.overflows(block, size) {
+            self.append(message, held, headers)?;
+        } else {
+            self.append(message, block, headers)?;
+            self.handed_on = offset + 1;
+        }
+        self.position = offset + 1;
+        self.waited = Duration::ZERO;
+        Ok(())
+    }
+
+    /// The first offset that may hold a message that was not handed on.
+    fn next_known(&self, held: &MessageBlock) -> i64 {
+        held.get(0).map_or(self.position, |message| message.offset)
+    }
+
+    fn append(
+        &self,
+        message: &BorrowedMessage<'_>,
+        block: &mut MessageBlock,
+        headers: bool,
+    ) -> Result<()> {
+        let offset = message.offset();
+        let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
+        let (key, payload) = (message.key(), message.payload());
+        let Some(found) = headers.then(|| message.headers()).flatten() else {
+            block.push(offset, timestamp_ms, key, payload, std::iter::empty());
+            return Ok(());
+        };
+        let fields = (0..found.count()).filter_map(|index| {
+            let header = found.try_get(index)?;
+            Some((header.key.as_bytes(), header.value))
+        });
+        // The binding panics on a header name that is no UTF-8. The entry is added last, so the block stays whole.
+        let pushed = panic::catch_unwind(AssertUnwindSafe(|| {
+            block.push(offset, timestamp_ms, key, payload, fields);
+        }));
+        pushed.map_err(|_| {
+            let topic_partition = &self.topic_partition;
+            let message = format!(
+                "{topic_partition}: the message at offset {offset} has a header whose name is not UTF-8; leave \
+                 `__headers__` out of the columns to load it"
+            );
+            Error::new(ErrorKind::Corrupt, message).at(topic_partition, Some(offset))
+        })
+    }
+}

@@ -1,0 +1,421 @@
+//! librdkafka's settings: what the user chose, what suits bulk reading, and what is the engine's own.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A read fails after waiting this long for the next message or the end of the log. A leader election or a broker's
+/// restart takes some ten seconds.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The group that readers name, for librdkafka assigns by hand only to a consumer with a group. Nothing joins it and
+/// nothing is committed with it.
+const READER_GROUP: &str = "tidegate-reader";
+
+/// Least byte budget of a reader: below it librdkafka's queue would hold less than one batch of most topics.
+const BUDGET_BYTES_MIN: usize = 1 << 20;
+/// Asked of a broker at once, at most. Larger requests were no faster on either side.
+const FETCH_BYTES_MAX: usize = 8 << 20;
+/// Upper bound that librdkafka has for `queued.max.messages.kbytes`.
+const QUEUE_KBYTES_MAX: usize = 2_097_151;
+
+/// Options that are the engine's: name, the value it always has where it is fixed, and why.
+const OWNED: &[(&str, Option<&str>, &str)] = &[
+    (
+        "allow.auto.create.topics",
+        Some("false"),
+        "reading must not create a topic",
+    ),
+    (
+        "auto.offset.reset",
+        Some("error"),
+        "an offset that is gone is an error, or messages would be lost or read twice",
+    ),
+    (
+        "check.crcs",
+        Some("true"),
+        "a damaged batch must be found before it becomes rows",
+    ),
+    (
+        "enable.auto.commit",
+        Some("false"),
+        "the group's position is set after the load's commit",
+    ),
+    (
+        "enable.auto.offset.store",
+        Some("false"),
+        "the group's position is set after the load's commit",
+    ),
+    (
+        "enable.partition.eof",
+        Some("true"),
+        "a range that ends in transaction markers could not end without it",
+    ),
+    (
+        "group.id",
+        None,
+        "messages are read without a group; name the one for lag monitoring as the source's `group`",
+    ),
+    (
+        "group.instance.id",
+        None,
+        "messages are read without a group",
+    ),
+    ("group.protocol", None, "messages are read without a group"),
+    ("log.queue", Some("true"), "log lines become part of errors"),
+    (
+        "metadata.broker.list",
+        None,
+        "the brokers are the source's `brokers`",
+    ),
+    (
+        "queued.max.messages.kbytes",
+        None,
+        "it follows from `limits.memory`",
+    ),
+    (
+        "queued.min.messages",
+        Some("1000000"),
+        "bytes bound the queue, and `limits.memory` says how many",
+    ),
+];
+
+/// Other spellings that librdkafka takes for an option, the canonical one second.
+const ALIASES: &[(&str, &str)] = &[
+    ("auto.commit.enable", "enable.auto.commit"),
+    ("bootstrap.servers", "metadata.broker.list"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    (
+        "sasl.oauthbearer.client.credentials.client.id",
+        "sasl.oauthbearer.client.id",
+    ),
+    (
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.client.secret",
+    ),
+    ("sasl.mechanism", "sasl.mechanisms"),
+];
+
+/// Options of the Java client that people bring along, and what to write instead.
+const JAVA: &[(&str, &str)] = &[
+    ("fetch.max.wait.ms", "write `fetch.wait.max.ms`"),
+    (
+        "java.security.auth.login.config",
+        "write `sasl.username` and `sasl.password`",
+    ),
+    ("key.deserializer", "write the source's `key`"),
+    (
+        "max.poll.records",
+        "leave it out: blocks of messages are bounded by bytes",
+    ),
+    (
+        "request.timeout.ms",
+        "leave it out, or write `socket.timeout.ms`",
+    ),
+    (
+        "sasl.jaas.config",
+        "write `sasl.username` and `sasl.password`",
+    ),
+    (
+        "ssl.keystore.type",
+        "leave it out: `ssl.keystore.location` is a PKCS#12 file",
+    ),
+    (
+        "ssl.truststore.location",
+        "write `ssl.ca.location`, the path of a PEM file",
+    ),
+    (
+        "ssl.truststore.password",
+        "leave it out: the PEM file of `ssl.ca.location` has none",
+    ),
+    (
+        "ssl.truststore.type",
+        "leave it out: `ssl.ca.location` is a PEM file",
+    ),
+    ("value.deserializer", "write the source's `value`"),
+];
+
+/// Used unless the user's options say otherwise.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "tidegate"),
+    // Whenever the bounded queue is full the fetcher sleeps this long. The default of 1000 costs up to a third of the
+    // throughput; 0 makes it spin where reading is not the slowest step.
+    ("fetch.queue.backoff.ms", "5"),
+    ("fetch.wait.max.ms", "100"),
+    ("isolation.level", "read_committed"),
+    // Below the 10 s of a first contact, so that its error can tell which step of connecting took too long.
+    ("socket.connection.setup.timeout.ms", "8000"),
+];
+
+/// How to reach the brokers and how to read from them. Checked when made; holds secrets, which its `Debug` hides.
+#[derive(Clone)]
+pub struct Settings {
+    brokers: Vec<String>,
+    options: BTreeMap<String, String>,
+    headers: bool,
+    stall_timeout: Duration,
+}
+
+impl Settings {
+    /// Takes broker addresses (`host:port`, one or several in a text) and librdkafka's options, and checks the options
+    /// as far as this is possible without a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidOption`], naming the option and what to write instead.
+    pub fn new<B, O, N, V>(brokers: B, options: O) -> Result<Self>
+    where
+        B: IntoIterator<Item: AsRef<str>>,
+        O: IntoIterator<Item = (N, V)>,
+        N: AsRef<str>,
+        V: Into<String>,
+    {
+        let mut addresses: Vec<String> = Vec::new();
+        for text in brokers {
+            let parts = text.as_ref().split(',').map(str::trim);
+            addresses.extend(parts.filter(|part| !part.is_empty()).map(str::to_owned));
+        }
+        if addresses.is_empty() {
+            return Err(invalid(
+                "no kafka broker is given; list at least one `host:port`",
+            ));
+        }
+        let mut canonical = BTreeMap::new();
+        for (name, value) in options {
+            let (name, value) = (name.as_ref(), value.into());
+            refuse_owned(name, &value)?;
+            if canonical
+                .insert(canonical_name(name).to_owned(), value)
+                .is_some()
+            {
+                return Err(invalid(format!(
+                    "kafka option {name:?} is given twice, perhaps under another spelling; leave one out"
+                )));
+            }
+        }
+        let settings = Self {
+            brokers: addresses,
+            options: canonical,
+            headers: false,
+            stall_timeout: STALL_TIMEOUT,
+        };
+        settings.check_log_in()?;
+        settings
+            .for_reader(BUDGET_BYTES_MIN)
+            .create_native_config()
+            .map_err(|error| refused(&error))?;
+        Ok(settings)
+    }
+
+    /// Whether readers copy headers too. Off unless asked for: they cost about as much as all the rest of a small
+    /// message.
+    #[must_use]
+    pub fn with_headers(mut self, headers: bool) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets how long a read waits for the next message or the end of the log; [`STALL_TIMEOUT`] otherwise.
+    #[must_use]
+    pub fn with_stall_timeout(mut self, stall_timeout: Duration) -> Self {
+        self.stall_timeout = stall_timeout;
+        self
+    }
+
+    /// The broker addresses, one in each text.
+    pub fn brokers(&self) -> &[String] {
+        &self.brokers
+    }
+
+    /// Whether only messages of committed transactions are read: the default, unless `isolation.level` says otherwise.
+    pub fn read_committed(&self) -> bool {
+        self.options
+            .get("isolation.level")
+            .is_none_or(|level| level.eq_ignore_ascii_case("read_committed"))
+    }
+
+    pub(crate) fn headers(&self) -> bool {
+        self.headers
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.stall_timeout
+    }
+
+    /// The addresses as one text, for errors.
+    pub(crate) fn broker_list(&self) -> String {
+        self.brokers.join(", ")
+    }
+
+    /// The same settings with one address instead of all.
+    pub(crate) fn only_broker(&self, address: &str) -> Self {
+        Self {
+            brokers: vec![address.to_owned()],
+            ..self.clone()
+        }
+    }
+
+    /// For metadata and offsets: a consumer without a group, which can't read.
+    pub(crate) fn for_calls(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        // Not by the global log level: errors are made of these lines.
+        config.set_log_level(RDKafkaLogLevel::Info);
+        for (name, value) in DEFAULTS {
+            config.set(*name, *value);
+        }
+        if self.encrypted() && !self.names_authorities() {
+            // The OpenSSL that is linked in knows no system's certificate store by itself.
+            config.set("ssl.ca.location", "probe");
+        }
+        for (name, value) in &self.options {
+            config.set(name, value);
+        }
+        for (name, fixed, _) in OWNED {
+            if let Some(value) = fixed {
+                config.set(*name, *value);
+            }
+        }
+        config.set("metadata.broker.list", self.brokers.join(","));
+        config
+    }
+
+    /// For reading, with at most about `budget` bytes fetched ahead: three quarters wait in librdkafka's queue, one is
+    /// under way. Compressed batches can exceed the latter by what they unpack to.
+    pub(crate) fn for_reader(&self, budget: usize) -> ClientConfig {
+        let budget = budget.max(BUDGET_BYTES_MIN);
+        let fetch = (budget / 4).min(FETCH_BYTES_MAX);
+        let queue_kbytes = ((budget - fetch) / 1024).min(QUEUE_KBYTES_MAX);
+        let mut config = self.for_calls();
+        if !self.options.contains_key("fetch.message.max.bytes") {
+            config.set("fetch.message.max.bytes", fetch.to_string());
+        }
+        config.set("queued.max.messages.kbytes", queue_kbytes.to_string());
+        config.set("group.id", READER_GROUP);
+        config
+    }
+
+    /// For the offsets of `group`.
+    pub(crate) fn for_group(&self, group: &str) -> ClientConfig {
+        let mut config = self.for_calls();
+        config.set("group.id", group);
+        config
+    }
+
+    fn protocol(&self) -> String {
+        let protocol = self.options.get("security.protocol");
+        protocol.map_or_else(String::new, |text| text.to_ascii_lowercase())
+    }
+
+    fn encrypted(&self) -> bool {
+        self.protocol().ends_with("ssl")
+    }
+
+    fn names_authorities(&self) -> bool {
+        ["ssl.ca.location", "ssl.ca.pem", "ssl.ca.certificate.stores"]
+            .into_iter()
+            .any(|name| self.options.contains_key(name))
+    }
+
+    /// librdkafka would try Kerberos, which is not built in, and talk of recompiling.
+    fn check_log_in(&self) -> Result<()> {
+        if self.protocol().starts_with("sasl") && !self.options.contains_key("sasl.mechanisms") {
+            return Err(invalid(
+                "kafka option \"security.protocol\" asks for a log-in, but \"sasl.mechanism\" is missing; set it to \
+                 PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: BTreeMap<_, _> = self
+            .options
+            .iter()
+            .map(|(name, value)| (name, if is_secret(name) { "…" } else { value }))
+            .collect();
+        f.debug_struct("Settings")
+            .field("brokers", &self.brokers)
+            .field("options", &shown)
+            .field("headers", &self.headers)
+            .field("stall_timeout", &self.stall_timeout)
+            .finish()
+    }
+}
+
+/// The error for a client that librdkafka did not want to make or a value that it refused.
+pub(crate) fn refused(error: &KafkaError) -> Error {
+    match error {
+        KafkaError::ClientConfig(_, description, name, _) => {
+            let java = JAVA.iter().find(|(java, _)| java == name);
+            if let Some((_, advice)) = java {
+                return invalid(format!(
+                    "kafka option {name:?} is the Java client's; {advice}"
+                ));
+            }
+            if is_secret(name) {
+                return invalid(format!("the value of kafka option {name:?} is refused"));
+            }
+            let description = description.trim_end_matches('.');
+            invalid(format!(
+                "kafka option {name:?}: librdkafka says: {description}; its CONFIGURATION.md lists all options"
+            ))
+        }
+        KafkaError::ClientCreation(description) => invalid(format!(
+            "the kafka options do not go together; librdkafka says: {}",
+            description.trim_end_matches('.')
+        )),
+        KafkaError::Nul(_) => invalid("a kafka option or broker address holds a NUL character"),
+        other => Error::new(
+            ErrorKind::Other,
+            format!("cannot make a kafka client: {other}"),
+        ),
+    }
+}
+
+fn refuse_owned(name: &str, value: &str) -> Result<()> {
+    let canonical = canonical_name(name);
+    let Some((_, fixed, reason)) = OWNED.iter().find(|(owned, _, _)| *owned == canonical) else {
+        return Ok(());
+    };
+    if fixed.is_some_and(|fixed| fixed.eq_ignore_ascii_case(value.trim())) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "kafka option {name:?} is not for a job to set: {reason}"
+    )))
+}
+
+fn canonical_name(name: &str) -> &str {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    alias.map_or(name, |(_, canonical)| canonical)
+}
+
+fn is_secret(name: &str) -> bool {
+    [
+        "password",
+        "secret",
+        "username",
+        "key.pem",
+        "private.key",
+        "oauthbearer.config",
+        "jaas",
+    ]
+    .into_iter()
+    .any(|part| name.contains(part))
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOption, message)
+}

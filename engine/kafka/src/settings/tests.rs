@@ -1,0 +1,173 @@
+use super::*;
+
+const NONE: [(&str, &str); 0] = [];
+
+fn settings(options: &[(&str, &str)]) -> Result<Settings> {
+    Settings::new(["127.0.0.1:9092"], options.iter().copied())
+}
+
+fn error(options: &[(&str, &str)]) -> String {
+    let error = settings(options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOption);
+    error.to_string()
+}
+
+#[test]
+fn the_engine_reads_committed_messages_with_checked_batches_and_never_commits() {
+    let config = settings(&[]).unwrap().for_reader(8 << 20);
+    for (name, value) in [
+        ("isolation.level", "read_committed"),
+        ("auto.offset.reset", "error"),
+        ("enable.partition.eof", "true"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("check.crcs", "true"),
+        ("allow.auto.create.topics", "false"),
+        ("fetch.queue.backoff.ms", "5"),
+        ("fetch.wait.max.ms", "100"),
+        ("queued.min.messages", "1000000"),
+        ("group.id", READER_GROUP),
+        ("metadata.broker.list", "127.0.0.1:9092"),
+    ] {
+        assert_eq!(config.get(name), Some(value), "{name}");
+    }
+    assert_eq!(settings(&[]).unwrap().for_calls().get("group.id"), None);
+}
+
+#[test]
+fn queue_and_fetch_share_the_budget() {
+    for (budget, fetch, queue_kbytes) in [
+        (8 << 20, 2 << 20, 6 << 10),
+        (64 << 20, 8 << 20, 56 << 10),
+        // A budget below the least one is taken for that.
+        (10, 256 << 10, 768),
+    ] {
+        let config = settings(&[]).unwrap().for_reader(budget);
+        let number = |name| config.get(name).unwrap().parse::<usize>().unwrap();
+        assert_eq!(number("fetch.message.max.bytes"), fetch);
+        assert_eq!(number("queued.max.messages.kbytes"), queue_kbytes);
+        config.create_native_config().unwrap();
+    }
+    let most = settings(&[]).unwrap().for_reader(usize::MAX);
+    most.create_native_config().unwrap();
+}
+
+#[test]
+fn the_users_options_win_over_the_defaults_under_any_spelling() {
+    let config = settings(&[
+        ("max.partition.fetch.bytes", "123456"),
+        ("isolation.level", "read_uncommitted"),
+        ("fetch.max.bytes", "67108864"),
+        ("client.id", "me"),
+    ])
+    .unwrap()
+    .for_reader(8 << 20);
+    assert_eq!(config.get("fetch.message.max.bytes"), Some("123456"));
+    assert_eq!(config.get("max.partition.fetch.bytes"), None);
+    assert_eq!(config.get("isolation.level"), Some("read_uncommitted"));
+    assert_eq!(config.get("client.id"), Some("me"));
+}
+
+#[test]
+fn isolation_is_known_to_the_planner() {
+    assert!(settings(&[]).unwrap().read_committed());
+    let uncommitted = settings(&[("isolation.level", "read_uncommitted")]).unwrap();
+    assert!(!uncommitted.read_committed());
+}
+
+#[test]
+fn owned_options_are_refused_with_the_reason() {
+    for (name, _, reason) in OWNED {
+        let text = error(&[(name, "something else")]);
+        assert!(
+            text.contains(&format!("{name:?}")) && text.contains(reason),
+            "{text}"
+        );
+    }
+    let text = error(&[("bootstrap.servers", "other:9092")]);
+    assert!(
+        text.contains("\"bootstrap.servers\"") && text.contains("`brokers`"),
+        "{text}"
+    );
+    assert!(error(&[("auto.commit.enable", "true")]).contains("auto.commit.enable"));
+    // What agrees with the engine does no harm.
+    settings(&[("check.crcs", "true"), ("enable.auto.commit", "False")]).unwrap();
+}
+
+#[test]
+fn unknown_and_bad_options_are_named() {
+    assert_eq!(
+        error(&[("fetch.maximum", "1")]),
+        "kafka option \"fetch.maximum\": librdkafka says: No such configuration property: \"fetch.maximum\"; its \
+         CONFIGURATION.md lists all options"
+    );
+    let text = error(&[("fetch.wait.max.ms", "soon")]);
+    assert!(text.contains("\"fetch.wait.max.ms\""), "{text}");
+    let text = error(&[("isolation.level", "serializable")]);
+    assert!(text.contains("isolation.level"), "{text}");
+    assert_eq!(
+        error(&[("ssl.truststore.location", "/a.jks")]),
+        "kafka option \"ssl.truststore.location\" is the Java client's; write `ssl.ca.location`, the path of a PEM file"
+    );
+    assert!(error(&[("fetch.max.wait.ms", "1")]).contains("`fetch.wait.max.ms`"));
+    assert!(error(&[("client.id", "a\0b")]).contains("NUL"));
+}
+
+#[test]
+fn an_option_given_twice_is_refused() {
+    let text = error(&[
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.mechanisms", "SCRAM-SHA-256"),
+    ]);
+    assert!(text.contains("given twice"), "{text}");
+}
+
+#[test]
+fn a_log_in_needs_a_mechanism() {
+    let text = error(&[("security.protocol", "SASL_SSL")]);
+    assert!(text.contains("\"sasl.mechanism\" is missing"), "{text}");
+    settings(&[
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "PLAIN"),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn the_system_certificates_are_looked_for_unless_some_are_named() {
+    let plain = settings(&[]).unwrap().for_calls();
+    assert_eq!(plain.get("ssl.ca.location"), None);
+    let system = settings(&[("security.protocol", "ssl")])
+        .unwrap()
+        .for_calls();
+    assert_eq!(system.get("ssl.ca.location"), Some("probe"));
+    let own = settings(&[("security.protocol", "ssl"), ("ssl.ca.location", "/ca.pem")]).unwrap();
+    assert_eq!(own.for_calls().get("ssl.ca.location"), Some("/ca.pem"));
+}
+
+#[test]
+fn secrets_show_in_no_text() {
+    let settings = settings(&[("sasl.password", "hunter2"), ("sasl.username", "ann")]).unwrap();
+    let shown = format!("{settings:?}");
+    assert!(
+        shown.contains("sasl.password") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    assert!(!shown.contains("ann\""), "{shown}");
+    let shown = format!("{:?}", error(&[("ssl.key.pem", "a\0hunter2")]));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!error(&[("no.such.password", "hunter2")]).contains("hunter2"));
+}
+
+#[test]
+fn broker_lists_are_taken_apart() {
+    let settings = Settings::new(["a:1, b:2", "c:3"], NONE).unwrap();
+    assert_eq!(settings.brokers(), ["a:1", "b:2", "c:3"]);
+    assert_eq!(
+        settings.for_calls().get("metadata.broker.list"),
+        Some("a:1,b:2,c:3")
+    );
+    assert_eq!(settings.only_broker("b:2").brokers(), ["b:2"]);
+    let error = Settings::new([" , "], NONE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOption);
+}

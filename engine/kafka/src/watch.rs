@@ -1,0 +1,306 @@
+//! What librdkafka says on its own: log lines, and errors that belong to no call.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::error::{Error, ErrorKind, kind_of};
+
+/// Log lines that are kept; enough for the story of one failed connection.
+const LINES_MAX: usize = 50;
+/// Longest kept log line, in characters.
+const LINE_CHARS_MAX: usize = 1_000;
+
+/// Listens to one librdkafka client, so that an error can name its cause and nothing goes to standard error.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    lines: VecDeque<String>,
+    trouble: Option<Trouble>,
+    troubled: BTreeSet<String>,
+    answered: bool,
+    last: Option<(Code, String)>,
+    end_of_partition: Option<i64>,
+}
+
+/// Why a broker can't be talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) code: Code,
+    /// `host:port`, where librdkafka names one.
+    pub(crate) address: Option<String>,
+    /// The cause, as a part of a sentence.
+    pub(crate) cause: String,
+}
+
+impl Watch {
+    /// The last trouble with a connection since [`Watch::note_answer`].
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.heard().trouble.clone()
+    }
+
+    /// Whether brokers have never answered, and as many addresses as `brokers` had trouble.
+    ///
+    /// librdkafka has an event for "all brokers down", but does not send it in each such case.
+    pub(crate) fn is_hopeless(&self, brokers: usize) -> bool {
+        let heard = self.heard();
+        !heard.answered && heard.troubled.len() >= brokers
+    }
+
+    /// Whether brokers have answered at all.
+    pub(crate) fn answered(&self) -> bool {
+        self.heard().answered
+    }
+
+    /// Call when brokers have answered: older trouble is no cause of what comes later.
+    pub(crate) fn note_answer(&self) {
+        let mut heard = self.heard();
+        heard.answered = true;
+        heard.trouble = None;
+        heard.troubled.clear();
+    }
+
+    /// The text of the last error event, when it had this code.
+    pub(crate) fn reason(&self, code: Code) -> Option<String> {
+        let heard = self.heard();
+        let (last, reason) = heard.last.as_ref()?;
+        (*last == code).then(|| reason.clone())
+    }
+
+    /// The position of the last end-of-partition event; each is given once.
+    pub(crate) fn take_end_of_partition(&self) -> Option<i64> {
+        self.heard().end_of_partition.take()
+    }
+
+    /// librdkafka's last log lines, oldest first.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.heard().lines.iter().cloned().collect()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        // Nothing that holds the lock leaves the value half changed.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Watch {
+    fn log(&self, _level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        let mut heard = self.heard();
+        if heard.lines.len() == LINES_MAX {
+            heard.lines.pop_front();
+        }
+        let line: String = format!("{fac}: {log_message}")
+            .chars()
+            .take(LINE_CHARS_MAX)
+            .collect();
+        heard.lines.push_back(line);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else {
+            return;
+        };
+        let mut heard = self.heard();
+        match code {
+            Code::PartitionEOF => heard.end_of_partition = end_of_partition(reason),
+            // It names no cause and comes after those that do.
+            Code::AllBrokersDown => {}
+            _ => {
+                if matches!(
+                    kind_of(code),
+                    ErrorKind::Connect | ErrorKind::Authentication
+                ) {
+                    let trouble = Trouble::new(code, reason);
+                    heard.troubled.extend(trouble.address.clone());
+                    heard.trouble = Some(trouble);
+                }
+                heard.last = Some((code, reason.to_owned()));
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Watch {}
+
+/// The position in `… reached end of partition at offset 42 (HighwaterMark 42)`.
+///
+/// librdkafka attaches the position to the event as a number too; the binding passes on only this text.
+fn end_of_partition(reason: &str) -> Option<i64> {
+    let (_, tail) = reason.split_once("end of partition at offset ")?;
+    let digits = tail.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+impl Trouble {
+    /// Reads `[protocol://]host:port/node: cause (after 0ms in state CONNECT)`.
+    fn new(code: Code, reason: &str) -> Self {
+        let (address, rest) = match reason.split_once(": ") {
+            Some((name, rest)) => match address_of(name) {
+                Some(address) => (Some(address), rest),
+                None => (None, reason),
+            },
+            None => (None, reason),
+        };
+        let rest = rest
+            .split_once(" (after ")
+            .map_or(rest, |(before, _)| before);
+        let cause = match rest.split_once(" failed: ") {
+            Some((connect, cause)) if connect.starts_with("Connect to ") => cause,
+            _ => rest,
+        };
+        Self {
+            code,
+            address,
+            cause: decapitalized(cause),
+        }
+    }
+
+    /// The error that says so.
+    pub(crate) fn error(&self, brokers: &str) -> Error {
+        let address = self.address.as_deref().unwrap_or(brokers);
+        let cause = &self.cause;
+        let kind = kind_of(self.code);
+        let message = match kind {
+            ErrorKind::Authentication => format!(
+                "broker {address} refused the log-in: {cause}; check `sasl.mechanism`, `sasl.username` and \
+                 `sasl.password`"
+            ),
+            _ => format!(
+                "cannot reach broker {address}: {cause}; check the address, the network and `security.protocol`"
+            ),
+        };
+        Error::new(kind, message)
+    }
+}
+
+fn address_of(name: &str) -> Option<String> {
+    let name = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let (address, node) = name.rsplit_once('/')?;
+    let node_known = node == "bootstrap" || node.parse::<i32>().is_ok();
+    (node_known && address.contains(':')).then(|| address.to_owned())
+}
+
+/// Lower-cases the first letter of a sentence, but leaves `SSL …` alone.
+fn decapitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            let rest = text.get(first.len_utf8()..).unwrap_or_default();
+            first.to_lowercase().chain(rest.chars()).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_in_what_librdkafka_says() {
+        for (code, reason, text) in [
+            (
+                Code::BrokerTransportFailure,
+                "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state \
+                 CONNECT)",
+                "cannot reach broker 127.0.0.1:1: connection refused; check the address, the network and \
+                 `security.protocol`",
+            ),
+            (
+                Code::SSL,
+                "ssl://[::1]:9093/3: SSL handshake failed: certificate verify failed (after 4ms in state \
+                 SSL_HANDSHAKE, 2 identical error(s) suppressed)",
+                "cannot reach broker [::1]:9093: SSL handshake failed: certificate verify failed; check the address, \
+                 the network and `security.protocol`",
+            ),
+            (
+                Code::Resolve,
+                "nohost:9092/bootstrap: Failed to resolve 'nohost:9092': Name or service not known (after 1ms in \
+                 state CONNECT)",
+                "cannot reach broker nohost:9092: failed to resolve 'nohost:9092': Name or service not known; check \
+                 the address, the network and `security.protocol`",
+            ),
+            (
+                Code::Authentication,
+                "sasl_plaintext://a:1/bootstrap: SASL authentication error: Authentication failed (after 9ms in state \
+                 AUTH_REQ)",
+                "broker a:1 refused the log-in: SASL authentication error: Authentication failed; check \
+                 `sasl.mechanism`, `sasl.username` and `sasl.password`",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "something: else",
+                "cannot reach broker b1:9092: something: else; check the address, the network and `security.protocol`",
+            ),
+        ] {
+            let trouble = Trouble::new(code, reason);
+            assert_eq!(trouble.error("b1:9092").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_partition_is_told_once() {
+        let watch = Watch::default();
+        let reason = "Fetch from broker 1 reached end of partition at offset 42 (HighwaterMark 50)";
+        watch.error(KafkaError::Global(Code::PartitionEOF), reason);
+        assert_eq!(watch.take_end_of_partition(), Some(42));
+        assert_eq!(watch.take_end_of_partition(), None);
+        assert_eq!(watch.trouble(), None);
+    }
+
+    #[test]
+    fn trouble_is_kept_until_an_answer_comes() {
+        let watch = Watch::default();
+        let gone = |address: &str| {
+            watch.error(
+                KafkaError::Global(Code::BrokerTransportFailure),
+                &format!("{address}/bootstrap: Gone"),
+            );
+        };
+        gone("a:1");
+        gone("a:1");
+        assert!(watch.is_hopeless(1) && !watch.is_hopeless(2));
+        gone("b:1");
+        watch.error(
+            KafkaError::Global(Code::AllBrokersDown),
+            "2/2 brokers are down",
+        );
+        assert!(watch.is_hopeless(2));
+        let trouble = watch.trouble().unwrap();
+        assert_eq!(
+            (trouble.address.as_deref(), trouble.cause.as_str()),
+            (Some("b:1"), "gone")
+        );
+        watch.note_answer();
+        assert_eq!(watch.trouble(), None);
+        gone("a:1");
+        assert!(watch.answered() && !watch.is_hopeless(1));
+    }
+
+    #[test]
+    fn log_lines_are_bounded_in_number_and_length() {
+        let watch = Watch::default();
+        for number in 0..LINES_MAX + 7 {
+            let line = format!("{number} {}", "é".repeat(LINE_CHARS_MAX));
+            watch.log(RDKafkaLogLevel::Info, "FAC", &line);
+        }
+        let lines = watch.lines();
+        assert_eq!(lines.len(), LINES_MAX);
+        assert!(lines[0].starts_with("FAC: 7 "));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.chars().count() == LINE_CHARS_MAX)
+        );
+    }
+}
