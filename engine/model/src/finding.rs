@@ -1,10 +1,12 @@
 //! What is wrong, or worth a look, in a file that somebody wrote.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 /// One remark on a file, at a place in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Whether the file can be used as it is.
     pub severity: Severity,
@@ -21,7 +23,8 @@ pub struct Finding {
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The file can't be used before this is mended.
     Error,
@@ -38,7 +41,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// `jobs/orders.yaml:12:5: error: window.start: …`; parts that there are none of are left out.
+/// `jobs/orders.yaml:12:5: error: window.start: …`, always one line; parts that there are none of are left out.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.file.is_empty() {
@@ -52,16 +55,30 @@ impl fmt::Display for Finding {
         }
         write!(f, "{}: ", self.severity)?;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            escape(f, &self.path)?;
+            f.write_str(": ")?;
         }
-        f.write_str(&self.message)
+        escape(f, &self.message)
     }
+}
+
+/// Writes `text` without line breaks and what else a terminal would act on: keys of a file may hold anything.
+fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?;
+        } else {
+            f.write_char(c)?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything that was found, ordered by file and place.
 ///
 /// As an error it holds at least one [`Severity::Error`]; warnings come along, so that nobody mends a file twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Findings {
     list: Vec<Finding>,
 }
@@ -136,6 +153,12 @@ mod tests {
              job.yaml:3:1: error: job: it is wrong\n\
              job.yaml:12:1: error: window.end: it is wrong"
         );
+    }
+
+    #[test]
+    fn a_finding_is_one_line_and_leaves_terminals_alone() {
+        let escaped = finding("", 1, "columns.a\n\u{1b}[31mb").to_string();
+        assert_eq!(escaped, "1:1: error: columns.a\\n\\u{1b}[31mb: it is wrong");
     }
 
     #[test]

@@ -44,17 +44,11 @@ const PAYLOAD_TYPES: [(&str, PayloadType); 3] = [
     ("bytes", PayloadType::Bytes),
 ];
 
-/// librdkafka's options that have a key of their own in the job file, or that decide how a window is read.
-const OWN_OPTIONS: [(&str, &str); 6] = [
-    ("bootstrap.servers", "write `brokers` instead"),
-    ("metadata.broker.list", "write `brokers` instead"),
-    ("group.id", "write `group` instead"),
-    (
-        "enable.auto.commit",
-        "group offsets are set after the commit of a window; leave it out",
-    ),
-    ("enable.partition.eof", "reading relies on it; leave it out"),
-    ("auto.offset.reset", "offsets are planned; leave it out"),
+/// librdkafka's options that have a key of their own in the job file. What else the client refuses, it knows itself.
+const OWN_OPTIONS: [(&str, &str); 3] = [
+    ("bootstrap.servers", "brokers"),
+    ("metadata.broker.list", "brokers"),
+    ("group.id", "group"),
 ];
 
 /// Parts of the names of librdkafka's options that hold passwords, keys and tokens.
@@ -185,8 +179,11 @@ impl Walk<'_> {
                     place,
                     ..field.clone()
                 };
-                if let Some((_, advice)) = OWN_OPTIONS.iter().find(|(own, _)| *own == name) {
-                    self.error(&key, format!("is set by the engine; {advice}"));
+                if let Some((_, own)) = OWN_OPTIONS.iter().find(|(own, _)| *own == name) {
+                    self.error(
+                        &key,
+                        format!("has a key of its own; write `{own}` beside `topic`"),
+                    );
                 } else if options.contains_key(name) {
                     self.error(
                         &key,

@@ -79,13 +79,12 @@ impl SourcesSpec {
     }
 }
 
-/// The data sources of the chosen environment.
+/// The chosen environment.
 pub(super) struct Environment<'n> {
-    /// Its name; nothing where there are no environments to choose from.
+    /// Its name; nothing where there is none to choose from.
     pub(super) name: Option<&'n str>,
-    /// Its data sources; nothing where the environment can't be told, and `problem` says why.
-    sources: Option<Section<'n>>,
-    problem: Option<String>,
+    /// Its data sources, or why there are none: a finding only for a job that names one.
+    sources: Result<Section<'n>, String>,
 }
 
 impl<'n> Environment<'n> {
@@ -95,56 +94,15 @@ impl<'n> Environment<'n> {
         spec: Option<&'n SourcesSpec>,
         name: Option<&str>,
     ) -> Self {
-        let none = |problem: &str| Self {
-            name: None,
-            sources: None,
-            problem: Some(problem.to_owned()),
-        };
-        let Some(spec) = spec else {
-            return none(
-                "there is no sources.yaml; put one beside the job file, or write the connection here",
-            );
-        };
-        let root = Field::root(&spec.file, &spec.root);
-        let environments = walk
-            .section(&root, &["environments"])
-            .and_then(|top| {
-                let advice = "add it, with a key for each environment";
-                walk.required(&top, "environments", advice)
-            })
-            .and_then(|field| walk.mapping(&field));
-        let Some(environments) = environments else {
-            return none("the environments of the sources file can't be read; see there");
-        };
-        let mut sections = Vec::new();
-        for (key, _, field) in environments.fields() {
-            if let Some(section) = walk.mapping(&field) {
-                check_shape(walk, &section);
-                sections.push((key, section));
-            }
-        }
-        let names = || either(environments.fields().map(|(key, _, _)| key));
-        let chosen = match (name, sections.as_slice()) {
-            (Some(name), sections) => sections.iter().find(|(key, _)| *key == name),
-            (None, [only]) if environments.len() == 1 => Some(only),
-            (None, _) => {
-                return none(&format!(
-                    "several environments have data sources; choose {} with --env",
-                    names()
-                ));
-            }
-        };
-        match (chosen, name) {
-            (Some((key, section)), _) => Self {
-                name: Some(key),
-                sources: Some(section.clone()),
-                problem: None,
+        match choose(walk, spec, name) {
+            Ok((name, sources)) => Self {
+                name: Some(name),
+                sources: Ok(sources),
             },
-            (None, name) => none(&format!(
-                "environment `{}` is not in the sources file; choose {} with --env",
-                name.unwrap_or_default(),
-                names()
-            )),
+            Err(problem) => Self {
+                name: None,
+                sources: Err(problem),
+            },
         }
     }
 
@@ -168,13 +126,13 @@ impl<'n> Environment<'n> {
 
     fn find(&self, walk: &mut Walk<'_>, field: &Field<'n>, kind: Kind) -> Option<Section<'n>> {
         let name = walk.open_text(field)?;
-        let Some(sources) = &self.sources else {
-            let problem = self.problem.as_deref().unwrap_or_default();
-            walk.error(
-                field,
-                format!("data source `{name}` can't be looked up: {problem}"),
-            );
-            return None;
+        let sources = match &self.sources {
+            Ok(sources) => sources,
+            Err(problem) => {
+                let message = format!("data source `{name}` can't be looked up: {problem}");
+                walk.error(field, message);
+                return None;
+            }
         };
         let environment = self.name.unwrap_or_default();
         let Some(source) = sources.get(&name) else {
@@ -211,6 +169,51 @@ impl<'n> Environment<'n> {
         };
         // Its keys were checked with those of all others.
         Section::of(&source.child(found))
+    }
+}
+
+/// The name and the data sources of the environment that `name` names, or of the only one; or why there is none.
+fn choose<'n>(
+    walk: &mut Walk<'_>,
+    spec: Option<&'n SourcesSpec>,
+    name: Option<&str>,
+) -> Result<(&'n str, Section<'n>), String> {
+    let spec = spec.ok_or(
+        "there is no sources.yaml; put one beside the job file, or write the connection here",
+    )?;
+    let root = Field::root(&spec.file, &spec.root);
+    let environments = walk
+        .section(&root, &["environments"])
+        .and_then(|top| {
+            let advice = "add it, with a key for each environment";
+            walk.required(&top, "environments", advice)
+        })
+        .and_then(|field| walk.mapping(&field))
+        .ok_or("the sources file has no environments that can be read; see there")?;
+    let mut found: Vec<(&str, Option<Section<'_>>)> = Vec::new();
+    for (key, _, field) in environments.fields() {
+        let section = walk.mapping(&field);
+        if let Some(section) = &section {
+            check_shape(walk, section);
+        }
+        found.push((key, section));
+    }
+    let names = either(found.iter().map(|(key, _)| *key));
+    let chosen = match (name, found.as_slice()) {
+        (_, []) => return Err("the sources file has no environment; add one".to_owned()),
+        (None, [only]) => only,
+        (None, _) => {
+            let problem =
+                format!("several environments have data sources; choose {names} with --env");
+            return Err(problem);
+        }
+        (Some(name), found) => found.iter().find(|(key, _)| *key == name).ok_or_else(|| {
+            format!("environment `{name}` is not in the sources file; choose {names} with --env")
+        })?,
+    };
+    match chosen {
+        (key, Some(section)) => Ok((key, section.clone())),
+        (key, None) => Err(format!("environment `{key}` can't be read; see there")),
     }
 }
 

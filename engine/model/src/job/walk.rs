@@ -25,9 +25,7 @@ pub(super) struct Field<'n> {
 /// A mapping whose keys are known.
 #[derive(Clone)]
 pub(super) struct Section<'n> {
-    file: &'n Arc<str>,
-    pub(super) path: String,
-    place: Place,
+    pub(super) field: Field<'n>,
     entries: &'n [Entry],
 }
 
@@ -100,9 +98,7 @@ impl<'n> Section<'n> {
             return None;
         };
         Some(Self {
-            file: field.file,
-            path: field.path.clone(),
-            place: field.place,
+            field: field.clone(),
             entries,
         })
     }
@@ -110,29 +106,17 @@ impl<'n> Section<'n> {
     /// The value of `key`, if the section has it.
     pub(super) fn get(&self, key: &str) -> Option<Field<'n>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(self.field().child(entry))
+        Some(self.field.child(entry))
     }
 
     /// Keys, their places and values, in the file's order.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'n str, Place, Field<'n>)> {
-        let field = self.field();
         let entries = self.entries.iter();
-        entries.map(move |entry| (entry.key.as_str(), entry.place, field.child(entry)))
+        entries.map(|entry| (entry.key.as_str(), entry.place, self.field.child(entry)))
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// The section as a value; only its place and path mean anything.
-    fn field(&self) -> Field<'n> {
-        static NOTHING: Value = Value::List(Vec::new());
-        Field {
-            file: self.file,
-            path: self.path.clone(),
-            place: self.place,
-            value: &NOTHING,
-        }
     }
 }
 
@@ -219,7 +203,7 @@ impl Walk<'_> {
     ) -> Option<Field<'n>> {
         let found = section.get(key);
         if found.is_none() {
-            let mut field = section.field();
+            let mut field = section.field.clone();
             field.path = join(&field.path, key);
             self.error(&field, format!("is missing; {advice}"));
         }

@@ -73,7 +73,7 @@ split: 1h
         job.yaml:7:10: error: source.kafka.key: "strng" is not among the values that this version knows: `string`, `bytes`, `long`, `integer`, `short`, `double` or `float`; did you mean `string`?
         job.yaml:8:12: error: source.kafka.value: "avro" is not among the values that this version knows: `json`, `string` or `bytes`
         job.yaml:9:15: error: source.kafka.encoding: "GBK" is not read by this version; it reads `UTF-8`
-        job.yaml:10:16: error: source.kafka.options.group.id: is set by the engine; write `group` instead
+        job.yaml:10:16: error: source.kafka.options.group.id: has a key of its own; write `group` beside `topic`
         job.yaml:10:35: error: source.kafka.options.sasl: found a mapping of keys where the option's value is expected; write the whole name with its dots as one key
         job.yaml:11:5: error: source.kafka.partition: is no key that is known here; known keys: `datasource`, `brokers`, `topic`, `group`, `key`, `value`, `encoding`, `options`
         job.yaml:13:10: error: window.start: `$[yyyymmdd-1]` is a time expression, and those belong under `parameters`: declare one as `name: $[yyyymmdd-1]` and write `${name}` here

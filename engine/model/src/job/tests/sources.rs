@@ -49,6 +49,8 @@ fn data_sources_are_looked_up_by_environment() {
         job.yaml:5:17: error: source.kafka.datasource: data source `shop_kafka` can't be looked up: environment `prd` is not in the sources file; choose `dev` or `prod` with --env
         job.yaml:19:17: error: destination.maxcompute.datasource: data source `shop_odps` can't be looked up: environment `prd` is not in the sources file; choose `dev` or `prod` with --env
         ");
+    assert!(outcome(ORDERS, Some("environments: {}"), None).contains("no environment; add one"));
+    assert!(outcome(ORDERS, Some("environments: { a: 1 }"), None).contains("`a` can't be read"));
     let misspelt = ORDERS
         .replace("shop_kafka", "shop_kafak")
         .replace("shop_odps", "shop_kafka");
