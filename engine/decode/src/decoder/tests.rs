@@ -1,0 +1,525 @@
+//! Messages through the whole of the crate.
+
+mod reference;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use engine_model::{KeyType, MessageBlock};
+
+use super::*;
+use crate::fixture::{decode, keyed_projection, message, projection, row};
+
+fn texts(cells: &[Option<String>]) -> Vec<&str> {
+    cells
+        .iter()
+        .map(|cell| cell.as_deref().unwrap_or("NULL"))
+        .collect()
+}
+
+/// What one column of `column_type` makes of the field `a`.
+fn cell(column_type: &str, payload: &str) -> Result<String, RejectReason> {
+    let decoded = decode(&[(column_type, "a")], payload);
+    decoded
+        .map(|cells| texts(&cells)[0].to_owned())
+        .map_err(|rejection| rejection.reason())
+}
+
+#[test]
+fn the_example() {
+    let payload = r#"{"a":{"a1":"hello"},"b":"world","c":["xxxxxxx","yyyyyyy"],
+        "d":[{"AA":"this","BB":"is_data"},{"AA":"that","BB":"is_also_data"}],"a.b":"unreachable"}"#;
+    let columns = ["a.a1", "b", "c[1]", "d[0].AA", "d[1].BB", "a.b"].map(|path| ("STRING", path));
+    assert_eq!(
+        texts(&decode(&columns, payload).unwrap()),
+        ["hello", "world", "yyyyyyy", "this", "is_also_data", "NULL"]
+    );
+}
+
+#[test]
+fn what_leads_nowhere_is_null() {
+    for payload in [
+        r#"{"a":null}"#,
+        "{}",
+        r#"{"b":1}"#,
+        "[]",
+        "[1]",
+        "\"a\"",
+        "17",
+        "null",
+    ] {
+        assert_eq!(cell("STRING", payload).as_deref(), Ok("NULL"), "{payload}");
+    }
+    for (path, payload) in [
+        ("a.b", r#"{"a":1}"#),
+        ("a.b", r#"{"a":"b"}"#),
+        ("a.b", r#"{"a":[{"b":1}]}"#),
+        ("a[0]", r#"{"a":{"0":1}}"#),
+        ("a[1]", r#"{"a":[1]}"#),
+        ("a[99999999]", r#"{"a":[1]}"#),
+        ("[0]", r#"{"a":1}"#),
+        ("a.b", r#"{"a":{"b":1},"a":{}}"#),
+        ("a[1]", r#"{"a":[1,2],"a":[1]}"#),
+    ] {
+        let decoded = decode(&[("STRING", path)], payload).unwrap();
+        assert_eq!(decoded, [None], "{path} {payload}");
+    }
+}
+
+#[test]
+fn texts_are_byte_for_byte() {
+    for (value, expected) in [
+        ("1.0", "1.0"),
+        ("1e5", "1e5"),
+        ("1E+05", "1E+05"),
+        ("-0", "-0"),
+        ("-0.0", "-0.0"),
+        ("0", "0"),
+        ("7", "7"),
+        ("-12", "-12"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        (
+            "12345678901234567890123456789012345678",
+            "12345678901234567890123456789012345678",
+        ),
+        (
+            "0.10000000000000000000000001",
+            "0.10000000000000000000000001",
+        ),
+        ("1e400", "1e400"),
+        ("-1e400", "-1e400"),
+        ("true", "true"),
+        ("false", "false"),
+        ("\"a\\u00e9\\n\\\"\\uD83D\\uDE00\"", "aé\n\"😀"),
+        ("{ \"x\" :\t1.0 }", "{ \"x\" :\t1.0 }"),
+        ("[ ]", "[ ]"),
+        (
+            "[\"\\u00e9]\",{\"}\":\"\\\\\"}]",
+            "[\"\\u00e9]\",{\"}\":\"\\\\\"}]",
+        ),
+    ] {
+        for payload in [
+            format!("{{\"a\":{value}}}"),
+            format!(" {{ \"z\" : [1e400] , \"a\" :\n {value} \r\n, \"y\":{{}} }} "),
+            format!("{{\"a\":1.5,\"\\u0061\":{value}}}"),
+        ] {
+            assert_eq!(
+                cell("STRING", &payload).as_deref(),
+                Ok(expected),
+                "{payload}"
+            );
+        }
+    }
+}
+
+#[test]
+fn kinds_of_json_by_kinds_of_column() {
+    use RejectReason::{NeedsRounding, OutOfRange, UnreadableText, WrongType};
+    let values = [
+        "1", "-1", "1.0", "1.5", "1e400", "\"1\"", "\"x\"", "true", "{}", "[1]",
+    ];
+    for (column_type, expected) in [
+        (
+            "BIGINT",
+            [
+                Ok("1"),
+                Ok("-1"),
+                Ok("1"),
+                Err(NeedsRounding),
+                Err(OutOfRange),
+                Ok("1"),
+                Err(UnreadableText),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+            ],
+        ),
+        (
+            "DOUBLE",
+            [
+                Ok("1.0"),
+                Ok("-1.0"),
+                Ok("1.0"),
+                Ok("1.5"),
+                Err(OutOfRange),
+                Ok("1.0"),
+                Err(UnreadableText),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+            ],
+        ),
+        (
+            "DECIMAL(5,1)",
+            [
+                Ok("1.0"),
+                Ok("-1.0"),
+                Ok("1.0"),
+                Ok("1.5"),
+                Err(OutOfRange),
+                Ok("1.0"),
+                Err(UnreadableText),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+            ],
+        ),
+        (
+            "BOOLEAN",
+            [
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(UnreadableText),
+                Err(UnreadableText),
+                Ok("true"),
+                Err(WrongType),
+                Err(WrongType),
+            ],
+        ),
+        (
+            "DATETIME",
+            [
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+                Err(UnreadableText),
+                Err(UnreadableText),
+                Err(WrongType),
+                Err(WrongType),
+                Err(WrongType),
+            ],
+        ),
+    ] {
+        for (value, expected) in values.into_iter().zip(expected) {
+            let payload = format!("{{\"a\":{value}}}");
+            assert_eq!(
+                cell(column_type, &payload).as_deref(),
+                expected.as_ref().copied(),
+                "{column_type} {value}"
+            );
+        }
+        assert_eq!(cell(column_type, "{\"a\":null}").as_deref(), Ok("NULL"));
+    }
+}
+
+#[test]
+fn numbers_at_the_edge_of_floats() {
+    for (number, expected) in [
+        ("1e308", Ok(1e308)),
+        ("-1e308", Ok(-1e308)),
+        ("1.7976931348623157e308", Ok(f64::MAX)),
+        ("-1.7976931348623157e308", Ok(f64::MIN)),
+        ("1.7976931348623159e308", Err(RejectReason::OutOfRange)),
+        ("-1e309", Err(RejectReason::OutOfRange)),
+        ("5e-324", Ok(5e-324)),
+        ("1e-400", Ok(0.0)),
+        ("0.1", Ok(0.1)),
+        ("-0", Ok(-0.0)),
+        ("9007199254740993", Ok(9_007_199_254_740_992.0)),
+    ] {
+        let expected = expected.map(|float| format!("{float:?}"));
+        assert_eq!(
+            cell("DOUBLE", &format!("{{\"a\":{number}}}")),
+            expected,
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn rejections_name_column_place_and_find() {
+    let rejection =
+        |columns: &[(&str, &str)], payload: &str| decode(columns, payload).unwrap_err().to_string();
+    let long = format!("{{\"a\":\"{}\"}}", "上".repeat(200));
+    let texts = [
+        rejection(&[("BIGINT", "payment.paid")], r#"{"payment":{"paid":1.9}}"#),
+        rejection(&[("BIGINT NOT NULL", "a")], "{}"),
+        rejection(&[("BIGINT", "a[0]")], r#"{"a":[99999999999999999999]}"#),
+        rejection(&[("DECIMAL(5,2)", "a")], r#"{"a":0.125}"#),
+        rejection(&[("BOOLEAN", "a")], r#"{"a":"yes\n"}"#),
+        rejection(&[("DOUBLE", "a")], r#"{"a":{"b": 1}}"#),
+        rejection(&[("DATETIME", "a")], r#"{"a":[true]}"#),
+        rejection(&[("DATETIME", "a")], r#"{"a":17}"#),
+        rejection(&[("BIGINT", "a")], &long),
+        rejection(&[("BIGINT", "a")], r#"{"a":1"#),
+        rejection(&[("BIGINT", "a")], ""),
+        rejection(&[("BIGINT", "a")], &"[".repeat(2_000)),
+    ];
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+    column "c0" (payment.paid): expected BIGINT, found the number 1.9
+    column "c0" (a): expected BIGINT NOT NULL, found NULL
+    column "c0" (a[0]): expected BIGINT, found the number 99999999999999999999, which is out of range
+    column "c0" (a): expected DECIMAL(5,2), found the number 0.125
+    column "c0" (a): expected BOOLEAN, found the string "yes\n"
+    column "c0" (a): expected DOUBLE, found the object {"b": 1}
+    column "c0" (a): expected DATETIME as a string, found the array [true]
+    column "c0" (a): expected DATETIME as a string, found the number 17
+    column "c0" (a): expected BIGINT, found the string "上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上…
+    payload: expected a JSON text, found "{\"a\":1"
+    payload: expected a JSON text, found ""
+    payload: expected at most 1024 objects and arrays within each other, found "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
+    "#);
+}
+
+#[test]
+fn one_path_may_feed_several_columns() {
+    let columns = [
+        ("STRING", "a"),
+        ("DOUBLE", "a"),
+        ("DECIMAL(10,5)", "a"),
+        ("STRING", "a"),
+        ("STRING", "b"),
+        ("STRING", "b.c"),
+    ];
+    assert_eq!(
+        texts(&decode(&columns, r#"{"b":{"c":[1.50, 2]},"a":2.50}"#).unwrap()),
+        [
+            "2.50",
+            "2.5",
+            "2.50000",
+            "2.50",
+            "{\"c\":[1.50, 2]}",
+            "[1.50, 2]"
+        ]
+    );
+}
+
+#[test]
+fn unmapped_and_constant_columns_fill_up() {
+    let projection = projection(&[
+        ("STRING", "a"),
+        ("ARRAY<MAP<STRING,BIGINT>>", ""),
+        ("STRING", "'web'"),
+        ("DECIMAL(5,2)", "'1.5'"),
+        ("BINARY", ""),
+    ]);
+    let mut decoder = Decoder::new(projection);
+    decoder.decode(&message(b"{\"a\":\"x\"}"), 0).unwrap();
+    decoder.decode(&message(b"{}"), 0).unwrap();
+    let batch = decoder.flush();
+    assert_eq!(texts(&row(&batch, 0)), ["x", "NULL", "web", "1.50", "NULL"]);
+    assert_eq!(
+        texts(&row(&batch, 1)),
+        ["NULL", "NULL", "web", "1.50", "NULL"]
+    );
+    assert_eq!(decoder.flush().num_rows(), 0);
+}
+
+#[test]
+fn a_rejected_row_leaves_no_trace() {
+    let columns = [
+        ("STRING", "a"),
+        ("BOOLEAN", "b"),
+        ("DECIMAL(5,2)", "c"),
+        ("STRING", "__key__"),
+        ("STRING", "__value__"),
+        ("STRING", "d"),
+        ("BIGINT", "last"),
+    ];
+    let good: &[u8] = br#"{"a":"x","b":true,"c":1.25,"d":[1.0],"last":1}"#;
+    let bad: &[u8] = br#"{"a":"yyyyy","b":false,"c":2.25,"d":{"e":1},"last":1.5}"#;
+    let mut plain = Decoder::new(projection(&columns));
+    let mut troubled = Decoder::new(projection(&columns));
+    for payload in [good, b"{}", good] {
+        assert!(troubled.decode(&message(bad), 0).is_err());
+        assert!(troubled.decode(&message(b"{"), 0).is_err());
+        let not_text = Message {
+            key: Some(b"\xff"),
+            ..message(good)
+        };
+        assert!(troubled.decode(&not_text, 0).is_err());
+        troubled.decode(&message(payload), 0).unwrap();
+        plain.decode(&message(payload), 0).unwrap();
+        assert_eq!(
+            (troubled.rows(), troubled.size()),
+            (plain.rows(), plain.size())
+        );
+    }
+    assert!(troubled.decode(&message(bad), 0).is_err());
+    assert_eq!(troubled.flush(), plain.flush());
+}
+
+#[test]
+fn a_flush_starts_the_next_batch() {
+    let mut decoder = Decoder::new(projection(&[("STRING", "a"), ("BIGINT", "b"), ("INT", "")]));
+    let empty = decoder.size();
+    let fill = |decoder: &mut Decoder| {
+        for row in 0..10 {
+            let payload = format!("{{\"a\":\"{row}\",\"b\":{row}}}");
+            decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+        }
+        assert_eq!(decoder.rows(), 10);
+        assert!(decoder.size() > empty);
+        decoder.flush()
+    };
+    let first = fill(&mut decoder);
+    assert_eq!((decoder.rows(), decoder.size()), (0, empty));
+    assert_eq!(fill(&mut decoder), first);
+    assert_eq!(first.num_rows(), 10);
+    assert_eq!(first.schema(), decoder.projection.schema());
+}
+
+#[test]
+fn tombstones_are_rows_of_null() {
+    let columns = [
+        ("STRING", "a"),
+        ("STRING", "__value__"),
+        ("STRING", "__key__"),
+    ];
+    let tombstone = Message {
+        payload: None,
+        key: Some(b"k"),
+        ..message(b"")
+    };
+    let mut decoder = Decoder::new(projection(&columns));
+    decoder.decode(&tombstone, 0).unwrap();
+    assert_eq!(texts(&row(&decoder.flush(), 0)), ["NULL", "NULL", "k"]);
+
+    let mut strict = Decoder::new(projection(&[("STRING NOT NULL", "a")]));
+    let rejection = strict.decode(&tombstone, 0).unwrap_err();
+    assert_eq!(rejection.reason(), RejectReason::NullNotAllowed);
+}
+
+#[test]
+fn payloads_are_parsed_only_for_paths() {
+    let mut decoder = Decoder::new(projection(&[("STRING", "__value__")]));
+    decoder.decode(&message(b"no {json"), 0).unwrap();
+    assert_eq!(texts(&row(&decoder.flush(), 0)), ["no {json"]);
+    let rejection = decoder.decode(&message(b"a\xff"), 0).unwrap_err();
+    assert_eq!(rejection.reason(), RejectReason::InvalidUtf8);
+    assert_eq!(
+        rejection.to_string(),
+        "column \"c0\" (__value__): expected UTF-8 text, found 2 bytes that are not UTF-8 from position 1 on"
+    );
+
+    let mut decoder = Decoder::new(projection(&[("STRING", "__value__"), ("STRING", "a")]));
+    let payload = " {\"a\" : \"\\u00e9\" }\n";
+    decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+    assert_eq!(texts(&row(&decoder.flush(), 0)), [payload, "é"]);
+    assert!(decoder.decode(&message(b"no {json"), 0).is_err());
+}
+
+#[test]
+fn metadata_goes_where_it_is_mapped() {
+    let columns = [
+        ("STRING", "__key__"),
+        ("BIGINT", "__partition__"),
+        ("STRING", "__partition__"),
+        ("BIGINT", "__offset__"),
+        ("STRING", "__offset__"),
+        ("BIGINT", "__timestamp__"),
+        ("STRING", "__timestamp__"),
+        ("DATETIME", "__timestamp__"),
+        ("TIMESTAMP", "__timestamp__"),
+        ("STRING", "__headers__"),
+    ];
+    let mut block = MessageBlock::default();
+    let headers: [(&[u8], Option<&[u8]>); 2] = [(b"k", Some(b"v")), (b"k", None)];
+    block.push(42, 1_795_341_600_123, None, None, headers.into_iter());
+    let mut decoder = Decoder::new(projection(&columns));
+    decoder.decode(&block.get(0).unwrap(), 7).unwrap();
+    decoder.decode(&message(b"not json"), 0).unwrap();
+    let batch = decoder.flush();
+    assert_eq!(
+        texts(&row(&batch, 0)),
+        [
+            "NULL",
+            "7",
+            "7",
+            "42",
+            "42",
+            "1795341600123",
+            "1795341600123",
+            "2026-11-22T10:00:00.123",
+            "2026-11-22T10:00:00.123",
+            r#"[{"key":"k","value":"v"},{"key":"k","value":null}]"#
+        ]
+    );
+    assert_eq!(texts(&row(&batch, 1))[9], "[]");
+}
+
+#[test]
+fn keys_are_read_by_their_type() {
+    let cell = |key_type, column_type, key: &[u8]| {
+        let mut decoder = Decoder::new(keyed_projection(&[(column_type, "__key__")], key_type));
+        let message = Message {
+            key: Some(key),
+            ..message(b"")
+        };
+        let decoded = decoder.decode(&message, 0);
+        decoded
+            .map(|()| texts(&row(&decoder.flush(), 0))[0].to_owned())
+            .map_err(|rejection| rejection.reason().name())
+    };
+    for (key_type, column_type, key, expected) in [
+        (KeyType::String, "STRING", &b"k1"[..], Ok("k1")),
+        (KeyType::String, "BIGINT", b"12", Ok("12")),
+        (KeyType::String, "BIGINT", b"k1", Err("unreadable_text")),
+        (KeyType::Bytes, "STRING", b"\xff", Err("invalid_utf8")),
+        (KeyType::Long, "BIGINT", &5_i64.to_be_bytes(), Ok("5")),
+        (KeyType::Long, "STRING", &(-5_i64).to_be_bytes(), Ok("-5")),
+        (
+            KeyType::Long,
+            "BIGINT",
+            &i64::MIN.to_be_bytes(),
+            Err("out_of_range"),
+        ),
+        (KeyType::Long, "BIGINT", b"12", Err("wrong_key_length")),
+        (KeyType::Short, "DECIMAL(5,0)", &[1, 0], Ok("256")),
+        (KeyType::Double, "DOUBLE", &1.5_f64.to_be_bytes(), Ok("1.5")),
+        (KeyType::Double, "STRING", &1.0_f64.to_be_bytes(), Ok("1.0")),
+        (KeyType::Float, "DOUBLE", &0.5_f32.to_be_bytes(), Ok("0.5")),
+        (KeyType::Float, "STRING", &0.1_f32.to_be_bytes(), Ok("0.1")),
+    ] {
+        assert_eq!(
+            cell(key_type, column_type, key)
+                .as_deref()
+                .map_err(|name| *name),
+            expected,
+            "{key_type:?} {column_type}"
+        );
+    }
+}
+
+#[test]
+fn constants_bound_the_rows_of_a_batch() {
+    let constant = format!("'{}'", "x".repeat(1 << 20));
+    let mut decoder = Decoder::new(projection(&[("STRING", &constant)]));
+    assert!(decoder.rows_max < 2_048);
+    decoder.rows = decoder.rows_max - 1;
+    decoder.decode(&message(b""), 0).unwrap();
+    let rejection = decoder.decode(&message(b""), 0).unwrap_err();
+    assert_eq!(rejection.reason(), RejectReason::BatchFull);
+    assert!(decoder.size() > 1 << 30);
+}
+
+#[test]
+fn tables_without_columns_still_count_rows() {
+    let mut decoder = Decoder::new(projection(&[]));
+    decoder.decode(&message(b"x"), 0).unwrap();
+    assert_eq!(decoder.flush().num_rows(), 1);
+}
+
+#[test]
+fn wide_projections() {
+    let paths: Vec<String> = (0..1_200).map(|n| format!("k{n}.v[{}]", n % 3)).collect();
+    let columns: Vec<(&str, &str)> = paths.iter().map(|path| ("BIGINT", path.as_str())).collect();
+    let fields: Vec<String> = (0..1_200)
+        .rev()
+        .map(|n| format!("\"k{n}\":{{\"w\":0,\"v\":[{n},{n},{n}.0]}}"))
+        .collect();
+    let payload = format!("{{{}}}", fields.join(","));
+    let mut decoder = Decoder::new(projection(&columns));
+    decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+    let batch = decoder.flush();
+    for (n, column) in (0..).zip(batch.columns()) {
+        assert_eq!(column.as_primitive::<Int64Type>().value(0), n);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the tests of several modules need: projections and messages in a line each.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
+use engine_model::{
+    Column, ColumnMapping, ColumnSource, Headers, KeyType, Message, MetadataField, PayloadType,
+    TableColumns,
+};
+use jiff::tz::TimeZone;
+
+use crate::{Decoder, Projection, Rejection};
+
+/// A mapping of the column `name` from `source`: a field path, `__key__` and so on, or a `'constant'`.
+pub(crate) fn mapping(name: &str, source: &str) -> ColumnMapping {
+    let constant = source
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''));
+    let source = match (constant, MetadataField::from_name(source)) {
+        (Some(constant), _) => ColumnSource::Constant(constant.to_owned()),
+        (None, Some(field)) => ColumnSource::Metadata(field),
+        (None, None) => ColumnSource::Path(source.parse().unwrap()),
+    };
+    ColumnMapping {
+        column: name.to_owned(),
+        source,
+        format: None,
+    }
+}
+
+/// A column of a type as DDL spells it, ` NOT NULL` included.
+pub(crate) fn column(name: &str, column_type: &str) -> Column {
+    let nullable = column_type.strip_suffix(" NOT NULL");
+    Column {
+        nullable: nullable.is_none(),
+        ..Column::new(name, nullable.unwrap_or(column_type).parse().unwrap())
+    }
+}
+
+/// Columns of (type, source), named `c0` and up; an empty source is none.
+pub(crate) fn projection(columns: &[(&str, &str)]) -> Arc<Projection> {
+    keyed_projection(columns, KeyType::String)
+}
+
+pub(crate) fn keyed_projection(columns: &[(&str, &str)], key: KeyType) -> Arc<Projection> {
+    let mut table = TableColumns::default();
+    let mut mappings = Vec::new();
+    for (index, (column_type, source)) in columns.iter().enumerate() {
+        let name = format!("c{index}");
+        table.columns.push(column(&name, column_type));
+        if !source.is_empty() {
+            mappings.push(mapping(&name, source));
+        }
+    }
+    let zone = TimeZone::UTC;
+    let compiled = Projection::compile(&mappings, &table, key, PayloadType::Json, &zone);
+    Arc::new(compiled.unwrap())
+}
+
+pub(crate) fn message(payload: &[u8]) -> Message<'_> {
+    Message {
+        offset: 42,
+        timestamp_ms: 1_795_341_600_123,
+        key: None,
+        payload: Some(payload),
+        headers: Headers::default(),
+    }
+}
+
+/// The row at `index` as texts.
+pub(crate) fn row(batch: &RecordBatch, index: usize) -> Vec<Option<String>> {
+    let cell = |array: &dyn Array| {
+        let text = || array_value_to_string(array, index).unwrap();
+        array.is_valid(index).then(text)
+    };
+    batch.columns().iter().map(|array| cell(array)).collect()
+}
+
+/// The only row that `payload` makes.
+pub(crate) fn decode(
+    columns: &[(&str, &str)],
+    payload: &str,
+) -> Result<Vec<Option<String>>, Rejection> {
+    let mut decoder = Decoder::new(projection(columns));
+    decoder.decode(&message(payload.as_bytes()), 0)?;
+    Ok(row(&decoder.flush(), 0))
+}

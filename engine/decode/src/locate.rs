@@ -1,0 +1,179 @@
+//! Finding values of a parsed payload in its text.
+//!
+//! simd-json keeps no source text, but it keeps where each token starts. Every node of the tape stands for one token,
+//! in order, and the only other tokens are `:`, `,`, `}` and `]`. Counting tokens therefore leads from a node to its
+//! text without looking at keys, escapes or duplicates again.
+
+use simd_json::Node;
+
+use crate::parser::Document;
+
+/// A node whose text is wanted, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wanted {
+    /// Number of the node on the tape.
+    pub(crate) node: u32,
+    /// Whatever the caller wants it for.
+    pub(crate) feed: usize,
+}
+
+/// Hands the text of each wanted number, object or array to `take`, in one pass over the tokens, up to the first error.
+/// `wanted` is in order of nodes. Other nodes have no text here.
+pub(crate) fn locate<E>(
+    document: Document<'_>,
+    wanted: &[Wanted],
+    mut take: impl FnMut(Wanted, Option<&[u8]>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut wanted = wanted.iter().copied().peekable();
+    let mut node = 0;
+    for (token, position) in document.positions.iter().enumerate() {
+        let Some(next) = wanted.peek() else {
+            return Ok(());
+        };
+        let start = *position as usize;
+        if matches!(document.text.get(start), Some(b':' | b',' | b'}' | b']')) {
+            continue;
+        }
+        if next.node == node {
+            let text = text_of(document, node, token);
+            while let Some(wanted) = wanted.next_if(|wanted| wanted.node == node) {
+                take(wanted, text)?;
+            }
+        }
+        node += 1;
+    }
+    wanted.try_for_each(|wanted| take(wanted, None))
+}
+
+/// The text of `node`, which starts with `token`.
+fn text_of(document: Document<'_>, node: u32, token: usize) -> Option<&[u8]> {
+    let tokens = document.positions.get(token..)?;
+    let start = *tokens.first()? as usize;
+    match document.tape.get(node as usize)? {
+        Node::Object { .. } | Node::Array { .. } => {
+            let end = closing_bracket(document.text, tokens)?;
+            document.text.get(start..=end)
+        }
+        Node::Static(_) => number_at(document.text, start).map(str::as_bytes),
+        Node::String(_) => None,
+    }
+}
+
+/// Where the bracket that `tokens` start with is closed.
+fn closing_bracket(text: &[u8], tokens: &[u32]) -> Option<usize> {
+    let mut depth = 0_usize;
+    for position in tokens {
+        let position = *position as usize;
+        match text.get(position)? {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(position);
+        }
+    }
+    None
+}
+
+/// The characters of numbers from `start` on, where the first can start a number.
+pub(crate) fn number_at(text: &[u8], start: usize) -> Option<&str> {
+    let text = text.get(start..)?;
+    text.first()
+        .filter(|byte| matches!(byte, b'-' | b'0'..=b'9'))?;
+    let end = text
+        .iter()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    str::from_utf8(&text[..end.unwrap_or(text.len())]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parser::Parser;
+
+    /// The texts of all numbers, objects and arrays of `json`, in order.
+    fn texts(json: &str) -> Vec<String> {
+        let mut parser = Parser::default();
+        let read = parser.read(json.as_bytes(), |document| {
+            let located = |node: &Node<'_>| !matches!(node, Node::String(_));
+            let wanted: Vec<Wanted> = (0_u32..)
+                .zip(document.tape)
+                .filter(|(_, node)| located(node))
+                .map(|(node, _)| Wanted { node, feed: 0 })
+                .collect();
+            let mut texts = Vec::new();
+            let located = locate(document, &wanted, |_, text| {
+                texts.push(String::from_utf8(text.ok_or(())?.to_vec()).unwrap());
+                Ok::<_, ()>(())
+            });
+            located.unwrap();
+            texts
+        });
+        read.unwrap()
+    }
+
+    #[test]
+    fn texts_are_exact_and_without_the_space_around() {
+        assert_eq!(
+            texts(
+                " { \"a\" : [ 1.0 ,1e5, {\"b\\\"]\" : -0} ] ,\n\"c\":12345678901234567890123\n} \t"
+            ),
+            [
+                "{ \"a\" : [ 1.0 ,1e5, {\"b\\\"]\" : -0} ] ,\n\"c\":12345678901234567890123\n}",
+                "[ 1.0 ,1e5, {\"b\\\"]\" : -0} ]",
+                "1.0",
+                "1e5",
+                "{\"b\\\"]\" : -0}",
+                "-0",
+                "12345678901234567890123"
+            ]
+        );
+        assert_eq!(texts("1.50"), ["1.50"]);
+        assert_eq!(texts(" 1e400 "), ["1e400"]);
+    }
+
+    #[test]
+    fn tokens_far_apart_and_at_block_borders() {
+        for gap in 0..200 {
+            let space = " ".repeat(gap);
+            let json = format!(
+                "[\"{}\\\\\",{space}[{space}2.5{space}],{space}3.5]",
+                "x".repeat(gap)
+            );
+            assert_eq!(
+                texts(&json)[1..],
+                [format!("[{space}2.5{space}]"), "2.5".into(), "3.5".into()]
+            );
+        }
+    }
+
+    #[test]
+    fn several_may_want_the_same_text() {
+        let wanted = [Wanted { node: 1, feed: 3 }, Wanted { node: 1, feed: 5 }];
+        let mut parser = Parser::default();
+        let feeds = parser.read(b"[1.5]", |document| {
+            let mut feeds = Vec::new();
+            let located = locate(document, &wanted, |wanted, text| {
+                feeds.push((wanted.feed, text.map(<[u8]>::to_vec)));
+                Ok::<_, ()>(())
+            });
+            located.unwrap();
+            feeds
+        });
+        let text = Some(b"1.5".to_vec());
+        assert_eq!(feeds.unwrap(), [(3, text.clone()), (5, text)]);
+    }
+
+    #[test]
+    fn other_nodes_have_no_text() {
+        let mut parser = Parser::default();
+        for node in [1, 2, 9] {
+            let wanted = [Wanted { node, feed: 0 }];
+            let located = parser.read(b"[\"a\",true]", |document| {
+                locate(document, &wanted, |_, text| text.map(drop).ok_or("no text"))
+            });
+            assert_eq!(located.unwrap(), Err("no text"), "{node}");
+        }
+    }
+}

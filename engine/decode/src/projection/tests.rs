@@ -1,0 +1,237 @@
+use super::*;
+use crate::fixture::{column, mapping};
+use ProjectionErrorKind::{
+    BadConstant, MappedTwice, NotNullUnmapped, PathWithoutJson, UnfitSource, UnknownColumn,
+    UnsupportedType,
+};
+
+fn table(columns: &[(&str, &str)]) -> TableColumns {
+    TableColumns {
+        columns: columns
+            .iter()
+            .map(|(name, column_type)| column(name, column_type))
+            .collect(),
+        partition_keys: vec![column("ds", "STRING")],
+    }
+}
+
+fn compile(
+    mappings: &[ColumnMapping],
+    table: &TableColumns,
+    key: KeyType,
+    payload: PayloadType,
+) -> Result<Projection, Vec<ProjectionError>> {
+    Projection::compile(mappings, table, key, payload, &TimeZone::UTC)
+}
+
+/// The faults of one column of `column_type` that gets `source`.
+fn faults(column_type: &str, source: &str, key: KeyType) -> Vec<ProjectionErrorKind> {
+    let table = table(&[("c", column_type)]);
+    let compiled = compile(&[mapping("c", source)], &table, key, PayloadType::Json);
+    let errors = compiled.err().unwrap_or_default();
+    errors.iter().map(ProjectionError::kind).collect()
+}
+
+#[test]
+fn the_schema_has_every_column_in_table_order() {
+    let table = table(&[
+        ("A", "BIGINT NOT NULL"),
+        ("b", "ARRAY<STRING>"),
+        ("c", "DATETIME"),
+        ("d", "TIMESTAMP"),
+        ("e", "DECIMAL(10,2)"),
+    ]);
+    let mappings = [mapping("C", "x"), mapping("a", "y")];
+    let projection = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap();
+    let schema = projection.schema();
+    let fields: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            format!(
+                "{} {} {}",
+                field.name(),
+                field.data_type(),
+                field.is_nullable()
+            )
+        })
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "A Int64 true",
+            "b List(Utf8) true",
+            "c Timestamp(ms) true",
+            "d Timestamp(ns) true",
+            "e Decimal128(10, 2) true"
+        ]
+    );
+    assert!(projection.parses_payloads());
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let table = table(&[
+        ("id", "BIGINT NOT NULL"),
+        ("tags", "ARRAY<STRING>"),
+        ("flag", "BOOLEAN"),
+        ("at", "DATETIME"),
+    ]);
+    let mappings = [
+        mapping("nope", "a"),
+        mapping("ds", "a"),
+        mapping("tags", "tags"),
+        mapping("flag", "'maybe'"),
+        mapping("FLAG", "flag"),
+        mapping("at", "__offset__"),
+    ];
+    let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+    column "nope": the table has no such column
+    column "ds": it is a partition key; its value comes from the target table partition, not from messages
+    column "FLAG": it is mapped twice; keep one of the two
+    column "id": it is NOT NULL and nothing is mapped to it; map a field or a constant
+    column "tags": values of type ARRAY<STRING> can't be loaded; map columns of type STRING, BIGINT, DOUBLE, BOOLEAN, DECIMAL, DATETIME or TIMESTAMP
+    column "at": __offset__ goes into columns of type BIGINT or STRING, not DATETIME
+    "#);
+    let kinds: Vec<_> = errors.iter().map(ProjectionError::kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            UnknownColumn,
+            UnknownColumn,
+            MappedTwice,
+            NotNullUnmapped,
+            UnsupportedType,
+            UnfitSource
+        ]
+    );
+    assert_eq!(errors[0].column(), "nope");
+}
+
+#[test]
+fn constants_are_converted_when_compiled() {
+    for (column_type, constant) in [
+        ("STRING", "'web'"),
+        ("STRING NOT NULL", "''"),
+        ("BIGINT", "'12'"),
+        ("DOUBLE", "'NaN'"),
+        ("BOOLEAN", "'TRUE'"),
+        ("DECIMAL(3,1)", "'12.5'"),
+        ("DATETIME", "'2026-11-22 10:00:00'"),
+        ("TIMESTAMP", "'2026-11-22'"),
+    ] {
+        assert_eq!(
+            faults(column_type, constant, KeyType::String),
+            [],
+            "{column_type}"
+        );
+    }
+    for (column_type, constant) in [
+        ("BIGINT", "'1.5'"),
+        ("BIGINT", "''"),
+        ("DECIMAL(3,1)", "'123.5'"),
+        ("DATETIME", "'1795341600'"),
+    ] {
+        assert_eq!(
+            faults(column_type, constant, KeyType::String),
+            [BadConstant]
+        );
+    }
+    let table = table(&[("c", "DECIMAL(3,1)")]);
+    let mappings = [mapping("c", "'0.25'")];
+    let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "column \"c\": the constant \"0.25\" is no DECIMAL(3,1): needs_rounding"
+    );
+}
+
+#[test]
+fn sources_fit_their_types() {
+    use KeyType::{Bytes, Double, Float, Integer, Long, Short, String};
+    for (source, column_type, key, fits) in [
+        ("__value__", "STRING", String, true),
+        ("__value__", "BIGINT", String, false),
+        ("__headers__", "STRING", String, true),
+        ("__headers__", "BOOLEAN", String, false),
+        ("__partition__", "BIGINT", String, true),
+        ("__partition__", "STRING", String, true),
+        ("__partition__", "DOUBLE", String, false),
+        ("__offset__", "DECIMAL(10,0)", String, false),
+        ("__timestamp__", "BIGINT", String, true),
+        ("__timestamp__", "STRING", String, true),
+        ("__timestamp__", "DATETIME", String, true),
+        ("__timestamp__", "TIMESTAMP", String, true),
+        ("__timestamp__", "BOOLEAN", String, false),
+        ("__key__", "STRING", String, true),
+        ("__key__", "BIGINT", Bytes, true),
+        ("__key__", "STRING", Double, true),
+        ("__key__", "BIGINT", Long, true),
+        ("__key__", "DECIMAL(20,0)", Short, true),
+        ("__key__", "DOUBLE", Long, false),
+        ("__key__", "DOUBLE", Integer, true),
+        ("__key__", "DOUBLE", Float, true),
+        ("__key__", "BIGINT", Double, false),
+        ("__key__", "DATETIME", Long, false),
+        ("__key__", "BOOLEAN", Integer, false),
+    ] {
+        let expected: &[ProjectionErrorKind] = if fits { &[] } else { &[UnfitSource] };
+        assert_eq!(
+            faults(column_type, source, key),
+            expected,
+            "{source} {column_type} {key:?}"
+        );
+    }
+}
+
+#[test]
+fn paths_need_json() {
+    let table = table(&[("c", "STRING")]);
+    for payload in [PayloadType::String, PayloadType::Bytes] {
+        let errors = compile(&[mapping("c", "a.b")], &table, KeyType::String, payload).unwrap_err();
+        assert_eq!(errors[0].kind(), PathWithoutJson);
+        let whole = [mapping("c", "__value__")];
+        let projection = compile(&whole, &table, KeyType::String, payload).unwrap();
+        assert!(!projection.parses_payloads());
+    }
+}
+
+#[test]
+fn time_formats_belong_to_instants() {
+    let fault = |column_type: &str, source: &str, format| {
+        let mapping = ColumnMapping {
+            format: Some(format),
+            ..mapping("c", source)
+        };
+        let table = table(&[("c", column_type)]);
+        let compiled = compile(&[mapping], &table, KeyType::Long, PayloadType::Json);
+        compiled.err().map(|errors| errors[0].to_string())
+    };
+    assert_eq!(fault("DATETIME", "at", TimeFormat::EpochS), None);
+    assert_eq!(fault("DATETIME", "__key__", TimeFormat::EpochS), None);
+    assert_eq!(
+        fault("TIMESTAMP", "__timestamp__", TimeFormat::EpochMs),
+        None
+    );
+    assert_eq!(
+        fault("BIGINT", "at", TimeFormat::EpochS).unwrap(),
+        "column \"c\": a time format says how numbers become DATETIME or TIMESTAMP; leave it out for BIGINT"
+    );
+    assert_eq!(
+        fault("DATETIME", "__timestamp__", TimeFormat::EpochS).unwrap(),
+        "column \"c\": __timestamp__ is in ms since the epoch; leave the time format out"
+    );
+}
+
+#[test]
+fn decimals_beyond_their_limits_are_no_type() {
+    for (precision, scale) in [(0, 0), (39, 0), (38, 19), (5, 6)] {
+        let mut table = table(&[("c", "STRING")]);
+        table.columns[0].column_type = ColumnType::Decimal { precision, scale };
+        let mappings = [mapping("c", "a")];
+        let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+        assert_eq!(errors[0].kind(), UnsupportedType);
+    }
+}

@@ -1,0 +1,115 @@
+//! Once its buffers have grown, a decoder allocates nothing per message.
+
+#![expect(
+    unsafe_code,
+    reason = "an allocator that counts can't be written without"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use engine_decode::{Decoder, Projection};
+use engine_model::{
+    Column, ColumnMapping, ColumnSource, FieldPath, KeyType, MessageBlock, MetadataField,
+    PayloadType, TableColumns,
+};
+use jiff::tz::TimeZone;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One column of each kind, from each kind of source.
+fn projection() -> Projection {
+    let mut table = TableColumns::default();
+    let mut mappings = Vec::new();
+    for (column_type, path) in [
+        ("STRING", "text"),
+        ("STRING", "number"),
+        ("STRING", "nested"),
+        ("STRING", "nested.deep[1]"),
+        ("BIGINT", "integer"),
+        ("BIGINT", "whole"),
+        ("BIGINT", "absent"),
+        ("DOUBLE", "number"),
+        ("DECIMAL(10,2)", "number"),
+        ("BOOLEAN", "flag"),
+        ("DATETIME", "at"),
+        ("TIMESTAMP", "at"),
+    ] {
+        let column = format!("c{}", mappings.len());
+        let path: FieldPath = path.parse().unwrap();
+        table
+            .columns
+            .push(Column::new(&column, column_type.parse().unwrap()));
+        mappings.push(ColumnMapping {
+            column,
+            source: ColumnSource::Path(path),
+            format: None,
+        });
+    }
+    for field in MetadataField::ALL {
+        let column = format!("c{}", mappings.len());
+        table
+            .columns
+            .push(Column::new(&column, "STRING".parse().unwrap()));
+        mappings.push(ColumnMapping {
+            column,
+            source: ColumnSource::Metadata(field),
+            format: None,
+        });
+    }
+    let (key, payload) = (KeyType::Double, PayloadType::Json);
+    // A zone whose rules are looked up, unlike a fixed offset's.
+    let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();
+    Projection::compile(&mappings, &table, key, payload, &zone).unwrap()
+}
+
+#[test]
+fn messages_cost_no_allocation() {
+    const ROWS: usize = 1_000;
+    let payload =
+        br#"{"text":"caf\u00e9 \"x\"","number":12.50,"nested":{"deep":[1,{"x":1.0}]},"integer":-7,
+        "whole":1e3,"flag":"TRUE","at":"2026-11-22 10:00:00.123"}"#;
+    let headers: [(&[u8], Option<&[u8]>); 2] =
+        [(b"trace\n", Some(b"1")), (b"bytes", Some(b"\xff"))];
+    let mut block = MessageBlock::default();
+    let key = 2.5_f64.to_be_bytes();
+    let headers = headers.into_iter();
+    block.push(1, 1_795_341_600_123, Some(&key), Some(payload), headers);
+    let message = block.get(0).unwrap();
+
+    let mut decoder = Decoder::new(Arc::new(projection()));
+    for _ in 0..ROWS {
+        decoder.decode(&message, 0).unwrap();
+    }
+    let first = decoder.flush();
+    // Bitmaps of missing values come with the first of a batch.
+    decoder.decode(&message, 0).unwrap();
+    let before = ALLOCATIONS.get();
+    for _ in 1..ROWS {
+        decoder.decode(&message, 0).unwrap();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(decoder.flush(), first);
+}
