@@ -1,1 +1,37 @@
-//! placeholder
+//! The pipeline that loads one window, against ports and not products.
+//!
+//! Read the files in the order of the flow: [`plan`], `read`, `decode`, `stage`, `upload`, `commit`; `pipeline` is the
+//! only one that joins them, and [`run()`] calls it between the lock and the report. The journal is written at each
+//! border, so that the same call goes on where a crash left off.
+
+mod budget;
+mod cancel;
+mod clock;
+mod commit;
+mod decode;
+mod disk;
+mod error;
+mod journal;
+mod lock;
+mod pipeline;
+pub mod plan;
+pub mod ports;
+mod prepare;
+mod progress;
+mod read;
+mod resume;
+mod run;
+mod shares;
+mod stage;
+mod upload;
+
+pub use cancel::Cancel;
+pub use clock::SystemClock;
+pub use error::{Error, ErrorKind};
+pub use journal::Journal;
+pub use prepare::{Prepared, plan_notes};
+pub use progress::Progress;
+pub use resume::Assume;
+pub use run::{Ports, RunOptions, run};
+pub use shares::MemoryShares;
+pub use stage::FolderStaging;

@@ -1,0 +1,170 @@
+//! The commit step: everything is checked once more, then a window becomes visible in one call.
+
+use std::collections::BTreeMap;
+
+use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
+use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
+
+use crate::journal::{Journal, Phase};
+use crate::ports::TargetTable;
+use crate::upload::Uploads;
+use crate::{Error, ErrorKind};
+
+/// What the commits of a run need to know.
+pub(crate) struct Commits<'a> {
+    pub(crate) run: i64,
+    pub(crate) write: WriteMode,
+    pub(crate) rejects: RejectLimit,
+    pub(crate) on_empty: OnEmpty,
+    pub(crate) target: &'a dyn TargetTable,
+    pub(crate) journal: &'a Journal,
+    pub(crate) uploads: &'a Uploads<'a>,
+}
+
+/// A window whose slices are all staged and uploaded.
+pub(crate) struct LoadedWindow<'a> {
+    pub(crate) number: usize,
+    pub(crate) planned: &'a PlannedWindow,
+    pub(crate) counts: WindowCounts,
+    /// Rows by block id.
+    pub(crate) blocks: BTreeMap<u32, u64>,
+}
+
+/// How a window ended, and the session that was committed for it.
+pub(crate) type Committed = (WindowOutcome, Option<String>);
+
+impl Commits<'_> {
+    /// Commits one window, whose ledger balances.
+    pub(crate) fn commit(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+        check_reject_share(self.rejects, window)?;
+        let rows: u64 = window.blocks.values().sum();
+        if rows != window.counts.rows {
+            let message = format!(
+                "window {}: {} rows were decoded and {rows} were staged; nothing was committed",
+                window.planned.window, window.counts.rows,
+            );
+            return Err(Error::new(ErrorKind::Unbalanced, message));
+        }
+        let (outcome, session) = if rows == 0 {
+            self.commit_empty(window)?
+        } else {
+            self.commit_rows(window)?
+        };
+        let target = target_key(self.target, window.planned);
+        self.journal
+            .window_done(self.run, window.number, &target, window.planned.window)?;
+        Ok((outcome, session))
+    }
+
+    /// The outcome of a window that an earlier attempt committed without living to tell.
+    pub(crate) fn already_done(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+        let target = target_key(self.target, window.planned);
+        self.journal
+            .window_done(self.run, window.number, &target, window.planned.window)?;
+        let outcome = if window.counts.rows == 0 {
+            WindowOutcome::Empty
+        } else {
+            WindowOutcome::Committed
+        };
+        Ok((outcome, None))
+    }
+
+    fn commit_rows(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+        let session = self.uploads.session(window.number)?;
+        self.journal
+            .set_phase(self.run, window.number, Phase::Committing)?;
+        self.target
+            .commit(&window.planned.partition, &session, &window.blocks)
+            .map_err(|error| self.uncommitted(error, &session))?;
+        Ok((WindowOutcome::Committed, Some(session)))
+    }
+
+    fn commit_empty(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+        let partition = &window.planned.partition;
+        let held = self.target.row_count(partition)?.unwrap_or(0);
+        if held == 0 || self.write == WriteMode::Append {
+            return Ok((WindowOutcome::Empty, None));
+        }
+        match self.on_empty {
+            OnEmpty::Keep => Ok((WindowOutcome::Kept, None)),
+            OnEmpty::Replace => {
+                let (_, session) = self.commit_rows(window)?;
+                Ok((WindowOutcome::Emptied, session))
+            }
+            OnEmpty::Fail => {
+                let message = format!(
+                    "window {} has no rows, and {} holds {held}, which an empty load would take away; set `on_empty: \
+                     replace` to empty it or `on_empty: keep` to leave it",
+                    window.planned.window,
+                    target_key(self.target, window.planned),
+                );
+                Err(Error::new(ErrorKind::Job, message))
+            }
+        }
+    }
+
+    fn uncommitted(&self, error: Error, session: &str) -> Error {
+        let unknown = error.kind() == ErrorKind::CommitUnknown;
+        let advice = match (unknown, self.write) {
+            (false, _) => return error,
+            (true, WriteMode::Replace) => {
+                "run the same command again: it asks the server and commits again if needed"
+            }
+            (true, WriteMode::Append) => {
+                "look at the table, then run the same command with --assume committed or --assume not-committed"
+            }
+        };
+        let message = format!(
+            "whether upload session {session} was committed is not known ({error}); {advice}"
+        );
+        Error::with_source(ErrorKind::CommitUnknown, message, error)
+    }
+}
+
+/// The name of a table partition, as the key of locks and of the journal.
+pub(crate) fn target_key(target: &dyn TargetTable, window: &PlannedWindow) -> String {
+    let name = target.name();
+    if window.partition.is_empty() {
+        name
+    } else {
+        format!("{name}/{}", window.partition)
+    }
+}
+
+/// The ledger of all staged slices.
+pub(crate) fn ledger<'a>(reports: impl IntoIterator<Item = &'a SliceReport>) -> Ledger {
+    let mut ledger = Ledger::default();
+    for range in reports.into_iter().flat_map(|report| &report.ranges) {
+        ledger.add(&range.topic_partition, &range.counts);
+    }
+    ledger
+}
+
+/// Rows by block id, for the slices that have rows for a window.
+pub(crate) fn blocks<'a>(
+    reports: impl IntoIterator<Item = &'a SliceReport>,
+    window: usize,
+) -> BTreeMap<u32, u64> {
+    reports
+        .into_iter()
+        .filter_map(|report| {
+            Some((
+                report.number,
+                report.windows.get(window)?.rows.as_ref()?.rows,
+            ))
+        })
+        .collect()
+}
+
+fn check_reject_share(limit: RejectLimit, window: &LoadedWindow<'_>) -> Result<(), Error> {
+    let (rejected, messages) = (window.counts.rejected, window.counts.messages());
+    if limit.allows(rejected, messages) {
+        return Ok(());
+    }
+    let message = format!(
+        "window {}: {rejected} of {messages} messages were rejected, more than `rejects` allows; nothing was committed: \
+         correct the mapping or raise `rejects`",
+        window.planned.window,
+    );
+    Err(Error::new(ErrorKind::Rejects, message))
+}

@@ -1,0 +1,214 @@
+//! The bound on staged bytes, `limits.disk`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine_model::{LoadPlan, SliceReport, SliceSpec, StagedFile};
+
+use crate::cancel::Cancel;
+use crate::ports::Staging;
+use crate::{Error, ErrorKind};
+
+/// How often a waiting thread looks whether it was asked to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+
+/// Counts staged bytes. Where they reach the bound, files whose blocks are uploaded are deleted, the oldest first; then
+/// reading waits for uploads.
+///
+/// A deleted file is only missed when its upload session is lost: its slice is read again then.
+pub(crate) struct DiskBudget {
+    staging: Arc<dyn Staging>,
+    bytes_max: u64,
+    message_bytes: u64,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Staged bytes, and those that slices under way are expected to stage.
+    held: u64,
+    /// Files whose blocks the session has.
+    uploaded: VecDeque<StagedFile>,
+}
+
+impl DiskBudget {
+    /// A budget of `bytes_max` for the slices of `plan`, with what is staged already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Job`] where not even one slice for each of `lanes` lanes fits.
+    pub(crate) fn new<'r>(
+        staging: Arc<dyn Staging>,
+        bytes_max: u64,
+        plan: &LoadPlan,
+        lanes: usize,
+        staged: impl Iterator<Item = &'r SliceReport>,
+    ) -> Result<Self, Error> {
+        let held = staged.map(staged_bytes).sum();
+        let message_bytes = plan.message_bytes_mean;
+        let state = Mutex::new(State {
+            held,
+            uploaded: VecDeque::new(),
+        });
+        let budget = Self {
+            staging,
+            bytes_max,
+            message_bytes,
+            state,
+            freed: Condvar::new(),
+        };
+        let largest = plan
+            .slices
+            .iter()
+            .map(|slice| budget.estimate(slice))
+            .max()
+            .unwrap_or(0);
+        let least = largest.saturating_mul(lanes as u64);
+        if least > bytes_max {
+            let message = format!(
+                "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; raise \
+                 it, or lower `limits.concurrency`",
+            );
+            return Err(Error::new(ErrorKind::Job, message));
+        }
+        Ok(budget)
+    }
+
+    /// Waits until a slice's staged files are expected to fit, and holds the place for them.
+    pub(crate) fn reserve(&self, slice: &SliceSpec, cancel: &Cancel) -> Result<(), Error> {
+        let bytes = self.estimate(slice);
+        let mut state = self.lock();
+        while state.held > 0 && state.held.saturating_add(bytes) > self.bytes_max {
+            cancel.check()?;
+            if let Some(file) = state.uploaded.pop_front() {
+                state.held = state.held.saturating_sub(file.bytes);
+                self.staging.remove(&file.name).map_err(|error| {
+                    Error::staging("deleting an uploaded file", &self.staging.location(), error)
+                })?;
+                continue;
+            }
+            let waited = self.freed.wait_timeout(state, CANCEL_POLL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.held = state.held.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Exchanges what was reserved for a slice for what it took.
+    pub(crate) fn staged(&self, slice: &SliceSpec, report: &SliceReport) {
+        let mut state = self.lock();
+        state.held = state
+            .held
+            .saturating_sub(self.estimate(slice))
+            .saturating_add(staged_bytes(report));
+        self.freed.notify_all();
+    }
+
+    /// Says that a file's block is uploaded.
+    pub(crate) fn uploaded(&self, file: StagedFile) {
+        self.lock().uploaded.push_back(file);
+        self.freed.notify_all();
+    }
+
+    /// Bytes that a slice is expected to stage: as many as are read. Projection and compression make it less.
+    fn estimate(&self, slice: &SliceSpec) -> u64 {
+        let offsets: u64 = slice.ranges.iter().map(|range| range.range.len()).sum();
+        offsets.saturating_mul(self.message_bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn staged_bytes(report: &SliceReport) -> u64 {
+    let files = report
+        .windows
+        .iter()
+        .flat_map(|window| window.rows.iter().chain(&window.rejects));
+    files.map(|file| file.bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine_model::{OffsetRange, SLICE_FORMAT, SliceRange, SliceWindowReport, TopicPartition};
+
+    use super::*;
+    use crate::stage::FolderStaging;
+
+    fn slice(number: u32) -> SliceSpec {
+        let start = i64::from(number) * 10;
+        let range = OffsetRange {
+            start,
+            end: start + 10,
+        };
+        let topic_partition = TopicPartition::new("orders", 0);
+        SliceSpec {
+            format: SLICE_FORMAT,
+            number,
+            ranges: vec![SliceRange {
+                topic_partition,
+                range,
+            }],
+        }
+    }
+
+    fn report(number: u32, bytes: u64) -> SliceReport {
+        let file = StagedFile {
+            name: format!("file-{number}"),
+            rows: 1,
+            bytes,
+            crc32c: 0,
+        };
+        let windows = vec![SliceWindowReport {
+            rows: Some(file),
+            ..SliceWindowReport::default()
+        }];
+        SliceReport {
+            format: SLICE_FORMAT,
+            number,
+            ranges: Vec::new(),
+            windows,
+            bytes_read: 0,
+        }
+    }
+
+    #[test]
+    fn uploaded_files_go_first_and_then_reading_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        staging.create("file-0").unwrap().publish().unwrap();
+        let slices: Vec<_> = (0..4).map(slice).collect();
+        let plan = LoadPlan {
+            windows: Vec::new(),
+            partitions: Vec::new(),
+            slices: slices.clone(),
+            message_bytes_mean: 10,
+        };
+        let none = || std::iter::empty();
+        let error = DiskBudget::new(Arc::clone(&staging), 250, &plan, 3, none())
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), ErrorKind::Job);
+        let budget = DiskBudget::new(Arc::clone(&staging), 250, &plan, 2, none()).unwrap();
+        let cancel = Cancel::default();
+
+        budget.reserve(&slices[0], &cancel).unwrap();
+        budget.staged(&slices[0], &report(0, 90));
+        budget.reserve(&slices[1], &cancel).unwrap();
+        budget.uploaded(report(0, 90).windows[0].rows.clone().unwrap());
+        budget.reserve(&slices[2], &cancel).unwrap();
+        assert!(
+            staging.list().unwrap().is_empty(),
+            "the uploaded file made room"
+        );
+        cancel.cancel();
+        assert_eq!(
+            budget.reserve(&slices[3], &cancel).unwrap_err().kind(),
+            ErrorKind::Stopped
+        );
+    }
+}

@@ -1,0 +1,356 @@
+//! The journal: what a run has done, so that a crash costs no more than the slice under way.
+//!
+//! SQLite with a write-ahead log and full synchronisation: what a call wrote is there after a power loss.
+
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine_model::{LoadPlan, SliceReport, Window};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, ErrorKind};
+
+/// The journal of one state folder.
+#[derive(Debug)]
+pub struct Journal {
+    connection: Mutex<Connection>,
+}
+
+/// A run that was begun and has not ended.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenRun {
+    pub(crate) id: i64,
+    /// The plan, frozen when the run began.
+    pub(crate) plan: LoadPlan,
+    /// The windows' states, in the plan's order.
+    pub(crate) windows: Vec<WindowState>,
+    /// The slices that are staged, by number.
+    pub(crate) staged: BTreeMap<u32, SliceReport>,
+}
+
+/// How far the upload of one window has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WindowState {
+    pub(crate) phase: Phase,
+    /// The upload session, once one was opened.
+    pub(crate) session: Option<String>,
+}
+
+/// The phases of a window, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Slices are read, staged and uploaded.
+    Loading,
+    /// The commit was sent, or was about to be.
+    Committing,
+    /// The commit is known to have happened, or there was nothing to commit.
+    Done,
+}
+
+impl Phase {
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::Loading, "loading"),
+        (Self::Committing, "committing"),
+        (Self::Done, "done"),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(phase, _)| *phase == self)
+            .map_or("", |(_, name)| name)
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(phase, _)| *phase)
+    }
+}
+
+/// What a target last got from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastLoad {
+    pub(crate) run: i64,
+    pub(crate) window: Window,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Journal`] where the file is no journal, or one of a newer version.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let open = || -> Result<Connection, Error> {
+            let mut connection = Connection::open(path)?;
+            schema::prepare(&mut connection)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| {
+            let message = format!("the journal {} can't be used: {error}", path.display());
+            Error::with_source(ErrorKind::Journal, message, error)
+        })?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// The run of `target` that was begun with this very `fingerprint` and has not ended.
+    pub(crate) fn open_run(
+        &self,
+        target: &str,
+        fingerprint: &str,
+    ) -> Result<Option<OpenRun>, Error> {
+        let connection = self.lock();
+        let found = connection
+            .query_row(
+                "SELECT id, plan FROM runs WHERE target = ?1 AND fingerprint = ?2 AND state = 'open' \
+                 ORDER BY id DESC LIMIT 1",
+                [target, fingerprint],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+            )
+            .optional()?;
+        let Some((id, plan)) = found else {
+            return Ok(None);
+        };
+        let windows = rows(
+            &connection,
+            "SELECT phase, session FROM windows WHERE run = ?1 ORDER BY number",
+            [id],
+            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+        )?;
+        let windows = windows
+            .into_iter()
+            .map(|(phase, session)| {
+                let phase = Phase::from_name(&phase).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Journal,
+                        format!("the journal holds an unknown phase {phase:?}"),
+                    )
+                })?;
+                Ok(WindowState { phase, session })
+            })
+            .collect::<Result<_, Error>>()?;
+        let reports = rows(
+            &connection,
+            "SELECT report FROM slices WHERE run = ?1",
+            [id],
+            |row| row.get::<_, String>(0),
+        )?;
+        let staged = reports
+            .iter()
+            .map(|report| from_json::<SliceReport>(report).map(|report| (report.number, report)))
+            .collect::<Result<_, Error>>()?;
+        Ok(Some(OpenRun {
+            id,
+            plan: from_json(&plan)?,
+            windows,
+            staged,
+        }))
+    }
+
+    /// Begins a run. Every other open run of the target is given up; the ids of those are returned, so that their
+    /// staged files can be deleted.
+    pub(crate) fn begin_run(
+        &self,
+        target: &str,
+        fingerprint: &str,
+        job: &str,
+        plan: &LoadPlan,
+    ) -> Result<(i64, Vec<i64>), Error> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let given_up = rows(
+            &transaction,
+            "UPDATE runs SET state = 'given up' WHERE target = ?1 AND state = 'open' RETURNING id",
+            [target],
+            |row| row.get(0),
+        )?;
+        transaction.execute(
+            "INSERT INTO runs (target, fingerprint, job, state, plan) VALUES (?1, ?2, ?3, 'open', ?4)",
+            params![target, fingerprint, job, to_json(plan)?],
+        )?;
+        let run = transaction.last_insert_rowid();
+        for (number, window) in plan.windows.iter().enumerate() {
+            transaction.execute(
+                "INSERT INTO windows (run, number, phase, start_ms, end_ms, partition) \
+                 VALUES (?1, ?2, 'loading', ?3, ?4, ?5)",
+                params![
+                    run,
+                    key(number),
+                    window.window.start_ms,
+                    window.window.end_ms,
+                    window.partition.to_string()
+                ],
+            )?;
+        }
+        transaction.commit()?;
+        Ok((run, given_up))
+    }
+
+    /// Records a slice as staged; its files are durable.
+    pub(crate) fn slice_staged(&self, run: i64, report: &SliceReport) -> Result<(), Error> {
+        self.execute(
+            "INSERT OR REPLACE INTO slices (run, number, report) VALUES (?1, ?2, ?3)",
+            params![run, report.number, to_json(report)?],
+        )
+    }
+
+    /// Forgets a slice whose staged files are lost, so that it is read again.
+    pub(crate) fn slice_lost(&self, run: i64, number: u32) -> Result<(), Error> {
+        self.execute(
+            "DELETE FROM slices WHERE run = ?1 AND number = ?2",
+            params![run, number],
+        )
+    }
+
+    /// Records the upload session of a window, before any block is sent to it.
+    pub(crate) fn session_opened(
+        &self,
+        run: i64,
+        window: usize,
+        session: &str,
+    ) -> Result<(), Error> {
+        self.execute(
+            "UPDATE windows SET session = ?3, phase = 'loading' WHERE run = ?1 AND number = ?2",
+            params![run, key(window), session],
+        )
+    }
+
+    /// Records a window's phase.
+    pub(crate) fn set_phase(&self, run: i64, window: usize, phase: Phase) -> Result<(), Error> {
+        self.execute(
+            "UPDATE windows SET phase = ?3 WHERE run = ?1 AND number = ?2",
+            params![run, key(window), phase.name()],
+        )
+    }
+
+    /// Records that a window is done and that `target` now holds it.
+    pub(crate) fn window_done(
+        &self,
+        run: i64,
+        window: usize,
+        target: &str,
+        loaded: Window,
+    ) -> Result<(), Error> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute(
+            "UPDATE windows SET phase = 'done' WHERE run = ?1 AND number = ?2",
+            params![run, key(window)],
+        )?;
+        transaction.execute(
+            "INSERT INTO loads (target, run, start_ms, end_ms) VALUES (?1, ?2, ?3, ?4)",
+            params![target, run, loaded.start_ms, loaded.end_ms],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Ends a run and keeps its report.
+    pub(crate) fn end_run(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
+        self.execute(
+            "UPDATE runs SET state = 'done', report = ?2 WHERE id = ?1",
+            params![run, to_json(report)?],
+        )
+    }
+
+    /// What `target` last got from us.
+    pub(crate) fn last_load(&self, target: &str) -> Result<Option<LastLoad>, Error> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT run, start_ms, end_ms FROM loads WHERE target = ?1 ORDER BY id DESC LIMIT 1",
+                [target],
+                last_load,
+            )
+            .optional()?;
+        Ok(found)
+    }
+
+    /// The load of `target` whose window overlaps `window`, if there was one.
+    pub(crate) fn overlapping_load(
+        &self,
+        target: &str,
+        window: Window,
+    ) -> Result<Option<LastLoad>, Error> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT run, start_ms, end_ms FROM loads \
+                 WHERE target = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY id DESC LIMIT 1",
+                params![target, window.start_ms, window.end_ms],
+                last_load,
+            )
+            .optional()?;
+        Ok(found)
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {
+        self.lock().execute(sql, params)?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic between two statements leaves no transaction open: dropping it rolls it back.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A window's number as SQLite keeps it; plans have far fewer windows than that.
+fn key(window: usize) -> i64 {
+    i64::try_from(window).unwrap_or(i64::MAX)
+}
+
+fn last_load(row: &Row<'_>) -> rusqlite::Result<LastLoad> {
+    let window = Window {
+        start_ms: row.get(1)?,
+        end_ms: row.get(2)?,
+    };
+    Ok(LastLoad {
+        run: row.get(0)?,
+        window,
+    })
+}
+
+fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, Error> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement
+        .query_map(params, map)?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| {
+        Error::with_source(
+            ErrorKind::Journal,
+            "a journal entry can't be written",
+            error,
+        )
+    })
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("the journal holds an entry that this version can't read: {error}");
+        Error::with_source(ErrorKind::Journal, message, error)
+    })
+}
+
+#[cfg(test)]
+mod tests;

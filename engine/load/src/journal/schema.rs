@@ -1,0 +1,74 @@
+//! The journal's tables.
+
+use rusqlite::Connection;
+
+use crate::{Error, ErrorKind};
+
+/// Version of the tables, kept in the file as SQLite's user version.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        target TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        job TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'done', 'given up')),
+        plan TEXT NOT NULL,
+        report TEXT
+    );
+    CREATE INDEX runs_by_target ON runs (target, state);
+    CREATE TABLE windows (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        number INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        start_ms INTEGER NOT NULL,
+        end_ms INTEGER NOT NULL,
+        partition TEXT NOT NULL,
+        session TEXT,
+        PRIMARY KEY (run, number)
+    );
+    CREATE TABLE slices (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        number INTEGER NOT NULL,
+        report TEXT NOT NULL,
+        PRIMARY KEY (run, number)
+    );
+    CREATE TABLE loads (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        target TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES runs (id),
+        start_ms INTEGER NOT NULL,
+        end_ms INTEGER NOT NULL
+    );
+    CREATE INDEX loads_by_target ON loads (target);
+";
+
+/// How long a statement waits for another process that holds the journal, in ms.
+const BUSY_MS: u64 = 10_000;
+
+/// Sets the connection up and makes the tables where they are missing.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        VERSION => {}
+        0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        newer => {
+            let message = format!(
+                "it has version {newer}; this program knows version {VERSION}: use a newer one"
+            );
+            return Err(Error::new(ErrorKind::Journal, message));
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+use engine_model::{PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport};
+
+use super::*;
+
+fn plan() -> LoadPlan {
+    let window = PlannedWindow {
+        window: Window::new(1_000, 2_000).unwrap(),
+        partition: PartitionSpec(vec![("ds".into(), "20261122".into())]),
+    };
+    LoadPlan {
+        windows: vec![window],
+        partitions: Vec::new(),
+        slices: Vec::new(),
+        message_bytes_mean: 7,
+    }
+}
+
+fn slice(number: u32) -> SliceReport {
+    let windows = vec![SliceWindowReport::default()];
+    SliceReport {
+        format: SLICE_FORMAT,
+        number,
+        ranges: Vec::new(),
+        windows,
+        bytes_read: 5,
+    }
+}
+
+#[test]
+fn an_open_run_is_found_again_with_all_it_had_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let journal = Journal::open(&path).unwrap();
+    let (run, given_up) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    assert!(given_up.is_empty());
+    journal.slice_staged(run, &slice(3)).unwrap();
+    journal.slice_staged(run, &slice(4)).unwrap();
+    journal.slice_lost(run, 4).unwrap();
+    journal.session_opened(run, 0, "s-1").unwrap();
+    journal.set_phase(run, 0, Phase::Committing).unwrap();
+    drop(journal);
+
+    let journal = Journal::open(&path).unwrap();
+    let open = journal.open_run("t", "f").unwrap().unwrap();
+    assert_eq!((open.id, open.plan), (run, plan()));
+    assert_eq!(
+        open.windows,
+        [WindowState {
+            phase: Phase::Committing,
+            session: Some("s-1".into())
+        }]
+    );
+    assert_eq!(open.staged.into_iter().collect::<Vec<_>>(), [(3, slice(3))]);
+    assert!(journal.open_run("t", "other").unwrap().is_none());
+
+    journal
+        .window_done(run, 0, "t", plan().windows[0].window)
+        .unwrap();
+    journal.end_run(run, &"report").unwrap();
+    assert!(journal.open_run("t", "f").unwrap().is_none());
+}
+
+#[test]
+fn a_new_run_gives_up_the_older_ones_of_its_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    let (first, _) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let (other, _) = journal.begin_run("u", "f", "orders", &plan()).unwrap();
+    let (second, given_up) = journal.begin_run("t", "g", "orders", &plan()).unwrap();
+    assert_eq!(given_up, [first]);
+    assert!(journal.open_run("t", "f").unwrap().is_none());
+    assert_eq!(journal.open_run("t", "g").unwrap().unwrap().id, second);
+    assert_eq!(journal.open_run("u", "f").unwrap().unwrap().id, other);
+}
+
+#[test]
+fn the_last_and_overlapping_loads_of_a_target_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    let (run, _) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    assert_eq!(journal.last_load("t").unwrap(), None);
+    let window = Window::new(1_000, 2_000).unwrap();
+    journal.window_done(run, 0, "t", window).unwrap();
+    assert_eq!(
+        journal.last_load("t").unwrap(),
+        Some(LastLoad { run, window })
+    );
+    let overlaps = |start, end| {
+        journal
+            .overlapping_load("t", Window::new(start, end).unwrap())
+            .unwrap()
+            .is_some()
+    };
+    assert!(overlaps(1_999, 3_000) && overlaps(0, 1_001) && overlaps(1_200, 1_300));
+    assert!(!overlaps(2_000, 3_000) && !overlaps(0, 1_000));
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    drop(Journal::open(&path).unwrap());
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Journal);
+    assert!(error.to_string().contains("version 99"), "{error}");
+}

@@ -1,0 +1,194 @@
+//! The one place that joins the steps: lanes that read, decode and stage, and uploads beside them.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{SendTimeoutError, Sender, bounded};
+use engine_model::{SliceReport, SliceSpec};
+
+use crate::budget::ByteBudget;
+use crate::cancel::Cancel;
+use crate::decode::{Lane, SliceRules};
+use crate::disk::DiskBudget;
+use crate::journal::Journal;
+use crate::plan::SliceQueue;
+use crate::ports::MessageSource;
+use crate::progress::count;
+use crate::read;
+use crate::upload::{BlockTask, Uploads};
+use crate::{Error, ErrorKind};
+
+/// Uploads at once. One connection to the service carries about 10 MB/s, so a few together fill a fast network.
+pub(crate) const UPLOADS_MAX: usize = 4;
+/// Staged blocks that wait for an upload before the lanes wait too.
+const BLOCKS_WAITING_MAX: usize = 8;
+/// How often a waiting thread looks whether it was asked to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+
+/// What the threads of the pipeline share.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) source: &'a dyn MessageSource,
+    pub(crate) rules: &'a SliceRules<'a>,
+    pub(crate) uploads: &'a Uploads<'a>,
+    pub(crate) journal: &'a Journal,
+    pub(crate) budget: &'a ByteBudget,
+    pub(crate) disk: &'a DiskBudget,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) lanes: usize,
+}
+
+impl Pipeline<'_> {
+    /// Executes `slices` and uploads their blocks and those of `staged_before`.
+    ///
+    /// Returns when all of it is done, or with the first error after every thread has stopped. Calls `on_staged` for
+    /// each slice that was staged, after the journal knows it.
+    pub(crate) fn run(
+        &self,
+        slices: Vec<SliceSpec>,
+        staged_before: Vec<BlockTask>,
+        on_staged: &(dyn Fn(SliceReport) + Sync),
+    ) -> Result<(), Error> {
+        let lanes = self.lanes.clamp(1, slices.len().max(1));
+        let queue = Mutex::new(SliceQueue::new(slices, lanes));
+        let failure = FirstFailure::default();
+        let (blocks, waiting_blocks) = bounded(BLOCKS_WAITING_MAX);
+        thread::scope(|scope| -> Result<(), Error> {
+            for upload in 0..UPLOADS_MAX {
+                let (waiting_blocks, failure) = (waiting_blocks.clone(), &failure);
+                spawn(scope, format!("upload-{upload}"), move || {
+                    failure.watch(self.cancel, self.uploads.run(&waiting_blocks));
+                })?;
+            }
+            // The receivers that count are the uploads' own: when they are gone, sending fails.
+            drop(waiting_blocks);
+            for number in 0..lanes {
+                let (handle, consumer) = read::channel(
+                    self.budget,
+                    self.cancel,
+                    self.rules.clock,
+                    self.rules.progress,
+                );
+                let (blocks, failure, queue) = (blocks.clone(), &failure, &queue);
+                spawn(scope, format!("read-{number}"), move || {
+                    match self.source.reader() {
+                        Ok(reader) => consumer.run(reader),
+                        Err(error) => failure.watch(self.cancel, Err(error)),
+                    }
+                })?;
+                spawn(scope, format!("lane-{number}"), move || {
+                    let mut lane = Lane::new(self.rules, handle);
+                    let done = self.run_lane(number, &mut lane, queue, &blocks, on_staged);
+                    failure.watch(self.cancel, done);
+                })?;
+            }
+            for task in staged_before {
+                if let Err(error) = self.send_block(&blocks, task) {
+                    failure.watch(self.cancel, Err(error));
+                    break;
+                }
+            }
+            drop(blocks);
+            Ok(())
+        })?;
+        failure.into_result(self.cancel)
+    }
+
+    fn run_lane(
+        &self,
+        number: usize,
+        lane: &mut Lane<'_>,
+        queue: &Mutex<SliceQueue>,
+        blocks: &Sender<BlockTask>,
+        on_staged: &(dyn Fn(SliceReport) + Sync),
+    ) -> Result<(), Error> {
+        loop {
+            self.cancel.check()?;
+            let next = queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(number);
+            let Some(spec) = next else { return Ok(()) };
+            self.disk.reserve(&spec, self.cancel)?;
+            let report = lane.execute_slice(&spec)?;
+            self.disk.staged(&spec, &report);
+            self.journal.slice_staged(self.rules.run, &report)?;
+            count(&self.rules.progress.slices_staged, 1);
+            for task in block_tasks(&report) {
+                count(&self.rules.progress.blocks_known, 1);
+                self.send_block(blocks, task)?;
+            }
+            on_staged(report);
+        }
+    }
+
+    fn send_block(&self, blocks: &Sender<BlockTask>, task: BlockTask) -> Result<(), Error> {
+        let mut task = task;
+        loop {
+            match blocks.send_timeout(task, CANCEL_POLL) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(unsent)) => {
+                    self.cancel.check()?;
+                    task = unsent;
+                }
+                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::stopped()),
+            }
+        }
+    }
+}
+
+/// The blocks that a staged slice makes, one for each window that it has rows for.
+pub(crate) fn block_tasks(report: &SliceReport) -> impl Iterator<Item = BlockTask> + '_ {
+    report
+        .windows
+        .iter()
+        .enumerate()
+        .filter_map(|(window, staged)| {
+            staged.rows.clone().map(|file| BlockTask {
+                window,
+                block: report.number,
+                file,
+            })
+        })
+}
+
+/// The first error of any thread; the threads that stop because of it don't hide it.
+#[derive(Default)]
+struct FirstFailure(Mutex<Option<Error>>);
+
+impl FirstFailure {
+    fn watch(&self, cancel: &Cancel, result: Result<(), Error>) {
+        let Err(error) = result else { return };
+        cancel.cancel();
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first
+            .as_ref()
+            .is_none_or(|first| first.kind() == ErrorKind::Stopped)
+        {
+            *first = Some(error);
+        }
+    }
+
+    fn into_result(self, cancel: &Cancel) -> Result<(), Error> {
+        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        first.map_or_else(|| cancel.check(), Err)
+    }
+}
+
+fn spawn<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: String,
+    run: impl FnOnce() + Send + 'scope,
+) -> Result<(), Error> {
+    thread::Builder::new()
+        .name(name)
+        .spawn_scoped(scope, run)
+        .map(drop)
+        .map_err(|error| {
+            Error::with_source(
+                ErrorKind::Internal,
+                format!("a thread can't be started: {error}"),
+                error,
+            )
+        })
+}

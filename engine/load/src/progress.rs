@@ -1,0 +1,75 @@
+//! What the steps have done so far: counters that threads add to per block and that anyone may look at.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine_model::{StepFigures, Steps};
+
+/// The counters of one attempt at a run.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Offsets of the plan.
+    pub offsets_planned: AtomicU64,
+    /// Offsets that are behind the readers, those of slices from an earlier attempt included.
+    pub offsets_read: AtomicU64,
+    /// Slices of the plan.
+    pub slices_planned: AtomicU64,
+    /// Slices that are staged, those of an earlier attempt included.
+    pub slices_staged: AtomicU64,
+    /// Blocks to upload, as far as known.
+    pub blocks_known: AtomicU64,
+    /// Blocks that the upload sessions have.
+    pub blocks_uploaded: AtomicU64,
+    pub(crate) plan: StepCounter,
+    pub(crate) read: StepCounter,
+    pub(crate) decode: StepCounter,
+    pub(crate) stage: StepCounter,
+    pub(crate) upload: StepCounter,
+    pub(crate) commit: StepCounter,
+}
+
+impl Progress {
+    /// What each step did up to now.
+    pub fn steps(&self) -> Steps {
+        Steps {
+            plan: self.plan.figures(),
+            read: self.read.figures(),
+            decode: self.decode.figures(),
+            stage: self.stage.figures(),
+            upload: self.upload.figures(),
+            commit: self.commit.figures(),
+        }
+    }
+}
+
+/// Adds `amount` to a counter that only people look at.
+pub(crate) fn count(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// What one step did.
+#[derive(Debug, Default)]
+pub(crate) struct StepCounter {
+    busy_ns: AtomicU64,
+    items: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl StepCounter {
+    pub(crate) fn add(&self, busy: Duration, items: u64, bytes: u64) {
+        count(
+            &self.busy_ns,
+            u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX),
+        );
+        count(&self.items, items);
+        count(&self.bytes, bytes);
+    }
+
+    fn figures(&self) -> StepFigures {
+        StepFigures {
+            seconds: Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed)).as_secs_f64(),
+            items: self.items.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The read step: a lane's consumer thread.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use engine_model::limits::BLOCK_BYTES_TARGET;
+use engine_model::{MessageBlock, SliceRange, SliceSpec};
+
+use crate::budget::ByteBudget;
+use crate::cancel::Cancel;
+use crate::ports::{Clock, MessageReader};
+use crate::progress::Progress;
+use crate::{Error, ErrorKind};
+
+/// Blocks between a consumer and its worker, at most; the byte budget binds earlier where blocks are full.
+const BLOCKS_BETWEEN: usize = 16;
+/// How often a waiting thread looks whether it was asked to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+
+/// What a consumer thread tells its worker.
+pub(crate) enum ReadEvent {
+    /// Messages of the current range, in order.
+    Block(MessageBlock),
+    /// The current range is complete; the next event belongs to the slice's next range.
+    RangeDone,
+    /// Reading failed; nothing follows.
+    Failed(Error),
+}
+
+/// The worker's end of the channels to its consumer thread.
+pub(crate) struct ReadHandle<'a> {
+    slices: Sender<SliceSpec>,
+    events: Receiver<ReadEvent>,
+    empty_blocks: Sender<MessageBlock>,
+    budget: &'a ByteBudget,
+    cancel: &'a Cancel,
+}
+
+/// The consumer thread's end.
+pub(crate) struct Consumer<'a> {
+    slices: Receiver<SliceSpec>,
+    events: Sender<ReadEvent>,
+    empty_blocks: Receiver<MessageBlock>,
+    budget: &'a ByteBudget,
+    cancel: &'a Cancel,
+    clock: &'a dyn Clock,
+    progress: &'a Progress,
+}
+
+/// Makes the two ends of one lane's read step.
+pub(crate) fn channel<'a>(
+    budget: &'a ByteBudget,
+    cancel: &'a Cancel,
+    clock: &'a dyn Clock,
+    progress: &'a Progress,
+) -> (ReadHandle<'a>, Consumer<'a>) {
+    let (slices, slices_end) = bounded(1);
+    let (events_end, events) = bounded(BLOCKS_BETWEEN);
+    let (empty_blocks, empty_blocks_end) = bounded(BLOCKS_BETWEEN);
+    let handle = ReadHandle {
+        slices,
+        events,
+        empty_blocks,
+        budget,
+        cancel,
+    };
+    let consumer = Consumer {
+        slices: slices_end,
+        events: events_end,
+        empty_blocks: empty_blocks_end,
+        budget,
+        cancel,
+        clock,
+        progress,
+    };
+    (handle, consumer)
+}
+
+impl ReadHandle<'_> {
+    /// Asks for a slice; its events follow. Only one slice is under way at a time.
+    pub(crate) fn begin(&self, slice: &SliceSpec) -> Result<(), Error> {
+        self.slices.send(slice.clone()).map_err(|_| consumer_gone())
+    }
+
+    /// Waits for the next event.
+    pub(crate) fn next(&self) -> Result<ReadEvent, Error> {
+        loop {
+            match self.events.recv_timeout(CANCEL_POLL) {
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Timeout) => self.cancel.check()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.cancel.check()?;
+                    return Err(consumer_gone());
+                }
+            }
+        }
+    }
+
+    /// Gives a block back to be filled again.
+    pub(crate) fn recycle(&self, mut block: MessageBlock) {
+        self.budget.release(block.size());
+        block.clear();
+        block.shrink_to(2 * BLOCK_BYTES_TARGET);
+        // A full return channel means that enough blocks are under way; this one is dropped.
+        drop(self.empty_blocks.try_send(block));
+    }
+}
+
+fn consumer_gone() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "a consumer thread ended before its slice was read",
+    )
+}
+
+impl Consumer<'_> {
+    /// Reads the slices that the worker asks for, until it asks for no more.
+    pub(crate) fn run(self, mut reader: Box<dyn MessageReader>) {
+        while let Ok(slice) = self.slices.recv() {
+            if let Err(error) = self.read_slice(&mut *reader, &slice) {
+                // The worker is gone only when it failed itself; its error is the one that counts.
+                drop(self.send(ReadEvent::Failed(error)));
+                return;
+            }
+        }
+    }
+
+    fn read_slice(&self, reader: &mut dyn MessageReader, slice: &SliceSpec) -> Result<(), Error> {
+        for SliceRange {
+            topic_partition,
+            range,
+        } in &slice.ranges
+        {
+            reader.open(topic_partition, *range)?;
+            loop {
+                let mut block = self.empty_blocks.try_recv().unwrap_or_default();
+                let started = self.clock.elapsed();
+                let complete = reader.read(&mut block)?;
+                let busy = self.clock.elapsed().saturating_sub(started);
+                self.progress
+                    .read
+                    .add(busy, block.len() as u64, block.size() as u64);
+                self.cancel.check()?;
+                if !block.is_empty() {
+                    self.budget.acquire(block.size(), self.cancel)?;
+                    self.send(ReadEvent::Block(block))?;
+                }
+                if complete {
+                    self.send(ReadEvent::RangeDone)?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, event: ReadEvent) -> Result<(), Error> {
+        let mut event = event;
+        loop {
+            match self.events.send_timeout(event, CANCEL_POLL) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(unsent)) => {
+                    self.cancel.check()?;
+                    event = unsent;
+                }
+                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::stopped()),
+            }
+        }
+    }
+}

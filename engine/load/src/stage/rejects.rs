@@ -1,0 +1,216 @@
+//! The messages of one slice that could not become rows of one window.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+};
+use engine_model::{Message, StagedFile, TopicPartition};
+use parquet::arrow::ArrowWriter;
+
+use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
+use crate::ports::Staging;
+use crate::{Error, ErrorKind};
+
+/// Bytes after which buffered messages become a row group, so that memory stays bounded when every message is bad.
+const FLUSH_BYTES: usize = 1 << 20;
+
+/// A message and why it could not become a row.
+#[derive(Debug)]
+pub(crate) struct RejectedMessage<'a> {
+    pub(crate) topic_partition: &'a TopicPartition,
+    pub(crate) message: Message<'a>,
+    /// The reason's stable name, for counting.
+    pub(crate) reason: &'a str,
+    /// The reason in words, with the column and what was found.
+    pub(crate) detail: &'a str,
+}
+
+/// Writes rejected messages with their coordinates, reason and original bytes.
+pub(crate) struct RejectWriter {
+    staging: Arc<dyn Staging>,
+    name: String,
+    writer: Option<ArrowWriter<ChecksummedFile>>,
+    failure: WriteFailure,
+    columns: Columns,
+    rows: u64,
+}
+
+#[derive(Default)]
+struct Columns {
+    topic: StringBuilder,
+    partition: Int32Builder,
+    offset: Int64Builder,
+    timestamp_ms: Int64Builder,
+    reason: StringBuilder,
+    detail: StringBuilder,
+    key: BinaryBuilder,
+    payload: BinaryBuilder,
+    bytes: usize,
+}
+
+impl RejectWriter {
+    pub(crate) fn new(staging: Arc<dyn Staging>, name: String) -> Self {
+        Self {
+            staging,
+            name,
+            writer: None,
+            failure: WriteFailure::default(),
+            columns: Columns::default(),
+            rows: 0,
+        }
+    }
+
+    pub(crate) fn write(&mut self, rejected: &RejectedMessage<'_>) -> Result<(), Error> {
+        let RejectedMessage {
+            topic_partition,
+            message,
+            reason,
+            detail,
+        } = rejected;
+        let columns = &mut self.columns;
+        columns.topic.append_value(&topic_partition.topic);
+        columns.partition.append_value(topic_partition.partition);
+        columns.offset.append_value(message.offset);
+        columns.timestamp_ms.append_value(message.timestamp_ms);
+        columns.reason.append_value(reason);
+        columns.detail.append_value(detail);
+        columns.key.append_option(message.key);
+        columns.payload.append_option(message.payload);
+        columns.bytes += message.size() + reason.len() + detail.len();
+        self.rows += 1;
+        if self.columns.bytes >= FLUSH_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Option<StagedFile>, Error> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        self.flush()?;
+        let Self {
+            staging,
+            name,
+            writer,
+            failure,
+            rows,
+            ..
+        } = self;
+        let Some(writer) = writer else {
+            return Ok(None);
+        };
+        let doing = format!("writing {name}");
+        let file = writer
+            .into_inner()
+            .map_err(|error| parquet_error(&doing, &*staging, &failure, error))?;
+        file.publish(&name, rows)
+            .map(Some)
+            .map_err(|error| Error::staging(&doing, &staging.location(), error))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let batch = self.columns.take()?;
+        let doing = format!("writing {}", self.name);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let file = ChecksummedFile::create(&*self.staging, &self.name)
+                    .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
+                self.failure = Arc::clone(&file.failure);
+                let writer = ArrowWriter::try_new(file, batch.schema(), Some(writer_properties()))
+                    .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))?;
+                self.writer.insert(writer)
+            }
+        };
+        writer
+            .write(&batch)
+            .and_then(|()| writer.flush())
+            .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))
+    }
+}
+
+impl Columns {
+    fn take(&mut self) -> Result<RecordBatch, Error> {
+        self.bytes = 0;
+        let columns: [(&str, ArrayRef); 8] = [
+            ("topic", Arc::new(self.topic.finish())),
+            ("partition", Arc::new(self.partition.finish())),
+            ("offset", Arc::new(self.offset.finish())),
+            ("timestamp_ms", Arc::new(self.timestamp_ms.finish())),
+            ("reason", Arc::new(self.reason.finish())),
+            ("detail", Arc::new(self.detail.finish())),
+            ("key", Arc::new(self.key.finish())),
+            ("payload", Arc::new(self.payload.finish())),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
+            .map_err(|error| {
+                Error::with_source(
+                    ErrorKind::Internal,
+                    "rejected messages did not fit their columns",
+                    error,
+                )
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::Int64Type;
+    use engine_model::MessageBlock;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::stage::FolderStaging;
+
+    #[test]
+    fn rejected_messages_keep_their_bytes_and_coordinates() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        let mut block = MessageBlock::default();
+        let payload = vec![0xff; FLUSH_BYTES];
+        block.push(7, 1_000, Some(b"k"), Some(&payload), std::iter::empty());
+        block.push(9, 2_000, None, Some(b"{"), std::iter::empty());
+        let topic_partition = TopicPartition::new("orders", 2);
+        let mut writer = RejectWriter::new(Arc::clone(&staging), "r".into());
+        for message in block.iter() {
+            let rejected = RejectedMessage {
+                topic_partition: &topic_partition,
+                message,
+                reason: "not_json",
+                detail: "unexpected end",
+            };
+            writer.write(&rejected).unwrap();
+        }
+        let file = writer.finish().unwrap().unwrap();
+        assert_eq!(file.rows, 2);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(staging.open("r").unwrap())
+            .unwrap()
+            .build()
+            .unwrap();
+        let batches: Vec<_> = reader.collect::<Result<_, _>>().unwrap();
+        let all = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+        assert_eq!(all["offset"].as_primitive::<Int64Type>().values(), &[7, 9]);
+        assert_eq!(all["payload"].as_binary::<i32>().value(0), payload);
+        assert_eq!(all["payload"].as_binary::<i32>().value(1), b"{");
+        assert!(all["key"].as_binary::<i32>().is_valid(0));
+    }
+
+    #[test]
+    fn no_rejected_message_makes_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        assert_eq!(
+            RejectWriter::new(Arc::clone(&staging), "r".into())
+                .finish()
+                .unwrap(),
+            None
+        );
+        assert!(staging.list().unwrap().is_empty());
+    }
+}

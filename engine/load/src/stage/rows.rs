@@ -1,0 +1,218 @@
+//! The rows of one slice for one window: written once, read once per upload try.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use engine_model::StagedFile;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
+use crate::ports::{BlockSource, RowBatches, Staging};
+use crate::{Error, ErrorKind};
+
+/// Decoded bytes that reading back aims at per record batch.
+const READ_BATCH_BYTES: u64 = 1 << 20;
+/// Rows of such a batch, at most.
+const READ_BATCH_ROWS_MAX: u64 = 16_384;
+
+/// Writes the rows of one slice for one window.
+pub(crate) struct RowWriter {
+    staging: Arc<dyn Staging>,
+    name: String,
+    writer: ArrowWriter<ChecksummedFile>,
+    failure: WriteFailure,
+    rows: u64,
+}
+
+impl RowWriter {
+    pub(crate) fn create(
+        staging: Arc<dyn Staging>,
+        name: String,
+        schema: SchemaRef,
+    ) -> Result<Self, Error> {
+        let file = ChecksummedFile::create(&*staging, &name).map_err(|error| {
+            Error::staging(&format!("creating {name}"), &staging.location(), error)
+        })?;
+        let failure = Arc::clone(&file.failure);
+        let writer =
+            ArrowWriter::try_new(file, schema, Some(writer_properties())).map_err(|error| {
+                parquet_error("beginning a staged file", &*staging, &failure, error)
+            })?;
+        Ok(Self {
+            staging,
+            name,
+            writer,
+            failure,
+            rows: 0,
+        })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|error| self.error(error))
+    }
+
+    /// Encoded and buffered bytes of the row group in progress.
+    pub(crate) fn in_progress_bytes(&self) -> usize {
+        self.writer.memory_size()
+    }
+
+    /// Ends the row group in progress, which gives its memory back.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.writer.flush().map_err(|error| self.error(error))
+    }
+
+    /// Makes the file durable.
+    pub(crate) fn finish(self) -> Result<StagedFile, Error> {
+        let Self {
+            staging,
+            name,
+            writer,
+            failure,
+            rows,
+        } = self;
+        let doing = format!("writing {name}");
+        let file = writer
+            .into_inner()
+            .map_err(|error| parquet_error(&doing, &*staging, &failure, error))?;
+        file.publish(&name, rows)
+            .map_err(|error| Error::staging(&doing, &staging.location(), error))
+    }
+
+    fn error(&self, error: parquet::errors::ParquetError) -> Error {
+        parquet_error(
+            &format!("writing {}", self.name),
+            &*self.staging,
+            &self.failure,
+            error,
+        )
+    }
+}
+
+/// The rows of a staged file, as the source of an upload.
+pub(crate) struct StagedRows {
+    pub(crate) staging: Arc<dyn Staging>,
+    pub(crate) file: StagedFile,
+}
+
+impl BlockSource for StagedRows {
+    fn rows(&self) -> u64 {
+        self.file.rows
+    }
+
+    fn open(&self) -> Result<RowBatches, Error> {
+        let doing = format!("reading {}", self.file.name);
+        let file = self
+            .staging
+            .open(&self.file.name)
+            .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|error| read_error(&doing, error))?;
+        let decoded: i64 = builder
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| group.total_byte_size())
+            .sum();
+        let row_bytes = (u64::try_from(decoded).unwrap_or(0) / self.file.rows.max(1)).max(1);
+        let batch_rows = (READ_BATCH_BYTES / row_bytes).clamp(1, READ_BATCH_ROWS_MAX);
+        let reader = builder
+            .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
+            .build()
+            .map_err(|error| read_error(&doing, error))?;
+        Ok(Box::new(reader.map(move |batch| {
+            batch.map_err(|error| read_error(&doing, error))
+        })))
+    }
+}
+
+fn read_error(doing: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::with_source(
+        ErrorKind::Staging,
+        format!("{doing} failed: {error}"),
+        error,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::stage::{FolderStaging, verify};
+
+    fn batch(schema: &SchemaRef, from: i64) -> RecordBatch {
+        let ids = Int64Array::from_iter_values(from..from + 1_000);
+        let texts =
+            StringArray::from_iter_values((from..from + 1_000).map(|id| format!("text {id}")));
+        RecordBatch::try_new(Arc::clone(schema), vec![Arc::new(ids), Arc::new(texts)]).unwrap()
+    }
+
+    #[test]
+    fn staged_rows_come_back_as_often_as_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        let fields = vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("text", DataType::Utf8, true),
+        ];
+        let schema = Arc::new(Schema::new(fields));
+        let mut writer =
+            RowWriter::create(Arc::clone(&staging), "a".into(), Arc::clone(&schema)).unwrap();
+        writer.write(&batch(&schema, 0)).unwrap();
+        assert!(writer.in_progress_bytes() > 0);
+        writer.flush().unwrap();
+        writer.write(&batch(&schema, 1_000)).unwrap();
+        let file = writer.finish().unwrap();
+        assert_eq!(file.rows, 2_000);
+        verify(&*staging, &file).unwrap();
+
+        let rows = StagedRows {
+            staging: Arc::clone(&staging),
+            file: file.clone(),
+        };
+        for _ in 0..2 {
+            let batches: Vec<_> = rows.open().unwrap().collect::<Result<_, _>>().unwrap();
+            let all = arrow::compute::concat_batches(&schema, &batches).unwrap();
+            assert_eq!(all.slice(0, 1_000), batch(&schema, 0));
+            assert_eq!(all.slice(1_000, 1_000), batch(&schema, 1_000));
+        }
+    }
+
+    #[test]
+    fn a_staged_file_that_changed_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("text", DataType::Utf8, true),
+        ]));
+        let mut writer =
+            RowWriter::create(Arc::clone(&staging), "a".into(), Arc::clone(&schema)).unwrap();
+        writer.write(&batch(&schema, 0)).unwrap();
+        let file = writer.finish().unwrap();
+        let path = folder.path().join("a");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(
+            verify(&*staging, &file).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
+        std::fs::write(&path, &bytes[..50]).unwrap();
+        assert_eq!(
+            verify(&*staging, &file).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(
+            verify(&*staging, &file).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! The upload step: staged rows to blocks of an upload session, many at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::Receiver;
+use engine_model::{PlannedWindow, StagedFile};
+
+use crate::cancel::Cancel;
+use crate::disk::DiskBudget;
+use crate::journal::Journal;
+use crate::ports::{Clock, Staging, TargetTable};
+use crate::progress::{Progress, count};
+use crate::stage::StagedRows;
+use crate::{Error, ErrorKind};
+
+/// One block to upload: a slice's rows for one window.
+#[derive(Debug)]
+pub(crate) struct BlockTask {
+    pub(crate) window: usize,
+    /// The slice's number.
+    pub(crate) block: u32,
+    pub(crate) file: StagedFile,
+}
+
+/// The upload sessions of a run, one for each window, opened when the first block of the window is ready.
+pub(crate) struct Uploads<'a> {
+    pub(crate) run: i64,
+    pub(crate) windows: &'a [PlannedWindow],
+    pub(crate) overwrite: bool,
+    pub(crate) target: &'a dyn TargetTable,
+    pub(crate) staging: Arc<dyn Staging>,
+    pub(crate) journal: &'a Journal,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) progress: &'a Progress,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) disk: &'a DiskBudget,
+    /// The id of each window's session, once it is open.
+    pub(crate) sessions: Vec<Mutex<Option<String>>>,
+}
+
+impl Uploads<'_> {
+    /// Uploads blocks until no more come.
+    pub(crate) fn run(&self, tasks: &Receiver<BlockTask>) -> Result<(), Error> {
+        for task in tasks {
+            self.cancel.check()?;
+            self.upload(task)?;
+        }
+        Ok(())
+    }
+
+    /// The id of the window's session, which is opened, and journalled, where there is none yet.
+    pub(crate) fn session(&self, window: usize) -> Result<String, Error> {
+        let mut session = self.sessions[window]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = &*session {
+            return Ok(open.clone());
+        }
+        let partition = &self.windows[window].partition;
+        self.target.create_partition(partition)?;
+        let opened = self.target.open_session(partition, self.overwrite)?;
+        self.journal.session_opened(self.run, window, &opened)?;
+        Ok(session.insert(opened).clone())
+    }
+
+    fn upload(&self, task: BlockTask) -> Result<(), Error> {
+        let BlockTask {
+            window,
+            block,
+            file,
+        } = task;
+        let session = self.session(window)?;
+        let started = self.clock.elapsed();
+        let rows = StagedRows {
+            staging: Arc::clone(&self.staging),
+            file,
+        };
+        let receipt = self
+            .target
+            .put_block(&self.windows[window].partition, &session, block, &rows)
+            .map_err(|error| resumable(error, &session))?;
+        let busy = self.clock.elapsed().saturating_sub(started);
+        self.progress
+            .upload
+            .add(busy, rows.file.rows, receipt.bytes);
+        count(&self.progress.blocks_uploaded, 1);
+        self.disk.uploaded(rows.file);
+        Ok(())
+    }
+}
+
+/// Says of a lost session that nothing else is lost.
+fn resumable(error: Error, session: &str) -> Error {
+    if error.kind() != ErrorKind::SessionGone {
+        return error;
+    }
+    let message = format!(
+        "upload session {session} is gone ({error}); run the same command again: a new session gets the blocks from the \
+         staged files"
+    );
+    Error::with_source(ErrorKind::SessionGone, message, error)
+}

@@ -1,0 +1,235 @@
+//! Attempts that end half-way, and what the next one makes of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
+use engine_load::{Assume, Cancel, Error, ErrorKind};
+use engine_model::{PartitionSpec, TableColumns};
+
+use crate::simulation::{Table, Topic, log};
+use crate::{DAY_START_MS, World, day, job, job_of};
+
+const MESSAGES: i64 = 200;
+
+fn world() -> World {
+    let timestamps: Vec<_> = (0..MESSAGES)
+        .map(|minute| DAY_START_MS + minute * 60_000)
+        .collect();
+    World::new(Topic::new(vec![log(0, &timestamps)]), Table::with_key("ds"))
+}
+
+#[track_caller]
+fn assert_loaded_once(world: &World) {
+    assert_eq!(world.table.ids(&day()), (0..MESSAGES).collect::<Vec<_>>());
+}
+
+fn fail_uploads_after(world: &World, blocks: Option<u64>) {
+    *world.table.faults.fail_uploads_after.lock().unwrap() = blocks;
+}
+
+#[test]
+fn what_was_staged_and_uploaded_is_not_done_again() {
+    let world = world();
+    fail_uploads_after(&world, Some(5));
+    let error = world.run(&job("")).unwrap_err();
+    assert_eq!(error.to_string(), "the server is down");
+    assert!(world.table.ids(&day()).is_empty());
+
+    fail_uploads_after(&world, None);
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert!(report.resumed);
+    assert!(report.slices.kept > 0, "{:?}", report.slices);
+    assert_eq!(
+        report.slices.kept + report.slices.read,
+        report.slices.planned
+    );
+    assert_eq!(report.slices.uploaded_before, 5);
+    assert_eq!(report.slices.uploaded + 5, report.slices.planned);
+}
+
+#[test]
+fn a_session_that_is_gone_gets_its_blocks_again_from_the_staged_files() {
+    let world = world();
+    fail_uploads_after(&world, Some(5));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    world.table.forget_sessions();
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert_eq!(
+        (report.slices.uploaded_before, report.slices.uploaded),
+        (0, report.slices.planned)
+    );
+}
+
+#[test]
+fn a_staged_file_that_was_damaged_is_read_again() {
+    let world = world();
+    fail_uploads_after(&world, Some(0));
+    world.run(&job("")).unwrap_err();
+    let staged: Vec<_> = std::fs::read_dir(world.staging_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(staged.len() > 2);
+    std::fs::write(&staged[0], b"damaged").unwrap();
+    std::fs::remove_file(&staged[1]).unwrap();
+    fail_uploads_after(&world, None);
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert!(report.slices.read >= 2);
+}
+
+#[test]
+fn a_damaged_file_whose_block_is_uploaded_is_not_missed() {
+    let world = world();
+    fail_uploads_after(&world, Some(5));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    for entry in std::fs::read_dir(world.staging_folder()).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"damaged").unwrap();
+    }
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert_eq!(report.slices.uploaded_before, 5);
+}
+
+#[test]
+fn a_commit_that_happened_without_an_answer_is_found_out() {
+    let world = world();
+    world
+        .table
+        .faults
+        .lose_commit_answer
+        .store(true, Ordering::Relaxed);
+    let error = world.run(&job("")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommitUnknown);
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert_eq!(
+        (
+            report.slices.read,
+            world.table.state.lock().unwrap().commits
+        ),
+        (0, 1)
+    );
+}
+
+#[test]
+fn a_commit_that_did_not_happen_is_sent_again() {
+    let world = world();
+    world
+        .table
+        .faults
+        .lose_commit
+        .store(true, Ordering::Relaxed);
+    assert_eq!(
+        world.run(&job("")).unwrap_err().kind(),
+        ErrorKind::CommitUnknown
+    );
+    assert!(world.table.ids(&day()).is_empty());
+    let report = world.run(&job("")).unwrap();
+    assert_loaded_once(&world);
+    assert_eq!(report.slices.uploaded, 0);
+}
+
+#[test]
+fn an_append_that_nobody_knows_about_asks_a_person() {
+    for (happened, assume) in [(true, Assume::Committed), (false, Assume::NotCommitted)] {
+        let mut world = world();
+        let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+        let fault = if happened {
+            &world.table.faults.lose_commit_answer
+        } else {
+            &world.table.faults.lose_commit
+        };
+        fault.store(true, Ordering::Relaxed);
+        world.run(&append).unwrap_err();
+        world.table.forget_sessions();
+        let error = world.run(&append).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommitUnknown);
+        assert!(error.to_string().contains("--assume committed"), "{error}");
+        world.options.assume = Some(assume);
+        world.run(&append).unwrap();
+        assert_loaded_once(&world);
+    }
+}
+
+#[test]
+fn a_changed_job_starts_anew() {
+    let world = world();
+    fail_uploads_after(&world, Some(5));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    let report = world.run(&job("tombstones: skip")).unwrap();
+    assert!(!report.resumed);
+    assert_eq!(report.slices.kept, 0);
+    assert_loaded_once(&world);
+}
+
+/// Asks the run to stop when the third block is uploaded.
+struct StopAtThirdBlock<'a> {
+    table: &'a Table,
+    blocks: AtomicU64,
+    cancel: Cancel,
+}
+
+impl TargetTable for StopAtThirdBlock<'_> {
+    fn name(&self) -> String {
+        self.table.name()
+    }
+    fn columns(&self) -> Result<TableColumns, Error> {
+        self.table.columns()
+    }
+    fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error> {
+        self.table.row_count(partition)
+    }
+    fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error> {
+        self.table.create_partition(partition)
+    }
+    fn open_session(&self, partition: &PartitionSpec, overwrite: bool) -> Result<String, Error> {
+        self.table.open_session(partition, overwrite)
+    }
+    fn session(&self, partition: &PartitionSpec, session: &str) -> Result<SessionState, Error> {
+        self.table.session(partition, session)
+    }
+    fn put_block(
+        &self,
+        partition: &PartitionSpec,
+        session: &str,
+        block: u32,
+        rows: &dyn BlockSource,
+    ) -> Result<BlockReceipt, Error> {
+        if self.blocks.fetch_add(1, Ordering::Relaxed) == 2 {
+            self.cancel.cancel();
+        }
+        self.table.put_block(partition, session, block, rows)
+    }
+    fn commit(
+        &self,
+        partition: &PartitionSpec,
+        session: &str,
+        blocks: &BTreeMap<u32, u64>,
+    ) -> Result<(), Error> {
+        self.table.commit(partition, session, blocks)
+    }
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_leaves_one_that_can_go_on() {
+    let world = world();
+    let cancel = Cancel::default();
+    let target = StopAtThirdBlock {
+        table: &world.table,
+        blocks: AtomicU64::new(0),
+        cancel: cancel.clone(),
+    };
+    let error = world.run_with(&job(""), &target, &cancel).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped);
+    assert!(world.table.ids(&day()).is_empty());
+    let report = world.run(&job("")).unwrap();
+    assert!(report.resumed && report.slices.kept > 0);
+    assert_loaded_once(&world);
+}

@@ -1,0 +1,174 @@
+//! What is refused before or without a commit; the table is as it was.
+
+use engine_load::ErrorKind;
+use engine_model::PartitionSpec;
+use jiff::Timestamp;
+
+use crate::simulation::{Message, Table, Topic, log};
+use crate::{DAY_END_MS, DAY_START_MS, World, day, job, job_of};
+
+fn world() -> World {
+    let timestamps: Vec<_> = (0..40)
+        .map(|minute| DAY_START_MS + minute * 60_000)
+        .collect();
+    let world = World::new(Topic::new(vec![log(0, &timestamps)]), Table::with_key("ds"));
+    world
+        .table
+        .state
+        .lock()
+        .unwrap()
+        .rows
+        .insert(day(), vec![-1]);
+    world
+}
+
+#[track_caller]
+fn refused(world: &World, job: &engine_model::job::Job, kind: ErrorKind, says: &str) {
+    let error = world.run(job).unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(says), "{error}");
+    assert_eq!(world.table.ids(&day()), [-1], "no row of the table changed");
+}
+
+#[test]
+fn a_window_that_is_not_over() {
+    let mut world = world();
+    world.now = Timestamp::from_millisecond(DAY_END_MS - 1).unwrap();
+    refused(&world, &job(""), ErrorKind::Job, "--allow-open-window");
+    world.options.allow_open_window = true;
+    world.run(&job("")).unwrap();
+}
+
+#[test]
+fn partition_keys_that_are_not_the_tables() {
+    let world = world();
+    refused(&world, &job_of("", ""), ErrorKind::Job, "leaves out `ds`");
+    let both = job_of("partition: { dt: \"1\", ds: \"1\" }", "");
+    refused(
+        &world,
+        &both,
+        ErrorKind::Job,
+        "has the partition key `ds`, and `destination.maxcompute.partition` names `dt`",
+    );
+}
+
+#[test]
+fn a_column_that_the_table_lacks() {
+    let world = world();
+    let mut wrong = job("");
+    wrong.columns[0].column = "order_id".into();
+    refused(&world, &wrong, ErrorKind::Job, "order_id");
+}
+
+#[test]
+fn a_message_that_is_no_row_where_none_may_be_rejected() {
+    let broken = Message {
+        offset: 0,
+        timestamp_ms: DAY_START_MS,
+        payload: Some("{\"id\": \"x\"}".into()),
+    };
+    let world = World {
+        topic: Topic::new(vec![vec![broken]]).into(),
+        ..world()
+    };
+    refused(
+        &world,
+        &job(""),
+        ErrorKind::Rejects,
+        "offset 0 of orders[0]: column \"id\" (id)",
+    );
+    refused(
+        &world,
+        &job("rejects: 99%"),
+        ErrorKind::Rejects,
+        "1 of 1 messages were rejected",
+    );
+}
+
+#[test]
+fn a_message_without_a_timestamp() {
+    let mut messages = log(0, &[DAY_START_MS]);
+    messages.push(Message {
+        offset: 1,
+        timestamp_ms: -1,
+        payload: Some("{}".into()),
+    });
+    let world = World {
+        topic: Topic::new(vec![messages]).into(),
+        ..world()
+    };
+    refused(
+        &world,
+        &job(""),
+        ErrorKind::Source,
+        "offset 1 of orders[0] has no timestamp",
+    );
+}
+
+#[test]
+fn a_window_that_retention_may_have_cut() {
+    let mut messages = log(0, &[DAY_START_MS]);
+    messages[0].offset = 5;
+    let topic = || Topic {
+        log_start: 5,
+        ..Topic::new(vec![messages.clone()])
+    };
+    let world = World {
+        topic: topic().into(),
+        ..world()
+    };
+    refused(&world, &job(""), ErrorKind::Source, "begins at offset 5");
+    let report = world.run(&job("on_retention_gap: warn")).unwrap();
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("retention")),
+        "{:?}",
+        report.warnings
+    );
+}
+
+#[test]
+fn a_target_that_last_got_another_window() {
+    let mut world = world();
+    world.run(&job("")).unwrap();
+    let mut other = job("");
+    other.window.end_ms -= 3_600_000;
+    let error = world.run(&other).unwrap_err();
+    assert!(
+        error.to_string().contains("--replace-other-window"),
+        "{error}"
+    );
+    world.options.replace_other_window = true;
+    world.run(&other).unwrap();
+}
+
+#[test]
+fn a_full_disk() {
+    let mut world = world();
+    world.disk_bytes = Some(2_000);
+    refused(&world, &job(""), ErrorKind::Staging, "free space there");
+    world.disk_bytes = None;
+    let report = world.run(&job("")).unwrap();
+    assert!(
+        report.resumed,
+        "what was staged before the disk was full is not lost"
+    );
+    assert_eq!(world.table.ids(&day()), (0..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_disk_bound_that_not_even_one_slice_a_lane_fits_into() {
+    refused(
+        &world(),
+        &job("limits: { disk: 1MiB }"),
+        ErrorKind::Job,
+        "`limits.disk`",
+    );
+}
+
+#[test]
+fn a_partition_spec_is_empty_only_for_plain_tables() {
+    assert!(PartitionSpec::default().is_empty() && !day().is_empty());
+}
