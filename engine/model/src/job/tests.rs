@@ -322,6 +322,68 @@ fn the_identity_is_what_affects_rows() {
 }
 
 #[test]
+fn values_other_than_the_defaults_are_read() {
+    let text = inline_job(&[
+        (
+            "topic: t",
+            "topic: t, key: long, value: bytes, group: \"${g}\"",
+        ),
+        ("end: 2026-11-23", "end: 2026-11-23, lateness: none"),
+        (
+            "table: t",
+            "table: t, write: append, quota: q, region: r, tunnel_endpoint: \"http://dt/\"",
+        ),
+        (
+            "columns: { c: a }",
+            "columns: { c: { from: __value__ } }\ntombstones: skip\nrejects: 0.25%\non_empty: keep\n\
+             on_retention_gap: fail\nlimits: { memory: 33554432, concurrency: 7 }\nparameters: { g: $bizdate }",
+        ),
+    ]);
+    let job = check(&text).unwrap().job;
+    assert_eq!(
+        (job.source.key, job.source.payload),
+        (KeyType::Long, PayloadType::Bytes)
+    );
+    assert_eq!(job.source.group.as_deref(), Some("20261122"));
+    assert_eq!(
+        (job.lateness, job.tombstones),
+        (Lateness::None, Tombstones::Skip)
+    );
+    assert_eq!(job.rejects, RejectLimit::Share(250_000));
+    assert_eq!(
+        (job.on_empty, job.on_retention_gap),
+        (OnEmpty::Keep, OnRetentionGap::Fail)
+    );
+    assert_eq!(job.limits.memory_bytes, 32 << 20);
+    assert_eq!(job.limits.concurrency.map(std::num::NonZero::get), Some(7));
+    let target = &job.destination;
+    assert_eq!(
+        (target.write, target.partition.is_empty()),
+        (WriteMode::Append, true)
+    );
+    assert_eq!(target.connection.quota.as_deref(), Some("q"));
+    assert_eq!(target.connection.region.as_deref(), Some("r"));
+    assert_eq!(
+        target.connection.tunnel_endpoint.as_deref(),
+        Some("http://dt")
+    );
+}
+
+#[test]
+fn a_schedule_that_replaces_a_whole_table_is_a_warning() {
+    let scheduled = |table: &str| {
+        findings(&[
+            ("table: t", table),
+            ("columns:", "schedule: { cycle: day }\ncolumns:"),
+        ])
+    };
+    let warning = "schedule: each run would replace the whole table";
+    assert!(scheduled("table: t").contains(warning));
+    assert!(!scheduled("table: t, write: append").contains(warning));
+    assert!(!scheduled("table: t, partition: { ds: x }").contains(warning));
+}
+
+#[test]
 fn paths_are_explained_in_words() {
     let explained = |path: &str| explain_path(&path.parse().unwrap());
     assert_eq!(explained("b"), "`b` is the field `b`");
