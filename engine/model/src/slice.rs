@@ -1,5 +1,7 @@
 //! Slices: the unit of reading, staging, retry, resume and distribution.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Counts, OffsetRange, TopicPartition};
@@ -61,6 +63,10 @@ pub struct SliceWindowReport {
     pub rows: Option<StagedFile>,
     /// The messages that could not become rows.
     pub rejects: Option<StagedFile>,
+    /// How many of these there are, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// The first of them in words: topic partition, offset, column and what was found.
+    pub first_reject: Option<String>,
 }
 
 /// A Parquet file in the run's staging folder, complete and synced.
