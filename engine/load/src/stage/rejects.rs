@@ -114,16 +114,15 @@ impl RejectWriter {
     fn flush(&mut self) -> Result<(), Error> {
         let batch = self.columns.take()?;
         let doing = format!("writing {}", self.name);
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let file = ChecksummedFile::create(&*self.staging, &self.name)
-                    .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
-                self.failure = Arc::clone(&file.failure);
-                let writer = ArrowWriter::try_new(file, batch.schema(), Some(writer_properties()))
-                    .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))?;
-                self.writer.insert(writer)
-            }
+        let writer = if let Some(writer) = &mut self.writer {
+            writer
+        } else {
+            let file = ChecksummedFile::create(&*self.staging, &self.name)
+                .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
+            self.failure = Arc::clone(&file.failure);
+            let writer = ArrowWriter::try_new(file, batch.schema(), Some(writer_properties()))
+                .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))?;
+            self.writer.insert(writer)
         };
         writer
             .write(&batch)

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use engine_model::StagedFile;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
 use crate::ports::{BlockSource, RowBatches, Staging};
@@ -114,7 +115,7 @@ impl BlockSource for StagedRows {
             .metadata()
             .row_groups()
             .iter()
-            .map(|group| group.total_byte_size())
+            .map(RowGroupMetaData::total_byte_size)
             .sum();
         let row_bytes = (u64::try_from(decoded).unwrap_or(0) / self.file.rows.max(1)).max(1);
         let batch_rows = (READ_BATCH_BYTES / row_bytes).clamp(1, READ_BATCH_ROWS_MAX);

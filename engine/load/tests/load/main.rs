@@ -1,5 +1,7 @@
 //! The pipeline against a simulated topic and table: what is loaded, and what every fault leaves behind.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 mod simulation;
 
 mod crash;

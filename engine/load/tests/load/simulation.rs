@@ -413,10 +413,6 @@ struct SmallFile {
 }
 
 impl Write for SmallFile {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the implementation that `write_all` calls"
-    )]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let wanted = bytes.len() as u64;
         self.left

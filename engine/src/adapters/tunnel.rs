@@ -1,0 +1,181 @@
+//! A MaxCompute table as the pipeline's target.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
+use engine_load::{Error, ErrorKind};
+use engine_model::job::MaxComputeConnection;
+use engine_model::{PartitionSpec, TableColumns, TableName};
+use engine_tunnel::{
+    BoxError, Client, ClientConfig, Credentials, Missing, RecordBatches, Secret, SessionKey,
+    SessionStatus, SystemClock, UploadSession,
+};
+use tokio::runtime::Handle;
+
+/// A table behind a client whose calls run on a runtime of their own.
+pub(crate) struct MaxComputeTable {
+    client: Client,
+    endpoint: String,
+    table: TableName,
+    runtime: Handle,
+    /// The sessions as the server described them when they were opened or asked about, by id: blocks are encoded for
+    /// the columns in there.
+    sessions: Mutex<BTreeMap<String, UploadSession>>,
+}
+
+/// Sets a client up; nothing is sent yet.
+pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error> {
+    let (Some(access_id), Some(secret)) = (&connection.access_id, &connection.access_secret) else {
+        let message = "no access key for MaxCompute is given: set `access_id` and `access_secret` of the data source, for \
+                       example from the environment with `${env.NAME}`";
+        return Err(Error::new(ErrorKind::Job, message));
+    };
+    let credentials = Credentials {
+        access_id: access_id.clone(),
+        secret: Secret::new(secret.expose()),
+        security_token: connection.security_token.as_ref().map(|token| Secret::new(token.expose())),
+    };
+    let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
+    config.tunnel_endpoint.clone_from(&connection.tunnel_endpoint);
+    config.schema.clone_from(&connection.schema);
+    config.quota.clone_from(&connection.quota);
+    config.region.clone_from(&connection.region);
+    Client::new(config, Arc::new(SystemClock::start())).map_err(target_error)
+}
+
+impl MaxComputeTable {
+    pub(crate) fn new(
+        connection: &MaxComputeConnection,
+        table: &TableName,
+        runtime: Handle,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            client: client(connection)?,
+            endpoint: connection.endpoint.clone(),
+            table: table.clone(),
+            runtime,
+            sessions: Mutex::default(),
+        })
+    }
+
+    /// Asks for the project, which shows that the endpoint answers and takes the credentials.
+    pub(crate) fn check_access(&self) -> Result<(), Error> {
+        self.wait(self.client.check_access())
+    }
+
+    fn wait<T>(&self, call: impl Future<Output = engine_tunnel::Result<T>>) -> Result<T, Error> {
+        self.runtime.block_on(call).map_err(target_error)
+    }
+
+    fn key(&self, partition: &PartitionSpec, session: &str) -> SessionKey {
+        SessionKey { table: self.table.clone(), partition: partition.clone(), id: session.to_owned() }
+    }
+
+    fn remember(&self, session: UploadSession) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(session.key.id.clone(), session);
+    }
+
+    fn described(&self, partition: &PartitionSpec, session: &str) -> Result<UploadSession, Error> {
+        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned();
+        known.map_or_else(|| self.wait(self.client.reload(&self.key(partition, session))), Ok)
+    }
+}
+
+impl TargetTable for MaxComputeTable {
+    fn name(&self) -> String {
+        format!("{} at {}", self.table, self.endpoint)
+    }
+
+    fn columns(&self) -> Result<TableColumns, Error> {
+        self.wait(self.client.table_columns(&self.table))
+    }
+
+    fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error> {
+        match self.runtime.block_on(self.client.row_count(&self.table, partition)) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if error.kind() == engine_tunnel::ErrorKind::NotFound(Missing::Partition) => Ok(None),
+            Err(error) => Err(target_error(error)),
+        }
+    }
+
+    fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error> {
+        self.wait(self.client.create_partition(&self.table, partition))
+    }
+
+    fn open_session(&self, partition: &PartitionSpec, overwrite: bool) -> Result<String, Error> {
+        let session = self.wait(self.client.create_upload_session(&self.table, partition, overwrite))?;
+        let id = session.key.id.clone();
+        self.remember(session);
+        Ok(id)
+    }
+
+    fn session(&self, partition: &PartitionSpec, session: &str) -> Result<SessionState, Error> {
+        let asked = self.runtime.block_on(self.client.reload(&self.key(partition, session)));
+        let session = match asked {
+            Ok(session) => session,
+            Err(error) if is_gone(&error) => return Ok(SessionState::Gone),
+            Err(error) => return Err(target_error(error)),
+        };
+        match session.status {
+            SessionStatus::Closed => Ok(SessionState::Committed),
+            SessionStatus::Canceled | SessionStatus::Expired | SessionStatus::Critical => Ok(SessionState::Gone),
+            _ => {
+                // A block whose rows the server does not tell counts as missing and is sent again.
+                let told = session.blocks.iter().filter_map(|(id, block)| Some((*id, block.rows?)));
+                let blocks = told.collect();
+                self.remember(session);
+                Ok(SessionState::Open(blocks))
+            }
+        }
+    }
+
+    fn put_block(
+        &self,
+        partition: &PartitionSpec,
+        session: &str,
+        block: u32,
+        rows: &dyn BlockSource,
+    ) -> Result<BlockReceipt, Error> {
+        let session = self.described(partition, session)?;
+        let receipt = self.wait(self.client.put_block(&session, block, &StagedBlock(rows)))?;
+        Ok(BlockReceipt { bytes: receipt.bytes, tries: receipt.tries })
+    }
+
+    fn commit(
+        &self,
+        partition: &PartitionSpec,
+        session: &str,
+        blocks: &BTreeMap<u32, u64>,
+    ) -> Result<(), Error> {
+        self.wait(self.client.commit(&self.key(partition, session), blocks)).map(drop)
+    }
+}
+
+/// The pipeline's source of a block as the client's.
+struct StagedBlock<'a>(&'a dyn BlockSource);
+
+impl engine_tunnel::BlockSource for StagedBlock<'_> {
+    fn open(&self) -> Result<RecordBatches, BoxError> {
+        let batches = self.0.open()?;
+        Ok(Box::new(batches.map(|batch| batch.map_err(BoxError::from))))
+    }
+}
+
+fn is_gone(error: &engine_tunnel::Error) -> bool {
+    use engine_tunnel::ErrorKind::{NotFound, SessionExpired};
+    matches!(error.kind(), SessionExpired | NotFound(Missing::Session))
+}
+
+pub(crate) fn target_error(error: engine_tunnel::Error) -> Error {
+    let kind = match error.kind() {
+        _ if is_gone(&error) => ErrorKind::SessionGone,
+        engine_tunnel::ErrorKind::CommitUnknown => ErrorKind::CommitUnknown,
+        engine_tunnel::ErrorKind::Config => ErrorKind::Job,
+        engine_tunnel::ErrorKind::Source => ErrorKind::Staging,
+        _ => ErrorKind::Target,
+    };
+    Error::with_source(kind, error.to_string(), error)
+}

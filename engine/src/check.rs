@@ -1,0 +1,205 @@
+//! Everything that would keep a job from running, found at once.
+
+use engine_kafka::TimestampType;
+use engine_load::ports::{MessageSource, TargetTable};
+use engine_load::{Error, Prepared, plan_notes};
+use engine_model::job::{Job, explain_path};
+use engine_model::{ColumnSource, LoadPlan, Step};
+use serde::Serialize;
+
+use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::tunnel::MaxComputeTable;
+
+/// What was checked, in order.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckReport {
+    /// One entry for each thing that was looked at.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What: `brokers`, `topic`, `table` and so on.
+    pub subject: String,
+    /// How it is.
+    pub status: CheckStatus,
+    /// What was found, and what to do where it is not good.
+    pub found: String,
+}
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    /// As it should be.
+    Ok,
+    /// Worth knowing; the job runs.
+    Note,
+    /// Worth changing; the job runs.
+    Warning,
+    /// The job can't run.
+    Error,
+}
+
+impl CheckReport {
+    /// Whether the job can run.
+    pub fn is_good(&self) -> bool {
+        self.checks.iter().all(|check| check.status != CheckStatus::Error)
+    }
+
+    pub(crate) fn failed(subject: &str, error: &Error) -> Self {
+        let mut report = Self::default();
+        report.add(subject, CheckStatus::Error, error.to_string());
+        report
+    }
+
+    fn add(&mut self, subject: &str, status: CheckStatus, found: impl Into<String>) {
+        self.checks.push(Check { subject: subject.to_owned(), status, found: found.into() });
+    }
+
+    fn error(&mut self, subject: &str, error: &Error) {
+        self.add(subject, CheckStatus::Error, error.to_string());
+    }
+}
+
+pub(crate) fn check(job: &Job, source: &KafkaTopic, target: &MaxComputeTable) -> CheckReport {
+    let mut report = CheckReport::default();
+    check_brokers(&mut report, source);
+    let topic_is_there = check_topic(&mut report, job, source);
+    let table_is_there = check_table(&mut report, job, target);
+    explain_paths(&mut report, job);
+    if topic_is_there && table_is_there {
+        check_mapping_and_plan(&mut report, job, source, target);
+    }
+    report
+}
+
+fn check_brokers(report: &mut CheckReport, source: &KafkaTopic) {
+    let brokers = source.check_brokers();
+    let reachable = brokers.iter().any(|(_, failure)| failure.is_none());
+    for (address, failure) in brokers {
+        match failure {
+            None => report.add("brokers", CheckStatus::Ok, format!("{address} answers")),
+            Some(failure) => {
+                let status = if reachable { CheckStatus::Warning } else { CheckStatus::Error };
+                report.add("brokers", status, failure);
+            }
+        }
+    }
+}
+
+/// Looks at the topic, and says whether it is there.
+fn check_topic(report: &mut CheckReport, job: &Job, source: &KafkaTopic) -> bool {
+    let topic = match source.describe() {
+        Ok(topic) => topic,
+        Err(error) => {
+            report.error("topic", &error);
+            return false;
+        }
+    };
+    let cluster = topic.cluster_id.as_deref().unwrap_or("unnamed");
+    let partitions = topic.partitions.len();
+    report.add(
+        "topic",
+        CheckStatus::Ok,
+        format!("{} has {partitions} topic partitions in cluster {cluster}", job.source.topic),
+    );
+    match source.config() {
+        Ok(config) => {
+            match config.timestamp_type {
+                Some(TimestampType::CreateTime) => report.add(
+                    "timestamps",
+                    CheckStatus::Note,
+                    "message timestamps are create times: producers set them, in any order, so `lateness: exact` reads to \
+                     the end of each log; `message.timestamp.type=LogAppendTime` would make them the broker's",
+                ),
+                Some(TimestampType::LogAppendTime) => {
+                    report.add("timestamps", CheckStatus::Ok, "message timestamps are log append times");
+                }
+                None => {}
+            }
+            if config.compacted == Some(true) {
+                report.add(
+                    "compaction",
+                    CheckStatus::Warning,
+                    "the topic is compacted: messages of the window may have been replaced by later ones of their key",
+                );
+            }
+        }
+        Err(error) => report.add("timestamps", CheckStatus::Note, format!("not known: {error}")),
+    }
+    true
+}
+
+/// Looks at the table, and says whether it is there.
+fn check_table(report: &mut CheckReport, job: &Job, target: &MaxComputeTable) -> bool {
+    if let Err(error) = target.check_access() {
+        report.error("project", &error);
+        return false;
+    }
+    let project = &job.destination.connection.project;
+    report.add("project", CheckStatus::Ok, format!("{project} answers and takes the access key"));
+    match target.columns() {
+        Ok(columns) => {
+            let keys = columns.partition_keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>();
+            let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            let found = format!("{} columns, partition keys: {keys}", columns.columns.len());
+            report.add("table", CheckStatus::Ok, format!("{} has {found}", job.destination.table));
+            true
+        }
+        Err(error) => {
+            report.error("table", &error);
+            false
+        }
+    }
+}
+
+/// Says what paths mean that people read in another way.
+fn explain_paths(report: &mut CheckReport, job: &Job) {
+    for mapping in &job.columns {
+        if let ColumnSource::Path(path) = &mapping.source
+            && path.steps().iter().filter(|step| matches!(step, Step::Key(_))).count() > 1
+        {
+            let found = format!("column {:?}: {}", mapping.column, explain_path(path));
+            report.add("paths", CheckStatus::Note, found);
+        }
+    }
+}
+
+fn check_mapping_and_plan(
+    report: &mut CheckReport,
+    job: &Job,
+    source: &KafkaTopic,
+    target: &MaxComputeTable,
+) {
+    let prepared = match Prepared::new(job, source, target) {
+        Ok(prepared) => prepared,
+        Err(error) => return report.error("mapping", &error),
+    };
+    let mapped = job.columns.len();
+    let columns = prepared.columns.columns.len();
+    report.add("mapping", CheckStatus::Ok, format!("{mapped} of {columns} columns are mapped; the others get NULL"));
+    for window in &prepared.windows {
+        match target.row_count(&window.partition) {
+            Ok(Some(rows)) => report.add("target", CheckStatus::Ok, format!("{} holds {rows} rows", target.name())),
+            Ok(None) => {
+                let found = format!("table partition {} does not exist yet; the run creates it", window.partition);
+                report.add("target", CheckStatus::Ok, found);
+            }
+            Err(error) => report.error("target", &error),
+        }
+    }
+    match prepared.plan(job, source, 1) {
+        Ok(plan) => describe_plan(report, job, &plan),
+        Err(error) => report.error("window", &error),
+    }
+}
+
+fn describe_plan(report: &mut CheckReport, job: &Job, plan: &LoadPlan) {
+    let (offsets, bytes) = (plan.offsets(), plan.bytes_estimate());
+    report.add("window", CheckStatus::Ok, format!("{}: {offsets} offsets to read, about {bytes} bytes", job.window));
+    for note in plan_notes(plan) {
+        report.add("window", CheckStatus::Warning, note);
+    }
+}

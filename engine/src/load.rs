@@ -1,0 +1,166 @@
+//! A job against the real topic and the real table.
+
+use std::fmt;
+
+use engine_load::ports::{MessageSource, TargetTable};
+use engine_load::{
+    Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
+    plan_notes,
+};
+use engine_model::job::Job;
+use engine_model::{LoadPlan, RunReport};
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::tunnel::MaxComputeTable;
+use crate::check::{CheckReport, check};
+use crate::preview::{Preview, preview};
+use crate::state::StateFolder;
+
+/// What a plan costs and finds, besides the plan itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanReport {
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: LoadPlan,
+    /// Offsets to read.
+    pub offsets: u64,
+    /// Bytes to read, estimated from sampled messages.
+    pub bytes_estimate: u64,
+    /// Bytes that can still be staged on the disk of the state folder.
+    pub disk_bytes_free: Option<u64>,
+    /// Upload sessions that the run opens.
+    pub sessions: usize,
+    /// What a person should look at, in whole sentences.
+    pub notes: Vec<String>,
+}
+
+/// Checks, plans and runs jobs.
+pub struct Engine {
+    /// Runs the calls to MaxCompute; what computes runs on plain threads.
+    runtime: Runtime,
+    cores: usize,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("cores", &self.cores).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine that uses `cores` cores.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] where the system gives no thread.
+    pub fn new(cores: usize) -> Result<Self, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| {
+                Error::with_source(ErrorKind::Internal, format!("no thread can be started: {error}"), error)
+            })?;
+        Ok(Self { runtime, cores: cores.max(1) })
+    }
+
+    /// Looks for everything that would keep the job from running: brokers, topic, table, columns, permissions.
+    pub fn check(&self, job: &Job) -> CheckReport {
+        match self.edges(job) {
+            Ok((source, target)) => check(job, &source, &target),
+            Err(error) => CheckReport::failed("settings", &error),
+        }
+    }
+
+    /// Makes the plan of a run and touches nothing.
+    pub fn plan(&self, job: &Job, state: &StateFolder) -> Result<PlanReport, Error> {
+        let (source, target) = self.edges(job)?;
+        let prepared = Prepared::new(job, &source, &target)?;
+        let plan = prepared.plan(job, &source, self.lanes(job))?;
+        let mut notes = plan_notes(&plan);
+        let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
+        let disk_bytes_free = state.staging()?.free_bytes().ok();
+        let bound = job.limits.disk_bytes.into_iter().chain(disk_bytes_free).min();
+        if let Some(bound) = bound.filter(|bound| *bound < bytes_estimate) {
+            notes.push(format!(
+                "about {bytes_estimate} bytes are read, and {bound} can be staged at once: uploaded files are deleted as \
+                 the run goes, and where that is not enough it waits or fails with a full disk",
+            ));
+        }
+        let sessions = plan.windows.len();
+        Ok(PlanReport { plan, offsets, bytes_estimate, disk_bytes_free, sessions, notes })
+    }
+
+    /// Decodes the first `rows` messages of the window and shows them.
+    pub fn preview(&self, job: &Job, rows: usize) -> Result<Preview, Error> {
+        let (source, target) = self.edges(job)?;
+        preview(job, &source, &target, rows)
+    }
+
+    /// Loads the job's window, or goes on with an attempt that did not end. Blocks until it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`engine_load::run`].
+    pub fn run(
+        &self,
+        job: &Job,
+        state: &StateFolder,
+        options: &LoadOptions,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<RunReport, Error> {
+        let (source, target) = self.edges(job)?;
+        let ports = Ports {
+            source: &source,
+            target: &target,
+            staging: state.staging()?,
+            journal: state.journal(),
+            clock: &SystemClock::start(),
+            locks: &state.locks(),
+        };
+        let options = RunOptions {
+            allow_open_window: options.allow_open_window,
+            replace_other_window: options.replace_other_window,
+            assume: options.assume,
+            cores: self.cores,
+            holder: format!("process {} (job {})", std::process::id(), job.name),
+        };
+        engine_load::run(job, &ports, &options, progress, cancel)
+    }
+
+    fn lanes(&self, job: &Job) -> usize {
+        job.limits.concurrency.map_or(self.cores, std::num::NonZero::get)
+    }
+
+    fn edges(&self, job: &Job) -> Result<(KafkaTopic, MaxComputeTable), Error> {
+        let lanes = self.lanes(job);
+        let fetch_bytes = MemoryShares::new(job.limits.memory_bytes, lanes).fetch_bytes_per_lane;
+        let source = KafkaTopic::new(job, fetch_bytes)?;
+        let destination = &job.destination;
+        let runtime = self.runtime.handle().clone();
+        let target = MaxComputeTable::new(&destination.connection, &destination.table, runtime)?;
+        Ok((source, target))
+    }
+}
+
+/// How to run, beyond what the job says.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Load what is there of a window whose end is still to come.
+    pub allow_open_window: bool,
+    /// Replace a target although it last got another window from us.
+    pub replace_other_window: bool,
+    /// What to take for true about a commit that nobody can tell about any more.
+    pub assume: Option<engine_load::Assume>,
+}
+
+/// The messages of the window's start, for looking at some of them.
+pub(crate) fn window_start(
+    job: &Job,
+    source: &dyn MessageSource,
+    target: &dyn TargetTable,
+) -> Result<(Prepared, LoadPlan), Error> {
+    let prepared = Prepared::new(job, source, target)?;
+    let plan = prepared.plan(job, source, 1)?;
+    Ok((prepared, plan))
+}

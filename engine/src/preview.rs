@@ -1,0 +1,75 @@
+//! A few rows as the table would get them.
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use engine_decode::Decoder;
+use engine_load::{Error, ErrorKind};
+use engine_model::job::{Job, Tombstones};
+use engine_model::{PlannedPartition, Verdict};
+use serde::Serialize;
+
+use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::tunnel::MaxComputeTable;
+use crate::load::window_start;
+
+/// Messages that are looked at for each row that is wanted, at most: the window's messages may lie apart.
+const MESSAGES_PER_ROW: usize = 20;
+
+/// Rows of the window, in the order of the topic partitions.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Preview {
+    /// The table's columns.
+    pub columns: Vec<String>,
+    /// The rows as text; nothing for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// What could not become a row, in words.
+    pub rejected: Vec<String>,
+}
+
+pub(crate) fn preview(
+    job: &Job,
+    source: &KafkaTopic,
+    target: &MaxComputeTable,
+    rows: usize,
+) -> Result<Preview, Error> {
+    let (prepared, plan) = window_start(job, source, target)?;
+    let mut decoder = Decoder::new(std::sync::Arc::clone(&prepared.projection));
+    let names = prepared.columns.columns.iter().map(|column| column.name.clone());
+    let mut shown = Preview { columns: names.collect(), ..Preview::default() };
+    for PlannedPartition { topic_partition, range, .. } in &plan.partitions {
+        let wanted = rows.saturating_sub(decoder.rows() + shown.rejected.len());
+        if wanted == 0 || range.is_empty() {
+            continue;
+        }
+        let block = source.read_some(topic_partition, *range, wanted.saturating_mul(MESSAGES_PER_ROW))?;
+        let in_window = block.iter().filter(|message| {
+            let kept = message.payload.is_some() || job.tombstones == Tombstones::Keep;
+            kept && job.window.verdict(message.timestamp_ms) == Verdict::Inside
+        });
+        for message in in_window.take(wanted) {
+            if let Err(rejection) = decoder.decode(&message, topic_partition.partition) {
+                shown.rejected.push(format!("offset {} of {topic_partition}: {rejection}", message.offset));
+            }
+        }
+    }
+    shown.rows = texts(&decoder.flush())?;
+    Ok(shown)
+}
+
+/// Every cell as text.
+fn texts(batch: &arrow::array::RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
+    let failed = |error: arrow::error::ArrowError| {
+        Error::with_source(ErrorKind::Internal, format!("a row can't be shown: {error}"), error)
+    };
+    let options = FormatOptions::default();
+    let columns: Vec<_> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).map_err(failed))
+        .collect::<Result<_, _>>()?;
+    let cell = |row: usize| {
+        columns.iter().zip(batch.columns()).map(move |(formatter, column)| {
+            column.is_valid(row).then(|| formatter.value(row).try_to_string()).transpose()
+        })
+    };
+    (0..batch.num_rows()).map(|row| cell(row).collect::<Result<_, _>>().map_err(failed)).collect()
+}
