@@ -98,7 +98,6 @@ fn read(
     budget: &mut Budget,
 ) -> Result<(Bounds, Bytes), Refusal> {
     let log = find(cluster, topic, partition, version)?;
-    // Before the read, so that no batch lies behind the high watermark that is told with it.
     let read = log.read(
         partition.fetch_offset,
         byte_count(partition.partition_max_bytes).min(budget.bytes_left),
@@ -106,6 +105,7 @@ fn read(
     )?;
     budget.bytes_left = budget.bytes_left.saturating_sub(read.len());
     budget.nothing_read &= read.is_empty();
+    // Taken after the read: no batch may lie behind the high watermark that is told with it.
     Ok((log.bounds(), read))
 }
 

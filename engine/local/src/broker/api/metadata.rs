@@ -63,8 +63,10 @@ fn find(
     wanted: &MetadataRequestTopic,
     allow_creation: bool,
 ) -> Result<Arc<Topic>, Refusal> {
-    let Some(name) = &wanted.name else {
-        return cluster.topic(TopicKey::Id(wanted.topic_id));
+    let name = match &wanted.name {
+        // Java's admin client leaves the name empty next to an id.
+        Some(name) if wanted.topic_id.is_nil() => name,
+        _ => return cluster.topic(TopicKey::Id(wanted.topic_id)),
     };
     check_name(name)?;
     let found = cluster.topic(TopicKey::Name(name));

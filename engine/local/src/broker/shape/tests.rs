@@ -103,6 +103,16 @@ fn encoded(key: ApiKey, version: i16) -> Bytes {
         ApiKey::FindCoordinator => FindCoordinatorRequest::default()
             .with_coordinator_keys(two(text("group")))
             .encode(&mut body, version),
+        _ => return encoded_admin(key, version),
+    };
+    result.unwrap();
+    body.freeze()
+}
+
+/// The same for the requests of admin clients; empty for requests without lists.
+fn encoded_admin(key: ApiKey, version: i16) -> Bytes {
+    let mut body = BytesMut::new();
+    let result = match key {
         ApiKey::CreateTopics => CreateTopicsRequest::default()
             .with_topics(two(CreatableTopic::default()
                 .with_name(name())
