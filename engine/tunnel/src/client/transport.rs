@@ -1,0 +1,287 @@
+//! One try of one request.
+
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::HeaderMap;
+use tokio::time::timeout;
+
+use super::{Client, Server};
+use crate::block::{PieceBody, Queue};
+use crate::error::Failure;
+use crate::wire::{Method, Request, authorization, canonical_string, classify, parse_error_body};
+use crate::{BoxError, ErrorKind, Missing};
+
+/// Bytes of an answer that are read, at most. SQL results are the longest: 10,000 rows.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// What a request carries.
+pub(super) enum Outgoing<'a> {
+    Nothing,
+    Xml(&'a str),
+    /// A block, with the queue that it comes from.
+    Block(PieceBody, &'a Queue),
+}
+
+/// One try.
+pub(super) struct Try<'a> {
+    pub(super) request: &'a Request,
+    pub(super) outgoing: Outgoing<'a>,
+    /// What a 404 is about.
+    pub(super) missing: Missing,
+    /// How long an answer is waited for; for a block, how long its bytes may stand still.
+    pub(super) within: Duration,
+}
+
+/// A good answer.
+pub(super) struct Answer {
+    pub(super) location: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The body as text; what isn't UTF-8 fails to parse later.
+    pub(super) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+impl Client {
+    /// Signs and sends a request to `server`, and reads the answer.
+    pub(super) async fn exchange(
+        &self,
+        server: &Server,
+        attempt: Try<'_>,
+    ) -> Result<Answer, Failure> {
+        let Try {
+            request,
+            outgoing,
+            missing,
+            within,
+        } = attempt;
+        let builder = self.signed(server, request, &outgoing)?;
+        let received = match outgoing {
+            Outgoing::Nothing => timeout(within, receive(builder)).await.ok(),
+            Outgoing::Xml(body) => timeout(within, receive(builder.body(body.to_owned())))
+                .await
+                .ok(),
+            Outgoing::Block(body, queue) => {
+                let receive = receive(builder.body(reqwest::Body::wrap(body)));
+                while_moving(receive, queue, within).await
+            }
+        };
+        let (status, headers, body) = match received {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Err(self.broken(server, error.as_ref())),
+            None => return Err(silent(server, within)),
+        };
+        server.answered.store(true, Ordering::Relaxed);
+        let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let request_id = header("x-odps-request-id");
+        if (200..300).contains(&status) {
+            return Ok(Answer {
+                location: header("location"),
+                request_id,
+                body,
+            });
+        }
+        let error = parse_error_body(&body);
+        let asked =
+            header("retry-after").and_then(|text| retry_after(&text, self.inner.clock.now()));
+        Err(Failure {
+            kind: classify(status, error.code.as_deref(), missing),
+            status: Some(status),
+            code: error.code,
+            message: self.redact(error.message),
+            request_id: request_id.or(error.request_id),
+            retry_after: asked.or(error.hold),
+            source: None,
+        })
+    }
+
+    fn signed(
+        &self,
+        server: &Server,
+        request: &Request,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
+        let config = &self.inner.config;
+        let now = self.inner.clock.now();
+        let date = rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&now)
+            .map_err(|error| Failure::new(ErrorKind::Config, error.to_string()))?;
+        let mut headers = vec![
+            ("Date", date.as_str()),
+            ("x-odps-user-agent", config.user_agent.as_str()),
+        ];
+        headers.extend(
+            request
+                .headers()
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        headers.extend(match outgoing {
+            Outgoing::Nothing => None,
+            Outgoing::Xml(_) => Some(("Content-Type", "application/xml")),
+            Outgoing::Block(..) => Some(("Content-Type", "application/octet-stream")),
+        });
+        let canonical = canonical_string(request.method(), &headers, &request.resource());
+        let region = config.region.as_deref();
+        let authorization = authorization(&config.credentials, region, now, &canonical);
+        headers.push(("Authorization", &authorization));
+        if let Some(token) = &config.credentials.security_token {
+            headers.push(("authorization-sts-token", token.reveal()));
+        }
+        let method = match request.method() {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+        };
+        let url = format!("{}{}", server.base, request.target());
+        Ok(headers.into_iter().fold(
+            self.inner.http.request(method, url),
+            |builder, (name, value)| builder.header(name, value),
+        ))
+    }
+
+    /// A try that broke before the whole answer was there.
+    fn broken(&self, server: &Server, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let http = error.downcast_ref::<reqwest::Error>();
+        let is = |test: fn(&reqwest::Error) -> bool| http.is_some_and(test);
+        let reason = self.redact(reason(error));
+        let (kind, text) = if error.is::<LengthLimitError>() {
+            let text = format!("it has more than {ANSWER_BYTES_MAX} bytes");
+            (ErrorKind::Protocol, text)
+        } else if is(reqwest::Error::is_connect) {
+            (ErrorKind::Connect, unreachable(server, &reason))
+        } else if is(reqwest::Error::is_builder) {
+            // A header that can't be sent: the reason never has the value.
+            (
+                ErrorKind::Config,
+                format!("the request can't be made: {reason}; check the settings"),
+            )
+        } else if !server.answered.load(Ordering::Relaxed) && !is(reqwest::Error::is_body) {
+            (ErrorKind::Disconnected, unreachable(server, &reason))
+        } else {
+            (ErrorKind::Disconnected, reason)
+        };
+        Failure::new(kind, text)
+    }
+
+    /// Takes credentials out of a text that came from outside.
+    pub(super) fn redact(&self, text: String) -> String {
+        let credentials = &self.inner.config.credentials;
+        let secrets = [
+            Some(&credentials.secret),
+            credentials.security_token.as_ref(),
+        ];
+        secrets
+            .into_iter()
+            .flatten()
+            .map(crate::Secret::reveal)
+            .filter(|secret| !secret.is_empty())
+            .fold(text, |text, secret| text.replace(secret, "…"))
+    }
+}
+
+async fn receive(builder: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Bytes), BoxError> {
+    let response = builder.send().await.map_err(reqwest::Error::without_url)?;
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = reqwest::Body::from(response);
+    let body = Limited::new(body, ANSWER_BYTES_MAX)
+        .collect()
+        .await?
+        .to_bytes();
+    Ok((status, headers, body))
+}
+
+/// Waits for `receive` as long as the connection takes bytes from `queue`: until it has stood still for `within`.
+async fn while_moving<T>(
+    receive: impl Future<Output = T>,
+    queue: &Queue,
+    within: Duration,
+) -> Option<T> {
+    let mut receive = pin!(receive);
+    let mut taken = queue.taken();
+    loop {
+        if let Ok(received) = timeout(within, &mut receive).await {
+            return Some(received);
+        }
+        let before = std::mem::replace(&mut taken, queue.taken());
+        if taken == before {
+            return None;
+        }
+    }
+}
+
+/// A try without an answer in time.
+fn silent(server: &Server, within: Duration) -> Failure {
+    let reason = format!("no answer within {} s", within.as_secs_f64().ceil());
+    if server.answered.load(Ordering::Relaxed) {
+        Failure::new(ErrorKind::Timeout, reason)
+    } else {
+        Failure::new(ErrorKind::Connect, unreachable(server, &reason))
+    }
+}
+
+fn unreachable(server: &Server, reason: &str) -> String {
+    let Server { base, setting, .. } = server;
+    format!("cannot reach {base}: {reason}; check `{setting}` and the network")
+}
+
+/// The innermost error says what happened; those around it only where.
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(
+            kind @ (io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut),
+        ) => kind.to_string(),
+        _ => innermost.to_string(),
+    }
+}
+
+/// Seconds, or a date.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()?;
+    Duration::try_from(until.duration_since(now)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        let now = "2026-03-02T03:04:05Z".parse().unwrap();
+        let seconds = |s| Some(Duration::from_secs(s));
+        assert_eq!(retry_after(" 7", now), seconds(7));
+        assert_eq!(
+            retry_after("Mon, 02 Mar 2026 03:05:00 GMT", now),
+            seconds(55)
+        );
+        assert_eq!(retry_after("Mon, 02 Mar 2026 03:00:00 GMT", now), None);
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

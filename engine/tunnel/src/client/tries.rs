@@ -1,0 +1,174 @@
+//! A call's tries: how many there were, whether there is another, and what is said when there isn't.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::transport::{Answer, Outgoing, Try};
+use super::{Client, Server};
+use crate::error::{Call, Failure};
+use crate::retry::LastTry;
+use crate::wire::{AnswerError, Request};
+use crate::{Error, ErrorKind, Missing};
+
+/// Whether a call may be made again without knowing what became of the last try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Twice is as good as once.
+    Safe,
+    /// Only where the server surely didn't act: it couldn't be reached, or said that it won't.
+    IfRefused,
+}
+
+/// The tries of one call.
+pub(super) struct Tries<'a> {
+    client: &'a Client,
+    server: &'a Server,
+    repeat: Repeat,
+    call: Call,
+    started: Duration,
+}
+
+impl<'a> Tries<'a> {
+    /// `action` follows "cannot" in an error.
+    pub(super) fn new(
+        client: &'a Client,
+        server: &'a Server,
+        repeat: Repeat,
+        action: String,
+    ) -> Self {
+        let started = client.inner.clock.elapsed();
+        let call = Call {
+            action,
+            tries: 1,
+            ..Call::default()
+        };
+        Self {
+            client,
+            server,
+            repeat,
+            call,
+            started,
+        }
+    }
+
+    /// Tries made, the one under way included.
+    pub(super) fn count(&self) -> u32 {
+        self.call.tries
+    }
+
+    /// How long to wait for a small answer: less while the server never gave one.
+    pub(super) fn patience(&self) -> Duration {
+        let timeouts = &self.client.inner.config.timeouts;
+        if self.server.answered.load(Ordering::Relaxed) {
+            return timeouts.answer;
+        }
+        timeouts
+            .first_contact
+            .saturating_sub(self.elapsed())
+            .min(timeouts.answer)
+    }
+
+    /// Waits until another try is due, or ends the call with the error.
+    pub(super) async fn again(&mut self, request: &Request, failure: Failure) -> Result<(), Error> {
+        self.call.request = Some(request.to_string());
+        let Some(wait) = self.wait(&failure) else {
+            return Err(self.end(failure));
+        };
+        self.client.inner.clock.sleep(wait).await;
+        self.call.tries += 1;
+        Ok(())
+    }
+
+    fn wait(&self, failure: &Failure) -> Option<Duration> {
+        let refused = matches!(failure.kind, ErrorKind::Connect | ErrorKind::Throttled)
+            || failure.status == Some(503);
+        if self.repeat == Repeat::IfRefused && !refused {
+            return None;
+        }
+        let config = &self.client.inner.config;
+        let jitter = {
+            let mut jitter = self
+                .client
+                .inner
+                .jitter
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            jitter.f64()
+        };
+        let elapsed = self.elapsed();
+        let asked = failure.retry_after;
+        let last = LastTry {
+            kind: failure.kind,
+            tries: self.call.tries,
+            elapsed,
+            asked,
+        };
+        let wait = config.retry.wait(last, jitter)?;
+        let known = self.server.answered.load(Ordering::Relaxed);
+        (known || elapsed + wait < config.timeouts.first_contact).then_some(wait)
+    }
+
+    /// The error of a call that is given up.
+    pub(super) fn end(&mut self, failure: Failure) -> Error {
+        self.call.elapsed = self.elapsed();
+        Error::new(failure, std::mem::take(&mut self.call))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.client
+            .inner
+            .clock
+            .elapsed()
+            .saturating_sub(self.started)
+    }
+}
+
+/// A small request and all there is to know about it.
+pub(super) struct Small<'a> {
+    pub(super) request: Request,
+    pub(super) body: Option<&'a str>,
+    /// What a 404 is about.
+    pub(super) missing: Missing,
+    pub(super) repeat: Repeat,
+    /// Follows "cannot" in an error.
+    pub(super) action: String,
+}
+
+impl Client {
+    /// Sends a small request until it is answered, and reads the answer with `parse`.
+    pub(super) async fn call<T>(
+        &self,
+        server: &Server,
+        small: Small<'_>,
+        parse: impl FnOnce(&Answer) -> Result<T, AnswerError>,
+    ) -> Result<T, Error> {
+        let Small {
+            request,
+            body,
+            missing,
+            repeat,
+            action,
+        } = small;
+        let mut tries = Tries::new(self, server, repeat, action);
+        let answer = loop {
+            let outgoing = body.map_or(Outgoing::Nothing, Outgoing::Xml);
+            let attempt = Try {
+                request: &request,
+                outgoing,
+                missing,
+                within: tries.patience(),
+            };
+            match self.exchange(server, attempt).await {
+                Ok(answer) => break answer,
+                Err(failure) => tries.again(&request, failure).await?,
+            }
+        };
+        parse(&answer).map_err(|error| {
+            let mut failure = Failure::new(ErrorKind::Protocol, self.redact(error.to_string()));
+            failure.request_id = answer.request_id;
+            tries.call.request = Some(request.to_string());
+            tries.end(failure)
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! Upload sessions and their blocks.
+
+use std::sync::Arc;
+
+use engine_model::limits::BLOCK_ID_MAX;
+use engine_model::{Column, PartitionSpec, TableName};
+
+use super::metadata::target;
+use super::transport::{Outgoing, Try};
+use super::tries::{Repeat, Small, Tries};
+use super::{Client, Server};
+use crate::block::{Sent, Stop, queue};
+use crate::error::Failure;
+use crate::wire::{Method, Request, SessionAnswer, parse_session};
+use crate::{
+    BlockReceipt, BlockSource, ErrorKind, Missing, RecordBatches, Result, SessionKey, UploadSession,
+};
+
+impl Client {
+    /// Opens an upload session, which lives for 24 hours. Its commit replaces what the table partition holds with
+    /// `overwrite`, and appends without. A session that is never committed changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound(Partition)`: create it first. `NotFound(Table)`: there is no such table. `InvalidRequest`: the table
+    /// partition isn't one of this table's, or the table takes no overwrite.
+    pub async fn create_upload_session(
+        &self,
+        table: &TableName,
+        partition: &PartitionSpec,
+        overwrite: bool,
+    ) -> Result<UploadSession> {
+        let server = self.tunnel().await?;
+        let mut request = self
+            .tunnel_table(Method::Post, table, partition)
+            .flag("uploads");
+        if overwrite {
+            request = request.param("overwrite", "true");
+        }
+        let small = Small {
+            request,
+            body: None,
+            missing: if partition.is_empty() {
+                Missing::Table
+            } else {
+                Missing::Partition
+            },
+            repeat: Repeat::Safe,
+            action: format!("open an upload session for {}", target(table, partition)),
+        };
+        let answer = self
+            .call(server, small, |answer| parse_session(&answer.body))
+            .await?;
+        let (table, partition) = (table.clone(), partition.clone());
+        let key = SessionKey {
+            table,
+            partition,
+            id: answer.id.clone(),
+        };
+        Ok(described(key, answer))
+    }
+
+    /// Asks the server about a session: its status, and the blocks that it has whole.
+    ///
+    /// # Errors
+    /// `NotFound(Session)`: the server doesn't know it, or not any more.
+    pub async fn reload(&self, key: &SessionKey) -> Result<UploadSession> {
+        let server = self.tunnel().await?;
+        let small = Small {
+            request: self.session_request(Method::Get, key),
+            body: None,
+            missing: Missing::Session,
+            repeat: Repeat::Safe,
+            action: format!("look up upload {key}"),
+        };
+        let answer = self
+            .call(server, small, |answer| parse_session(&answer.body))
+            .await?;
+        Ok(described(key.clone(), answer))
+    }
+
+    /// Sends one block. A block that is sent again replaces itself; a try that fails leaves what the server had.
+    ///
+    /// Blocks of one session may be sent at the same time, but not one block twice. Memory stays within
+    /// [`UPLOAD_BYTES_MAX`](crate::UPLOAD_BYTES_MAX) and the batch in progress.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: the block has no rows, or its id is over 19,999; nothing was sent. `Unsupported`: the rows don't
+    /// fit `session.columns`. `Source`: the rows couldn't be read. `StatusConflict`: the session takes no blocks any
+    /// more. `NotFound(Session)`: it is gone. `Corrupted`: the bytes arrived damaged, twice.
+    pub async fn put_block(
+        &self,
+        session: &UploadSession,
+        block_id: u32,
+        rows: &dyn BlockSource,
+    ) -> Result<BlockReceipt> {
+        let action = format!("send block {block_id} of {}", session.key);
+        if block_id > BLOCK_ID_MAX {
+            let text = format!("block ids end at {BLOCK_ID_MAX}");
+            return Err(Failure::new(ErrorKind::InvalidRequest, text).into_error(action));
+        }
+        let server = self.tunnel().await?;
+        let request = self
+            .session_request(Method::Put, &session.key)
+            .param("blockid", block_id.to_string())
+            .flag("arrow");
+        let columns: Arc<[Column]> = session.columns.columns.as_slice().into();
+        let mut tries = Tries::new(self, server, Repeat::Safe, action);
+        let mut damaged = false;
+        loop {
+            let sent = match rows.open() {
+                Ok(batches) => {
+                    self.send(server, &request, batches, Arc::clone(&columns))
+                        .await
+                }
+                Err(error) => Err(Failure::source(error)),
+            };
+            match sent {
+                Ok(Sent { rows, bytes }) => {
+                    return Ok(BlockReceipt {
+                        rows,
+                        bytes,
+                        tries: tries.count(),
+                    });
+                }
+                // A line may garble bytes once. Twice the same means that the rows are the problem.
+                Err(failure) if failure.kind == ErrorKind::Corrupted && !damaged => {
+                    damaged = true;
+                    let kind = ErrorKind::Disconnected;
+                    tries.again(&request, Failure { kind, ..failure }).await?;
+                }
+                Err(failure) => tries.again(&request, failure).await?,
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        server: &Server,
+        request: &Request,
+        batches: RecordBatches,
+        columns: Arc<[Column]>,
+    ) -> Result<Sent, Failure> {
+        let (encoder, queue) = queue(batches, columns);
+        let encoding = tokio::task::spawn_blocking(move || encoder.run());
+        let answer = match queue.body().await {
+            Some(body) => {
+                let attempt = Try {
+                    request,
+                    outgoing: Outgoing::Block(body, &queue),
+                    missing: Missing::Session,
+                    within: self.inner.config.timeouts.answer,
+                };
+                Some(self.exchange(server, attempt).await)
+            }
+            None => None,
+        };
+        drop(queue);
+        let outcome = encoding.await.map_err(|_| {
+            Failure::new(ErrorKind::Source, "the thread that reads the rows panicked")
+        })?;
+        match (outcome, answer) {
+            (Err(Stop::Failed(failure)), _) | (_, Some(Err(failure))) => Err(failure),
+            (Ok(sent), Some(Ok(_))) => Ok(sent),
+            (Err(Stop::Abandoned), _) | (Ok(_), None) => Err(Failure::new(
+                ErrorKind::Protocol,
+                "the server answered before the block's end",
+            )),
+        }
+    }
+
+    pub(super) fn session_request(&self, method: Method, key: &SessionKey) -> Request {
+        self.tunnel_table(method, &key.table, &key.partition)
+            .param("uploadid", &key.id)
+    }
+}
+
+fn described(key: SessionKey, answer: SessionAnswer) -> UploadSession {
+    let SessionAnswer {
+        id: _,
+        status,
+        columns,
+        blocks,
+        cell_bytes_max,
+    } = answer;
+    UploadSession {
+        key,
+        status,
+        columns,
+        blocks,
+        cell_bytes_max,
+    }
+}

@@ -1,0 +1,115 @@
+//! Where MaxCompute is and who asks.
+
+use std::fmt;
+use std::time::Duration;
+
+use engine_model::limits::FIRST_CONTACT_S_MAX;
+
+use crate::RetryPolicy;
+
+/// Settings of a [`Client`](crate::Client).
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The REST endpoint with its path, such as `http://service.cn-shanghai.maxcompute.aliyun.com/api`.
+    pub endpoint: String,
+    /// The tunnel endpoint, such as `http://dt.cn-shanghai.maxcompute.aliyun.com`; asked for at the REST endpoint where
+    /// it isn't given.
+    pub tunnel_endpoint: Option<String>,
+    /// The project that calls are made from and billed to.
+    pub project: String,
+    /// The schema of tables whose name has none, in projects with three levels.
+    pub schema: Option<String>,
+    /// The tunnel quota; without it, the project's own.
+    pub quota: Option<String>,
+    /// With a region such as `cn-shanghai` requests are signed by version 4, without one by version 2.
+    pub region: Option<String>,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// What the server is told about the program.
+    pub user_agent: String,
+    /// How failed calls are tried again.
+    pub retry: RetryPolicy,
+    /// How long the client waits.
+    pub timeouts: Timeouts,
+}
+
+impl ClientConfig {
+    /// Settings for `project` at `endpoint`, with defaults for the rest.
+    pub fn new(
+        endpoint: impl Into<String>,
+        project: impl Into<String>,
+        credentials: Credentials,
+    ) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            tunnel_endpoint: None,
+            project: project.into(),
+            schema: None,
+            quota: None,
+            region: None,
+            credentials,
+            user_agent: concat!("tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retry: RetryPolicy::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// An access key, or a temporary one with its token.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The access id; not a secret.
+    pub access_id: String,
+    /// The access key's secret.
+    pub secret: Secret,
+    /// The token of temporary credentials (STS).
+    pub security_token: Option<Secret>,
+}
+
+/// A text that is never shown: its debug form has none of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from sight.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, to sign or send with.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How long the client waits before it calls a try failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the first answer of an endpoint, tries and waits included, so that a wrong address shows at once.
+    pub first_contact: Duration,
+    /// For an answer, and for a server that takes no more bytes of a block. Above the five minutes that a commit may
+    /// take.
+    pub answer: Duration,
+    /// For a SQL statement to end.
+    pub statement: Duration,
+}
+
+impl Default for Timeouts {
+    /// 10 s for connections and the first contact, 330 s for answers, an hour for statements.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(FIRST_CONTACT_S_MAX),
+            first_contact: Duration::from_secs(FIRST_CONTACT_S_MAX),
+            answer: Duration::from_secs(330),
+            statement: Duration::from_hours(1),
+        }
+    }
+}
