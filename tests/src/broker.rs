@@ -65,8 +65,8 @@ impl KafkaBroker {
 
     /// As [`KafkaBroker::start`], with options.
     pub fn start_with(options: &BrokerOptions) -> Self {
-        let mut broker = Self::spawn(options);
         for _ in 0..PORT_ATTEMPTS_MAX {
+            let mut broker = Self::spawn(options);
             let Err(log) = broker.wait_until_ready() else {
                 return broker;
             };
@@ -74,7 +74,6 @@ impl KafkaBroker {
                 log.contains("BindException"),
                 "the broker doesn't come up; its log:\n{log}"
             );
-            broker = Self::spawn(options);
         }
         panic!("somebody takes each free port before the broker does");
     }
