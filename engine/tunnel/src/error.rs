@@ -245,6 +245,8 @@ pub(crate) struct Failure {
     pub(crate) request_id: Option<String>,
     /// The least time to wait before the next try, where the server named one.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether there wasn't even a connection, so that the server can't have acted.
+    pub(crate) unsent: bool,
     pub(crate) source: Option<BoxError>,
 }
 
@@ -257,6 +259,7 @@ impl Failure {
             message: message.into(),
             request_id: None,
             retry_after: None,
+            unsent: false,
             source: None,
         }
     }

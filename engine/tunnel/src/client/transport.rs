@@ -102,6 +102,7 @@ impl Client {
             message: self.redact(error.message),
             request_id: request_id.or(error.request_id),
             retry_after: asked.or(error.hold),
+            unsent: false,
             source: None,
         })
     }
@@ -156,10 +157,11 @@ impl Client {
         let http = error.downcast_ref::<reqwest::Error>();
         let is = |test: fn(&reqwest::Error) -> bool| http.is_some_and(test);
         let reason = self.redact(reason(error));
+        let unsent = is(reqwest::Error::is_connect);
         let (kind, text) = if error.is::<LengthLimitError>() {
             let text = format!("it has more than {ANSWER_BYTES_MAX} bytes");
             (ErrorKind::Protocol, text)
-        } else if is(reqwest::Error::is_connect) {
+        } else if unsent {
             (ErrorKind::Connect, unreachable(server, &reason))
         } else if is(reqwest::Error::is_builder) {
             // A header that can't be sent: the reason never has the value.
@@ -172,7 +174,10 @@ impl Client {
         } else {
             (ErrorKind::Disconnected, reason)
         };
-        Failure::new(kind, text)
+        Failure {
+            unsent,
+            ..Failure::new(kind, text)
+        }
     }
 
     /// Takes credentials out of a text that came from outside.

@@ -81,8 +81,8 @@ impl<'a> Tries<'a> {
     }
 
     fn wait(&self, failure: &Failure) -> Option<Duration> {
-        let refused = matches!(failure.kind, ErrorKind::Connect | ErrorKind::Throttled)
-            || failure.status == Some(503);
+        let refused =
+            failure.unsent || failure.kind == ErrorKind::Throttled || failure.status == Some(503);
         if self.repeat == Repeat::IfRefused && !refused {
             return None;
         }

@@ -173,6 +173,18 @@ async fn a_statement_that_may_have_been_submitted_is_not_submitted_again() {
         );
         assert_eq!(server.lines().len(), 1);
     }
+    // Nor is one that a server that never answered is silent about, though it counts as out of reach.
+    let server = Server::start([Reply::Hang]).await;
+    let mut impatient = config(&server);
+    impatient.timeouts.answer = Duration::from_millis(50);
+    let error = client(impatient)
+        .0
+        .execute("INSERT INTO t SELECT 1")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert_eq!(server.lines().len(), 1);
+
     // One that the server surely didn't take is.
     let server = Server::start([
         answer(503, ""),
