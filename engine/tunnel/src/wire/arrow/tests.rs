@@ -174,7 +174,7 @@ fn recorded_rows_of_both_official_clients_survive_our_encoder() {
     }
 }
 
-/// Where each message's body begins, and its length.
+/// The body of each message, which must be what the tunnel takes.
 fn bodies(data: &[u8]) -> Vec<&[u8]> {
     let mut rest = data;
     let mut bodies = Vec::new();
@@ -202,44 +202,22 @@ fn bodies(data: &[u8]) -> Vec<&[u8]> {
 }
 
 #[test]
-fn bodies_are_byte_for_byte_those_of_pyodps_where_each_column_has_nulls() {
-    // PyODPS leaves out the validity of an array without nulls, arrow-rs writes all ones; and the flatbuffers before
-    // the bodies lay out their tables in another order. Readers accept either.
-    let batch = |id: Option<i64>, v: &str| {
-        let id: ArrayRef = Arc::new(Int64Array::from(vec![id, None]));
-        let v: ArrayRef = Arc::new(StringArray::from(vec![Some(v), None]));
-        RecordBatch::try_from_iter([("id", id), ("v", v)]).unwrap()
-    };
-    let vector = Vector::read("arrow_sliced_validity");
-    let ours = vector.encode(&[batch(Some(3), "d")]);
-    let [body] = bodies(&ours)[..] else {
-        panic!("one batch is one message")
-    };
-    let mut expected = Vec::new();
-    for buffer in [
-        &[0b01_u8][..],
-        &[3_i64.to_le_bytes(), [0; 8]].concat(),
-        &[0b01],
-        &[0_i32, 1, 1].map(i32::to_le_bytes).concat(),
-        b"d",
-    ] {
-        expected.extend_from_slice(buffer);
-        expected.resize(expected.len().next_multiple_of(8), 0);
-    }
-    assert_eq!(body, expected);
-
+fn bodies_are_byte_for_byte_those_of_the_official_clients() {
+    // The flatbuffers before the bodies say the same, but lay out their tables in another order.
     for name in VECTORS {
         let vector = Vector::read(name);
-        let recorded = vector.decode(&vector.data);
-        let ours = vector.encode(&recorded);
-        let bodies = bodies(&vector.data).into_iter().zip(bodies(&ours));
-        for (batch, (theirs, ours)) in recorded.iter().zip(bodies) {
-            if batch.columns().iter().all(|array| array.null_count() > 0) {
-                assert_eq!(theirs, ours, "{name}");
-            } else {
-                assert!(theirs.len() <= ours.len(), "{name}");
-            }
+        let ours = vector.encode(&vector.decode(&vector.data));
+        let mut theirs: Vec<_> = bodies(&vector.data)
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect();
+        if name == "arrow_sliced_validity" {
+            // PyODPS pads the text of the slice with what stands behind it in the whole array.
+            let padding = theirs[0].split_off(77);
+            assert_eq!(padding, *b"ij\0");
+            theirs[0].extend([0; 3]);
         }
+        assert_eq!(bodies(&ours), theirs, "{name}");
     }
 }
 
