@@ -4,3 +4,4 @@
 //! cannot hide on the other.
 
 pub mod broker;
+pub mod maxcompute;

@@ -1,0 +1,659 @@
+//! Translates queries to SQLite's SQL, with the types of MaxCompute.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use engine_model::{Column, ColumnType};
+
+use super::Engine;
+use super::ast::{Expr, ExprKind, Item, Order, Query, Select, Source};
+use super::error::{Position, SqlError};
+use super::functions;
+use super::tokens::TableRef;
+use super::types::{Class, Typed, common};
+use super::vtab::TableData;
+
+/// Tables and subqueries of one statement. SQLite joins at most 64, and named queries may multiply.
+const SOURCES_MAX: usize = 64;
+
+/// A query that SQLite can run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) sql: String,
+    /// Names and types of the result.
+    pub(crate) columns: Vec<Column>,
+    /// Conversions that the text calls as `mc_cast_0`, ….
+    pub(crate) casts: Vec<(ColumnType, ColumnType)>,
+    /// Tables that the text calls `v0`, ….
+    pub(crate) tables: Vec<Arc<TableData>>,
+}
+
+/// Translates `query`.
+pub(crate) fn prepare(engine: &Engine, query: &Query) -> Result<Prepared, SqlError> {
+    let mut lowering = Lowering {
+        engine,
+        tables: Vec::new(),
+        by_name: HashMap::new(),
+        casts: Vec::new(),
+        sources: 0,
+        with: Vec::new(),
+    };
+    let rows = lowering.query(query)?;
+    let column = |output: Output| {
+        Column::new(
+            output.name,
+            output.column_type.unwrap_or(ColumnType::String),
+        )
+    };
+    let columns = rows.columns.into_iter().map(column).collect();
+    Ok(Prepared {
+        sql: rows.sql,
+        columns,
+        casts: lowering.casts,
+        tables: lowering.tables,
+    })
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) engine: &'a Engine,
+    tables: Vec<Arc<TableData>>,
+    by_name: HashMap<String, usize>,
+    casts: Vec<(ColumnType, ColumnType)>,
+    sources: usize,
+    /// Named queries in sight, the nearest last.
+    with: Vec<(String, Query)>,
+}
+
+/// A translated query and its columns, which its text calls `c0`, ….
+struct Rows {
+    sql: String,
+    columns: Vec<Output>,
+}
+
+#[derive(Clone)]
+struct Output {
+    name: String,
+    column_type: Option<ColumnType>,
+}
+
+/// What the expressions of one SELECT may name.
+#[derive(Default)]
+pub(super) struct Scope {
+    sources: Vec<ScopeSource>,
+    /// In a grouped select: what is grouped by.
+    group: Option<Group>,
+}
+
+#[derive(Default)]
+struct Group {
+    exprs: Vec<Expr>,
+    /// Translations of those that are columns.
+    columns: HashSet<String>,
+}
+
+struct ScopeSource {
+    /// Alias or table name, folded.
+    name: String,
+    columns: Vec<(String, Typed)>,
+}
+
+/// Whether an expression stands for one row or for a group of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Row,
+    Group,
+}
+
+impl Lowering<'_> {
+    fn query(&mut self, query: &Query) -> Result<Rows, SqlError> {
+        let outer = self.with.len();
+        for (name, named) in &query.with {
+            self.with.push((name.to_lowercase(), named.clone()));
+        }
+        let rows = match query.selects.as_slice() {
+            [select] => self.select(select, &query.order_by),
+            selects => self.union(selects, query),
+        };
+        self.with.truncate(outer);
+        let mut rows = rows?;
+        if let Some(limit) = query.limit {
+            // SQLite's own text for it; both are plain numbers.
+            write!(rows.sql, " LIMIT {limit} OFFSET {}", query.offset).unwrap_or_default();
+        }
+        Ok(rows)
+    }
+
+    fn union(&mut self, selects: &[Select], query: &Query) -> Result<Rows, SqlError> {
+        let mut parts = Vec::new();
+        for select in selects {
+            parts.push((self.select(select, &[])?, select.at));
+        }
+        let width = parts.first().map_or(0, |(rows, _)| rows.columns.len());
+        if let Some((rows, at)) = parts.iter().find(|(rows, _)| rows.columns.len() != width) {
+            let text = format!("UNION of {width} and {} columns", rows.columns.len());
+            return Err(SqlError::semantic(*at, text));
+        }
+        let mut columns = Vec::new();
+        for position in 0..width {
+            let types = parts
+                .iter()
+                .filter_map(|(rows, _)| rows.columns[position].column_type.as_ref());
+            let any = types.clone().next().is_some();
+            let at = parts.last().map_or(query_position(query), |(_, at)| *at);
+            let column_type = common(types);
+            if any && column_type.is_none() {
+                let text = format!(
+                    "the types of column {} of the UNION don't meet",
+                    position + 1
+                );
+                return Err(SqlError::semantic(at, text));
+            }
+            let name = parts.first().map_or(String::new(), |(rows, _)| {
+                rows.columns[position].name.clone()
+            });
+            columns.push(Output { name, column_type });
+        }
+        let mut texts = Vec::new();
+        for (rows, _) in parts {
+            let casts = rows.columns.iter().zip(&columns).enumerate();
+            let casts: Vec<String> = casts
+                .map(|(position, (from, to))| {
+                    let typed = Typed {
+                        sql: format!("c{position}"),
+                        column_type: from.column_type.clone(),
+                        number: None,
+                    };
+                    let sql = match &to.column_type {
+                        Some(to) => self.cast(&typed, to),
+                        None => typed.sql,
+                    };
+                    format!("{sql} AS c{position}")
+                })
+                .collect();
+            texts.push(format!("SELECT {} FROM ({})", casts.join(", "), rows.sql));
+        }
+        let operator = if query.union_all {
+            " UNION ALL "
+        } else {
+            " UNION "
+        };
+        let source = ScopeSource {
+            name: String::new(),
+            columns: output_columns("", &columns),
+        };
+        let scope = Scope {
+            sources: vec![source],
+            group: None,
+        };
+        let mut sql = format!("SELECT * FROM ({})", texts.join(operator));
+        let at = query_position(query);
+        let item = |column: &Output| {
+            (
+                Expr {
+                    kind: ExprKind::Column(None, column.name.clone()),
+                    at,
+                },
+                Some(column.name.clone()),
+            )
+        };
+        let items: Vec<_> = columns.iter().map(item).collect();
+        let order_by = self.order_by(&query.order_by, &items, &scope, Mode::Row)?;
+        sql.push_str(&order_by);
+        Ok(Rows { sql, columns })
+    }
+
+    fn select(&mut self, select: &Select, order_by: &[Order]) -> Result<Rows, SqlError> {
+        let (from, mut scope) = self.from(select)?;
+        let items = expand(&select.items, &scope)?;
+        let grouped = !select.group_by.is_empty()
+            || select.having.is_some()
+            || items.iter().any(|(expr, _)| has_aggregate(expr))
+            || order_by.iter().any(|order| has_aggregate(&order.expr));
+        let filter = match &select.filter {
+            Some(filter) => format!(" WHERE {}", self.condition(filter, &scope, Mode::Row)?),
+            None => String::new(),
+        };
+        let mut group_by = String::new();
+        if grouped {
+            let (sql, group) = self.group_by(&select.group_by, &items, &scope)?;
+            group_by = sql;
+            scope.group = Some(group);
+        }
+        let mode = if grouped { Mode::Group } else { Mode::Row };
+        let mut columns = Vec::new();
+        let mut texts = Vec::new();
+        for (position, (expr, name)) in items.iter().enumerate() {
+            let typed = self.expr(expr, &scope, mode)?;
+            texts.push(format!("{} AS c{position}", typed.sql));
+            let name = name.clone().unwrap_or_else(|| format!("_c{position}"));
+            columns.push(Output {
+                name,
+                column_type: typed.column_type,
+            });
+        }
+        let having = match &select.having {
+            Some(having) => format!(" HAVING {}", self.condition(having, &scope, mode)?),
+            None => String::new(),
+        };
+        let order_by = self.order_by(order_by, &items, &scope, mode)?;
+        let distinct = if select.distinct { "DISTINCT " } else { "" };
+        let items = texts.join(", ");
+        let sql = format!("SELECT {distinct}{items}{from}{filter}{group_by}{having}{order_by}");
+        Ok(Rows { sql, columns })
+    }
+
+    fn from(&mut self, select: &Select) -> Result<(String, Scope), SqlError> {
+        let mut scope = Scope::default();
+        let Some(from) = &select.from else {
+            return Ok((String::new(), scope));
+        };
+        let mut sql = format!(" FROM {}", self.source(&from.first, &mut scope)?);
+        for join in &from.joins {
+            let source = self.source(&join.source, &mut scope)?;
+            sql.push_str(&format!(" {} {source}", join.kind));
+            if let Some(on) = &join.on {
+                let on = self.condition(on, &scope, Mode::Row)?;
+                sql.push_str(&format!(" ON {on}"));
+            }
+        }
+        Ok((sql, scope))
+    }
+
+    fn source(&mut self, source: &Source, scope: &mut Scope) -> Result<String, SqlError> {
+        self.sources += 1;
+        let sql_name = format!("s{}", self.sources);
+        match source {
+            Source::Query(query, alias, at) => {
+                self.count_source(*at)?;
+                let rows = self.query(query)?;
+                let name = alias.clone().unwrap_or_default().to_lowercase();
+                scope.sources.push(ScopeSource {
+                    name,
+                    columns: output_columns(&sql_name, &rows.columns),
+                });
+                Ok(format!("({}) AS {sql_name}", rows.sql))
+            }
+            Source::Table(table, alias) => {
+                self.count_source(table.at)?;
+                let name = alias.as_ref().unwrap_or(&table.table).to_lowercase();
+                if let Some(rows) = self.named_query(table)? {
+                    scope.sources.push(ScopeSource {
+                        name,
+                        columns: output_columns(&sql_name, &rows.columns),
+                    });
+                    return Ok(format!("({}) AS {sql_name}", rows.sql));
+                }
+                let position = self.table(table)?;
+                let columns = table_columns(&sql_name, &self.tables[position]);
+                scope.sources.push(ScopeSource { name, columns });
+                Ok(format!("temp.v{position} AS {sql_name}"))
+            }
+        }
+    }
+
+    fn count_source(&self, at: Position) -> Result<(), SqlError> {
+        if self.sources <= SOURCES_MAX {
+            return Ok(());
+        }
+        Err(SqlError::semantic(
+            at,
+            format!("more than {SOURCES_MAX} tables and subqueries"),
+        ))
+    }
+
+    /// The rows of a query from WITH, where `table` names one.
+    fn named_query(&mut self, table: &TableRef) -> Result<Option<Rows>, SqlError> {
+        if table.project.is_some() {
+            return Ok(None);
+        }
+        let folded = table.table.to_lowercase();
+        let Some(position) = self.with.iter().rposition(|(name, _)| *name == folded) else {
+            return Ok(None);
+        };
+        // A named query sees only those before it, so it can't name itself.
+        let later = self.with.split_off(position);
+        let rows = match later.first() {
+            Some((_, query)) => self.query(query).map(Some),
+            None => Ok(None),
+        };
+        self.with.extend(later);
+        rows
+    }
+
+    fn table(&mut self, table: &TableRef) -> Result<usize, SqlError> {
+        let found = self.engine.table(table)?;
+        let folded = found.name.to_lowercase();
+        if let Some(position) = self.by_name.get(&folded) {
+            return Ok(*position);
+        }
+        let snapshot = self.engine.catalog.snapshot(found.id)?;
+        let position = self.tables.len();
+        self.tables.push(Arc::new(TableData {
+            table: found,
+            snapshot,
+        }));
+        self.by_name.insert(folded, position);
+        Ok(position)
+    }
+
+    fn group_by(
+        &mut self,
+        exprs: &[Expr],
+        items: &[(Expr, Option<String>)],
+        scope: &Scope,
+    ) -> Result<(String, Group), SqlError> {
+        let mut group = Group::default();
+        let mut texts = Vec::new();
+        for expr in exprs {
+            let expr = match &expr.kind {
+                ExprKind::Column(None, name) if scope.find(None, name).is_empty() => {
+                    aliased(items, name).unwrap_or(expr)
+                }
+                _ => positioned(expr, items)?.unwrap_or(expr),
+            };
+            let typed = self.expr(expr, scope, Mode::Row)?;
+            if typed.class() == Class::Nested {
+                return Err(SqlError::semantic(expr.at, "can't group by a nested type"));
+            }
+            if matches!(expr.kind, ExprKind::Column(..)) {
+                group.columns.insert(typed.sql.clone());
+            }
+            texts.push(typed.sql);
+            group.exprs.push(expr.clone());
+        }
+        let sql = if texts.is_empty() {
+            String::new()
+        } else {
+            format!(" GROUP BY {}", texts.join(", "))
+        };
+        Ok((sql, group))
+    }
+
+    pub(super) fn order_by(
+        &mut self,
+        orders: &[Order],
+        items: &[(Expr, Option<String>)],
+        scope: &Scope,
+        mode: Mode,
+    ) -> Result<String, SqlError> {
+        let mut texts = Vec::new();
+        for order in orders {
+            let expr = match &order.expr.kind {
+                ExprKind::Column(None, name) => aliased(items, name).unwrap_or(&order.expr),
+                _ => positioned(&order.expr, items)?.unwrap_or(&order.expr),
+            };
+            let typed = self.expr(expr, scope, mode)?;
+            let collation = collation(&typed);
+            let direction = if order.descending { " DESC" } else { "" };
+            let nulls = match order.nulls_first {
+                Some(true) => " NULLS FIRST",
+                Some(false) => " NULLS LAST",
+                None => "",
+            };
+            texts.push(format!("{}{collation}{direction}{nulls}", typed.sql));
+        }
+        Ok(if texts.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", texts.join(", "))
+        })
+    }
+
+    /// A query in an expression: its text and the type of its only column.
+    pub(super) fn subquery(&mut self, query: &Query, at: Position) -> Result<Typed, SqlError> {
+        self.sources += 1;
+        self.count_source(at)?;
+        let rows = self.query(query)?;
+        match rows.columns.as_slice() {
+            [column] => Ok(Typed {
+                sql: rows.sql,
+                column_type: column.column_type.clone(),
+                number: None,
+            }),
+            columns => {
+                let text = format!("the subquery has {} columns, expect one", columns.len());
+                Err(SqlError::semantic(at, text))
+            }
+        }
+    }
+
+    /// A column by its name.
+    pub(super) fn column(
+        &self,
+        qualifier: Option<&str>,
+        name: &str,
+        at: Position,
+        scope: &Scope,
+        mode: Mode,
+    ) -> Result<Typed, SqlError> {
+        let typed = match scope.find(qualifier, name).as_slice() {
+            [typed] => (*typed).clone(),
+            [] => {
+                let text = format!("column {name} cannot be resolved");
+                return Err(SqlError::semantic(at, text));
+            }
+            _ => {
+                let text = format!("column {name} is ambiguous; name its table");
+                return Err(SqlError::semantic(at, text));
+            }
+        };
+        let group = scope.group.as_ref().filter(|_| mode == Mode::Group);
+        if group.is_some_and(|group| !group.columns.contains(&typed.sql)) {
+            let text = format!("column reference {name} should appear in GROUP BY key");
+            return Err(SqlError::semantic(at, text));
+        }
+        Ok(typed)
+    }
+
+    /// A conversion, registered where SQLite has none of its own.
+    pub(super) fn cast(&mut self, typed: &Typed, to: &ColumnType) -> String {
+        let Some(from) = &typed.column_type else {
+            return typed.sql.clone();
+        };
+        let same_text = Class::of(from) == Class::Text && *to == ColumnType::String;
+        if from == to || same_text {
+            return typed.sql.clone();
+        }
+        if Class::of(from) == Class::Integer && *to == ColumnType::BigInt {
+            return typed.sql.clone();
+        }
+        let wanted = (from.clone(), to.clone());
+        let position = self
+            .casts
+            .iter()
+            .position(|known| *known == wanted)
+            .unwrap_or_else(|| {
+                self.casts.push(wanted);
+                self.casts.len() - 1
+            });
+        format!("mc_cast_{position}({})", typed.sql)
+    }
+}
+
+impl Scope {
+    /// Columns of that name.
+    fn find(&self, qualifier: Option<&str>, name: &str) -> Vec<&Typed> {
+        let sources = self.sources.iter().filter(|source| {
+            qualifier.is_none_or(|qualifier| source.name.eq_ignore_ascii_case(qualifier))
+        });
+        let columns = sources.flat_map(|source| &source.columns);
+        columns
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, typed)| typed)
+            .collect()
+    }
+
+    /// Whether rows are grouped by this very expression.
+    pub(super) fn groups_by(&self, expr: &Expr) -> bool {
+        self.group
+            .as_ref()
+            .is_some_and(|group| group.exprs.contains(expr))
+    }
+}
+
+/// The collation that orders values of the type.
+pub(super) fn collation(typed: &Typed) -> &'static str {
+    if typed.class() == Class::Decimal {
+        " COLLATE mc_decimal"
+    } else {
+        ""
+    }
+}
+
+fn output_columns(source: &str, outputs: &[Output]) -> Vec<(String, Typed)> {
+    let prefix = if source.is_empty() {
+        String::new()
+    } else {
+        format!("{source}.")
+    };
+    let column = |(position, output): (usize, &Output)| {
+        let sql = format!("{prefix}c{position}");
+        let typed = Typed {
+            sql,
+            column_type: output.column_type.clone(),
+            number: None,
+        };
+        (output.name.clone(), typed)
+    };
+    outputs.iter().enumerate().map(column).collect()
+}
+
+fn table_columns(source: &str, data: &TableData) -> Vec<(String, Typed)> {
+    let columns = &data.table.columns;
+    let width = columns.columns.len();
+    let column = |(position, column): (usize, &Column)| {
+        let number = position
+            .checked_sub(width)
+            .map(|key| format!("{source}.n{key}"));
+        let typed = Typed {
+            sql: format!("{source}.c{position}"),
+            column_type: Some(column.column_type.clone()),
+            number,
+        };
+        (column.name.clone(), typed)
+    };
+    columns
+        .columns
+        .iter()
+        .chain(&columns.partition_keys)
+        .enumerate()
+        .map(column)
+        .collect()
+}
+
+/// The items of a select, stars spelled out.
+fn expand(items: &[Item], scope: &Scope) -> Result<Vec<(Expr, Option<String>)>, SqlError> {
+    let mut expanded = Vec::new();
+    for item in items {
+        match item {
+            Item::Expr(expr, alias) => {
+                let name = alias.clone().or_else(|| match &expr.kind {
+                    ExprKind::Column(_, name) => Some(name.clone()),
+                    _ => None,
+                });
+                expanded.push((expr.clone(), name.map(|name| name.to_lowercase())));
+            }
+            Item::Star(qualifier, at) => {
+                let before = expanded.len();
+                for source in &scope.sources {
+                    if qualifier
+                        .as_ref()
+                        .is_some_and(|name| !source.name.eq_ignore_ascii_case(name))
+                    {
+                        continue;
+                    }
+                    let table = (!source.name.is_empty()).then(|| source.name.clone());
+                    for (name, _) in &source.columns {
+                        let kind = ExprKind::Column(table.clone(), name.clone());
+                        expanded.push((Expr { kind, at: *at }, Some(name.clone())));
+                    }
+                }
+                if expanded.len() == before {
+                    return Err(SqlError::semantic(
+                        *at,
+                        "* has no table to take columns from",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(expanded)
+}
+
+fn aliased<'a>(items: &'a [(Expr, Option<String>)], name: &str) -> Option<&'a Expr> {
+    let named = |alias: &String| alias.eq_ignore_ascii_case(name);
+    items
+        .iter()
+        .find(|(_, alias)| alias.as_ref().is_some_and(named))
+        .map(|(expr, _)| expr)
+}
+
+/// The item that a plain number in ORDER BY or GROUP BY points at, from 1.
+fn positioned<'a>(
+    expr: &Expr,
+    items: &'a [(Expr, Option<String>)],
+) -> Result<Option<&'a Expr>, SqlError> {
+    let ExprKind::Integer(position) = expr.kind else {
+        return Ok(None);
+    };
+    let index = usize::try_from(position)
+        .ok()
+        .and_then(|position| position.checked_sub(1));
+    match index.and_then(|index| items.get(index)) {
+        Some((item, _)) => Ok(Some(item)),
+        None => Err(SqlError::semantic(
+            expr.at,
+            format!("there is no column {position}"),
+        )),
+    }
+}
+
+fn query_position(query: &Query) -> Position {
+    query
+        .selects
+        .first()
+        .map_or(Position { line: 1, column: 1 }, |select| select.at)
+}
+
+/// Whether the expression folds many rows to one, outside of subqueries.
+fn has_aggregate(expr: &Expr) -> bool {
+    let any = |exprs: &[Expr]| exprs.iter().any(has_aggregate);
+    match &expr.kind {
+        ExprKind::Null
+        | ExprKind::Bool(_)
+        | ExprKind::Integer(_)
+        | ExprKind::Double(_)
+        | ExprKind::Decimal(_)
+        | ExprKind::Text(_)
+        | ExprKind::Column(..)
+        | ExprKind::Scalar(_) => false,
+        ExprKind::Logic(_, terms) => any(terms),
+        ExprKind::Not(inner)
+        | ExprKind::Negate(inner)
+        | ExprKind::IsNull(inner, _)
+        | ExprKind::InQuery(inner, ..)
+        | ExprKind::Cast(inner, _) => has_aggregate(inner),
+        ExprKind::Arithmetic(_, left, right)
+        | ExprKind::Compare(_, left, right)
+        | ExprKind::Like(left, right, _) => has_aggregate(left) || has_aggregate(right),
+        ExprKind::In(inner, list, _) => has_aggregate(inner) || any(list),
+        ExprKind::Between(inner, low, high, _) => {
+            has_aggregate(inner) || has_aggregate(low) || has_aggregate(high)
+        }
+        ExprKind::Case {
+            operand,
+            whens,
+            otherwise,
+        } => {
+            operand.as_deref().is_some_and(has_aggregate)
+                || whens
+                    .iter()
+                    .any(|(when, then)| has_aggregate(when) || has_aggregate(then))
+                || otherwise.as_deref().is_some_and(has_aggregate)
+        }
+        ExprKind::Call(call) => {
+            (call.over.is_none() && functions::is_aggregate(&call.name)) || any(&call.args)
+        }
+    }
+}
