@@ -4,13 +4,14 @@
 mod tests;
 
 use std::fmt;
+use std::time::Duration;
 
 use engine_model::TopicPartition;
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::metadata::Metadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use crate::call::call;
 use crate::error::{Error, ErrorKind, Result, kind_of, passes};
@@ -93,17 +94,14 @@ impl Client {
         let metadata = self.call(&what, |wait| {
             let metadata = self.consumer.fetch_metadata(Some(topic), wait)?;
             match topic_error(&metadata, topic).filter(|code| passes(*code)) {
-                Some(code) => Err(rdkafka::error::KafkaError::MetadataFetch(code)),
+                Some(code) => Err(KafkaError::MetadataFetch(code)),
                 None => Ok(metadata),
             }
         })?;
         if let Some(code) = topic_error(&metadata, topic) {
             return Err(self.topic_refused(topic, code));
         }
-        let cluster_id = self
-            .consumer
-            .client()
-            .fetch_cluster_id(std::time::Duration::ZERO);
+        let cluster_id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
         Ok(topic_metadata(topic, cluster_id, &metadata))
     }
 
@@ -115,7 +113,7 @@ impl Client {
     pub(crate) fn call<T>(
         &self,
         what: &str,
-        attempt: impl FnMut(std::time::Duration) -> KafkaResult<T>,
+        attempt: impl FnMut(Duration) -> KafkaResult<T>,
     ) -> Result<T> {
         call(&self.consumer, &self.settings, what, attempt)
     }
@@ -196,7 +194,7 @@ fn topic_metadata(topic: &str, cluster_id: Option<String>, metadata: &Metadata) 
     brokers.sort_by_key(|broker| broker.id);
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let mut partitions: Vec<PartitionMetadata> = found
-        .map(|found| found.partitions())
+        .map(MetadataTopic::partitions)
         .unwrap_or_default()
         .iter()
         .map(|partition| PartitionMetadata {

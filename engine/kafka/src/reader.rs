@@ -1,5 +1,6 @@
 //! Reading offset ranges, one lane at a time.
 
+mod failure;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -12,16 +13,13 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::call::{FIRST_CONTACT, HOPELESS_PATIENCE};
 use crate::client::{check_topic, partition_list};
 use crate::clock;
-use crate::error::{Error, ErrorKind, Result, kind_of, passes};
+use crate::error::{Error, ErrorKind, Result, passes};
 use crate::settings::{self, Settings};
 use crate::watch::Watch;
+use failure::truncated;
 use stream::Stream;
-
-/// Longest wait for the log's ends when an error is to name them.
-const ENDS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads offset ranges of topic partitions, one after the other. Belongs to one thread; making one and the first
 /// message cost some milliseconds, so keep it between ranges.
@@ -84,7 +82,7 @@ impl Reader {
         check_topic(&topic_partition.topic)?;
         self.open = None;
         let goes_on = self.stream.as_ref().is_some_and(|stream| {
-            stream.topic_partition == *topic_partition && stream.goes_on_at(range.start, &self.held)
+            stream.topic_partition == *topic_partition && stream.goes_on(range, &self.held)
         });
         if !goes_on && !range.is_empty() {
             self.stream = None;
@@ -182,29 +180,20 @@ impl Reader {
                 return Ok(progress);
             }
             // The queue is mostly full: look without a clock first.
-            let event = match self.consumer.poll(Duration::ZERO) {
-                Some(event) => event,
-                None => {
-                    let deadline = *deadline.get_or_insert_with(|| clock::now() + timeout);
-                    let started = clock::now();
-                    let wait = deadline.saturating_duration_since(started);
-                    if wait.is_zero() {
-                        return Ok(stream.progress(&self.held, target));
-                    }
-                    let wait = wait.min(stream.patience(self.settings.stall_timeout()));
-                    let event = self.consumer.poll(wait);
-                    stream.waited += started.elapsed();
-                    match event {
-                        Some(event) => event,
-                        None => {
-                            self.check_patience(target)?;
-                            continue;
-                        }
-                    }
+            let mut event = self.consumer.poll(Duration::ZERO);
+            if event.is_none() {
+                let deadline = *deadline.get_or_insert_with(|| clock::now() + timeout);
+                let started = clock::now();
+                let wait = deadline.saturating_duration_since(started);
+                if wait.is_zero() {
+                    return Ok(stream.progress(&self.held, target));
                 }
-            };
+                let wait = wait.min(stream.patience(self.settings.stall_timeout()));
+                event = self.consumer.poll(wait);
+                stream.waited += started.elapsed();
+            }
             match event {
-                Ok(message) => {
+                Some(Ok(message)) => {
                     let had_waited = !stream.waited.is_zero();
                     let headers = self.settings.headers();
                     stream.take(&message, block, &mut self.held, target, headers)?;
@@ -212,7 +201,8 @@ impl Reader {
                         self.consumer.context().note_answer();
                     }
                 }
-                Err(error) => self.heed(&error, target)?,
+                Some(Err(error)) => self.heed(&error, target)?,
+                None => self.check_patience(target)?,
             }
         }
     }
@@ -246,123 +236,18 @@ impl Reader {
             return Err(Error::new(ErrorKind::Other, message).at(&target.topic_partition, None));
         };
         watch.note_answer();
-        stream.reach(position);
+        stream.end_at(position);
         if position >= target.range.end {
-            return Ok(());
+            // Nothing is left to fetch ahead: spare the broker the asking.
+            return self.consumer.unassign().map_err(|error| {
+                let message = format!("{}: can't be let go: {error}", target.topic_partition);
+                Error::new(ErrorKind::Other, message).at(&target.topic_partition, None)
+            });
         }
         match self.log_ends(target) {
-            Some((_, high)) if high < target.range.end => {
-                let Target {
-                    topic_partition,
-                    range,
-                    ..
-                } = target;
-                let message = format!(
-                    "{topic_partition}: the log ends at offset {high}, before the end {} of the range to read; it was \
-                     cut off or the topic was made anew: plan the window again",
-                    range.end
-                );
-                Err(Error::new(ErrorKind::Truncated, message).at(topic_partition, Some(high)))
-            }
+            Some((_, high)) if high < target.range.end => Err(truncated(high, target)),
             _ => Ok(()),
         }
-    }
-
-    /// Fails when nothing has come for too long.
-    fn check_patience(&self, target: &Target) -> Result<()> {
-        let Some(stream) = &self.stream else {
-            return Ok(());
-        };
-        let watch = self.consumer.context();
-        let trouble = watch.trouble();
-        // A first contact fails for a reason; without one a broker may just be slow to find old messages.
-        let hopeless = watch.is_hopeless(self.settings.brokers().len());
-        let first_contact = !watch.answered() && trouble.is_some();
-        let failed = first_contact && stream.waited >= FIRST_CONTACT
-            || hopeless && stream.waited >= HOPELESS_PATIENCE;
-        if !failed && stream.waited < self.settings.stall_timeout() {
-            return Ok(());
-        }
-        let Target {
-            topic_partition,
-            range,
-            ..
-        } = target;
-        let seconds = stream.waited.as_secs_f32();
-        let place = format!(
-            "{topic_partition}: nothing came for {seconds:.0} s at offset {}, before the range's end {}",
-            stream.position(),
-            range.end
-        );
-        let error = match trouble {
-            Some(trouble) => {
-                let cause = trouble.error(&self.settings.broker_list());
-                Error::new(cause.kind(), format!("{place}: {cause}"))
-            }
-            None => Error::new(
-                ErrorKind::Timeout,
-                format!(
-                    "{place}; check that its leader is up among kafka brokers {}",
-                    self.settings.broker_list()
-                ),
-            ),
-        };
-        Err(error.at(topic_partition, Some(stream.position())))
-    }
-
-    /// The error for a code that ends the read.
-    fn failure(&self, code: Code, target: &Target) -> Error {
-        let Target {
-            topic_partition,
-            range,
-            ..
-        } = target;
-        let position = self.stream.as_ref().map_or(range.start, Stream::position);
-        let watch = self.consumer.context();
-        let reason = watch.reason(code).unwrap_or_else(|| code.to_string());
-        let kind = kind_of(code);
-        let message = match kind {
-            ErrorKind::OffsetOutOfRange => self.out_of_range(position, target),
-            ErrorKind::Authentication => watch.trouble().map_or(reason, |trouble| {
-                trouble.error(&self.settings.broker_list()).to_string()
-            }),
-            ErrorKind::Authorization => format!(
-                "{topic_partition}: the log-in may not read the topic; ask for the permission to read it: {reason}"
-            ),
-            ErrorKind::UnknownTopic | ErrorKind::UnknownPartition => format!(
-                "{topic_partition} does not exist on kafka brokers {}; check the topic and its number of partitions",
-                self.settings.broker_list()
-            ),
-            ErrorKind::Corrupt => format!(
-                "{topic_partition}: what the broker sent at offset {position} or soon after can't be read: {reason}; \
-                 check the log on the broker"
-            ),
-            _ => format!("{topic_partition} at offset {position}: {reason}"),
-        };
-        Error::new(kind, message).at(topic_partition, Some(position))
-    }
-
-    fn out_of_range(&self, position: i64, target: &Target) -> String {
-        let topic_partition = &target.topic_partition;
-        match self.log_ends(target) {
-            Some((low, _)) if position < low => format!(
-                "{topic_partition}: offset {position} is no longer kept, the log starts at {low}; plan the window again, \
-                 and see the topic's retention"
-            ),
-            Some((_, high)) if position > high => format!(
-                "{topic_partition}: offset {position} lies beyond the log's end {high}; plan the window again"
-            ),
-            _ => format!(
-                "{topic_partition}: offset {position} is not in the log; plan the window again"
-            ),
-        }
-    }
-
-    fn log_ends(&self, target: &Target) -> Option<(i64, i64)> {
-        let TopicPartition { topic, partition } = &target.topic_partition;
-        self.consumer
-            .fetch_watermarks(topic, *partition, ENDS_TIMEOUT)
-            .ok()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A read fails after waiting this long for the next message or the end of the log. A leader election or a broker's
 /// restart takes some ten seconds.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The group that readers name, for librdkafka assigns by hand only to a consumer with a group. Nothing joins it and
 /// nothing is committed with it.
@@ -151,8 +151,12 @@ const DEFAULTS: &[(&str, &str)] = &[
     // Whenever the bounded queue is full the fetcher sleeps this long. The default of 1000 costs up to a third of the
     // throughput; 0 makes it spin where reading is not the slowest step.
     ("fetch.queue.backoff.ms", "5"),
-    ("fetch.wait.max.ms", "100"),
+    // A broker waits this long only at the end of its log, where nothing is left to read: the answer is what ends a
+    // range, and a seek waits for it too.
+    ("fetch.wait.max.ms", "10"),
     ("isolation.level", "read_committed"),
+    // A broker that comes back is found within seconds; the default of 10000 is for thousands of idle clients.
+    ("reconnect.backoff.max.ms", "2000"),
     // Below the 10 s of a first contact, so that its error can tell which step of connecting took too long.
     ("socket.connection.setup.timeout.ms", "8000"),
 ];

@@ -1,11 +1,11 @@
 //! The settings of a topic that matter to a load.
 
+use std::time::Duration;
+
 use engine_model::limits::FIRST_CONTACT_S_MAX;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::util::Timeout;
-
-use std::time::Duration;
 
 use crate::client::{Client, check_topic};
 use crate::error::{Error, ErrorKind, Result, kind_of};
@@ -54,6 +54,8 @@ impl Client {
         let resource = [ResourceSpecifier::Topic(topic)];
         let answer = futures_executor::block_on(admin.describe_configs(&resource, &options));
         let code = match answer.map(|mut answers| answers.pop()) {
+            // The binding drops the code of a refusal and passes on what came with it: nothing.
+            Ok(Some(Ok(resource))) if resource.entries.is_empty() => Code::TopicAuthorizationFailed,
             Ok(Some(Ok(resource))) => return Ok(TopicConfig::new(&resource)),
             Ok(Some(Err(code))) | Err(KafkaError::AdminOp(code)) => code,
             Ok(None) => {

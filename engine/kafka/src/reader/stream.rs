@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use engine_model::{MessageBlock, TopicPartition};
+use engine_model::{MessageBlock, OffsetRange, TopicPartition};
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 
@@ -20,6 +20,8 @@ pub(super) struct Stream {
     handed_on: i64,
     /// The next offset that may be delivered. From `handed_on` up to it there is no message but the held one.
     position: i64,
+    /// Whether the log ended at `position`. librdkafka says so only once.
+    ended: bool,
 }
 
 impl Stream {
@@ -29,12 +31,14 @@ impl Stream {
             waited: Duration::ZERO,
             handed_on: start,
             position: start,
+            ended: false,
         }
     }
 
-    /// Whether a range that starts at `start` misses nothing and repeats nothing when reading just goes on.
-    pub(super) fn goes_on_at(&self, start: i64, held: &MessageBlock) -> bool {
-        (self.handed_on..=self.next_known(held)).contains(&start)
+    /// Whether `range` is read whole, and nothing twice, when reading just goes on.
+    pub(super) fn goes_on(&self, range: OffsetRange, held: &MessageBlock) -> bool {
+        let follows = (self.handed_on..=self.next_known(held)).contains(&range.start);
+        follows && (range.end <= self.position || !self.ended)
     }
 
     pub(super) fn position(&self) -> i64 {
@@ -48,10 +52,11 @@ impl Stream {
         stall_timeout.saturating_sub(self.waited).min(WAIT_MAX)
     }
 
-    /// Notes that the log was seen to reach `position` without a message before it.
-    pub(super) fn reach(&mut self, position: i64) {
-        if position > self.position {
+    /// Notes that the log was seen to end at `position`, without a further message before it.
+    pub(super) fn end_at(&mut self, position: i64) {
+        if position >= self.position {
             self.position = position;
+            self.ended = true;
             self.waited = Duration::ZERO;
         }
     }
@@ -125,6 +130,7 @@ impl Stream {
             self.handed_on = offset + 1;
         }
         self.position = offset + 1;
+        self.ended = false;
         self.waited = Duration::ZERO;
         Ok(())
     }
@@ -163,5 +169,43 @@ impl Stream {
             );
             Error::new(ErrorKind::Corrupt, message).at(topic_partition, Some(offset))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+    use crate::testing::{partition, range};
+
+    #[test]
+    fn reading_goes_on_where_no_message_is_missed_or_repeated() {
+        let none = MessageBlock::default();
+        let mut stream = Stream::new(partition(0), 10);
+        assert!(stream.goes_on(range(10, 20), &none));
+        assert!(!stream.goes_on(range(9, 20), &none) && !stream.goes_on(range(11, 20), &none));
+
+        // Offsets 10 to 14 are handed on, 15 to 17 have no message, 18 is held.
+        stream.handed_on = 15;
+        stream.position = 19;
+        let mut held = MessageBlock::default();
+        held.push(18, 0, None, None, iter::empty());
+        for (start, goes_on) in [(14, false), (15, true), (18, true), (19, false)] {
+            assert_eq!(stream.goes_on(range(start, 30), &held), goes_on, "{start}");
+        }
+    }
+
+    #[test]
+    fn beyond_an_end_that_was_told_reading_starts_anew() {
+        let none = MessageBlock::default();
+        let mut stream = Stream::new(partition(0), 10);
+        stream.end_at(20);
+        assert_eq!(stream.position(), 20);
+        assert!(stream.goes_on(range(10, 15), &none) && stream.goes_on(range(15, 20), &none));
+        assert!(!stream.goes_on(range(15, 21), &none));
+        // An event of before changes nothing.
+        stream.end_at(5);
+        assert_eq!(stream.position(), 20);
     }
 }

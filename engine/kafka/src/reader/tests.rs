@@ -3,6 +3,7 @@ use std::net::TcpListener;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::*;
+use crate::call::FIRST_CONTACT;
 use crate::testing::{CLOSED, Cluster, FIRST_MS, partition, range, settings_for};
 
 const BUDGET: usize = 1 << 20;
@@ -220,8 +221,8 @@ fn a_log_that_ends_before_the_range_is_an_error() {
     );
     assert_eq!(
         error.to_string(),
-        "orders[0]: the log ends at offset 10, before the end 15 of the range to read; it was cut off or the topic was \
-         made anew: plan the window again"
+        "orders[0]: the log ends at offset 10, before the end 15 of the range to read; it was cut off or made anew, \
+         or a transaction is still open there: plan the window again"
     );
     // The reader is as good as new.
     assert_eq!(opened(&mut reader, 0, 10), all(0, 10));

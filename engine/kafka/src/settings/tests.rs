@@ -24,7 +24,7 @@ fn the_engine_reads_committed_messages_with_checked_batches_and_never_commits() 
         ("check.crcs", "true"),
         ("allow.auto.create.topics", "false"),
         ("fetch.queue.backoff.ms", "5"),
-        ("fetch.wait.max.ms", "100"),
+        ("fetch.wait.max.ms", "10"),
         ("queued.min.messages", "1000000"),
         ("group.id", READER_GROUP),
         ("metadata.broker.list", "127.0.0.1:9092"),
