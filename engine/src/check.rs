@@ -45,7 +45,9 @@ pub enum CheckStatus {
 impl CheckReport {
     /// Whether the job can run.
     pub fn is_good(&self) -> bool {
-        self.checks.iter().all(|check| check.status != CheckStatus::Error)
+        self.checks
+            .iter()
+            .all(|check| check.status != CheckStatus::Error)
     }
 
     pub(crate) fn failed(subject: &str, error: &Error) -> Self {
@@ -55,7 +57,11 @@ impl CheckReport {
     }
 
     fn add(&mut self, subject: &str, status: CheckStatus, found: impl Into<String>) {
-        self.checks.push(Check { subject: subject.to_owned(), status, found: found.into() });
+        self.checks.push(Check {
+            subject: subject.to_owned(),
+            status,
+            found: found.into(),
+        });
     }
 
     fn error(&mut self, subject: &str, error: &Error) {
@@ -82,7 +88,11 @@ fn check_brokers(report: &mut CheckReport, source: &KafkaTopic) {
         match failure {
             None => report.add("brokers", CheckStatus::Ok, format!("{address} answers")),
             Some(failure) => {
-                let status = if reachable { CheckStatus::Warning } else { CheckStatus::Error };
+                let status = if reachable {
+                    CheckStatus::Warning
+                } else {
+                    CheckStatus::Error
+                };
                 report.add("brokers", status, failure);
             }
         }
@@ -103,7 +113,10 @@ fn check_topic(report: &mut CheckReport, job: &Job, source: &KafkaTopic) -> bool
     report.add(
         "topic",
         CheckStatus::Ok,
-        format!("{} has {partitions} topic partitions in cluster {cluster}", job.source.topic),
+        format!(
+            "{} has {partitions} topic partitions in cluster {cluster}",
+            job.source.topic
+        ),
     );
     match source.config() {
         Ok(config) => {
@@ -127,7 +140,11 @@ fn check_topic(report: &mut CheckReport, job: &Job, source: &KafkaTopic) -> bool
                 );
             }
         }
-        Err(error) => report.add("timestamps", CheckStatus::Note, format!("not known: {error}")),
+        Err(error) => report.add(
+            "timestamps",
+            CheckStatus::Note,
+            format!("not known: {error}"),
+        ),
     }
     true
 }
@@ -139,13 +156,29 @@ fn check_table(report: &mut CheckReport, job: &Job, target: &MaxComputeTable) ->
         return false;
     }
     let project = &job.destination.connection.project;
-    report.add("project", CheckStatus::Ok, format!("{project} answers and takes the access key"));
+    report.add(
+        "project",
+        CheckStatus::Ok,
+        format!("{project} answers and takes the access key"),
+    );
     match target.columns() {
         Ok(columns) => {
-            let keys = columns.partition_keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>();
-            let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            let keys = columns
+                .partition_keys
+                .iter()
+                .map(|key| key.name.as_str())
+                .collect::<Vec<_>>();
+            let keys = if keys.is_empty() {
+                "none".to_owned()
+            } else {
+                keys.join(", ")
+            };
             let found = format!("{} columns, partition keys: {keys}", columns.columns.len());
-            report.add("table", CheckStatus::Ok, format!("{} has {found}", job.destination.table));
+            report.add(
+                "table",
+                CheckStatus::Ok,
+                format!("{} has {found}", job.destination.table),
+            );
             true
         }
         Err(error) => {
@@ -159,7 +192,12 @@ fn check_table(report: &mut CheckReport, job: &Job, target: &MaxComputeTable) ->
 fn explain_paths(report: &mut CheckReport, job: &Job) {
     for mapping in &job.columns {
         if let ColumnSource::Path(path) = &mapping.source
-            && path.steps().iter().filter(|step| matches!(step, Step::Key(_))).count() > 1
+            && path
+                .steps()
+                .iter()
+                .filter(|step| matches!(step, Step::Key(_)))
+                .count()
+                > 1
         {
             let found = format!("column {:?}: {}", mapping.column, explain_path(path));
             report.add("paths", CheckStatus::Note, found);
@@ -179,12 +217,23 @@ fn check_mapping_and_plan(
     };
     let mapped = job.columns.len();
     let columns = prepared.columns.columns.len();
-    report.add("mapping", CheckStatus::Ok, format!("{mapped} of {columns} columns are mapped; the others get NULL"));
+    report.add(
+        "mapping",
+        CheckStatus::Ok,
+        format!("{mapped} of {columns} columns are mapped; the others get NULL"),
+    );
     for window in &prepared.windows {
         match target.row_count(&window.partition) {
-            Ok(Some(rows)) => report.add("target", CheckStatus::Ok, format!("{} holds {rows} rows", target.name())),
+            Ok(Some(rows)) => report.add(
+                "target",
+                CheckStatus::Ok,
+                format!("{} holds {rows} rows", target.name()),
+            ),
             Ok(None) => {
-                let found = format!("table partition {} does not exist yet; the run creates it", window.partition);
+                let found = format!(
+                    "table partition {} does not exist yet; the run creates it",
+                    window.partition
+                );
                 report.add("target", CheckStatus::Ok, found);
             }
             Err(error) => report.error("target", &error),
@@ -198,7 +247,14 @@ fn check_mapping_and_plan(
 
 fn describe_plan(report: &mut CheckReport, job: &Job, plan: &LoadPlan) {
     let (offsets, bytes) = (plan.offsets(), plan.bytes_estimate());
-    report.add("window", CheckStatus::Ok, format!("{}: {offsets} offsets to read, about {bytes} bytes", job.window));
+    report.add(
+        "window",
+        CheckStatus::Ok,
+        format!(
+            "{}: {offsets} offsets to read, about {bytes} bytes",
+            job.window
+        ),
+    );
     for note in plan_notes(plan) {
         report.add("window", CheckStatus::Warning, note);
     }

@@ -38,8 +38,12 @@
 mod adapters;
 #[cfg(feature = "kafka")]
 mod check;
+#[cfg(all(feature = "kafka", feature = "local"))]
+pub mod demo;
 #[cfg(feature = "kafka")]
 mod load;
+#[cfg(feature = "local")]
+pub mod local;
 #[cfg(feature = "kafka")]
 mod preview;
 mod sql;

@@ -45,7 +45,9 @@ pub struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("cores", &self.cores).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("cores", &self.cores)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,11 +58,21 @@ impl Engine {
     ///
     /// [`ErrorKind::Internal`] where the system gives no thread.
     pub fn new(cores: usize) -> Result<Self, Error> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| {
-                Error::with_source(ErrorKind::Internal, format!("no thread can be started: {error}"), error)
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::with_source(
+                    ErrorKind::Internal,
+                    format!("no thread can be started: {error}"),
+                    error,
+                )
             })?;
-        Ok(Self { runtime, cores: cores.max(1) })
+        Ok(Self {
+            runtime,
+            cores: cores.max(1),
+        })
     }
 
     /// Looks for everything that would keep the job from running: brokers, topic, table, columns, permissions.
@@ -79,7 +91,12 @@ impl Engine {
         let mut notes = plan_notes(&plan);
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
         let disk_bytes_free = state.staging()?.free_bytes().ok();
-        let bound = job.limits.disk_bytes.into_iter().chain(disk_bytes_free).min();
+        let bound = job
+            .limits
+            .disk_bytes
+            .into_iter()
+            .chain(disk_bytes_free)
+            .min();
         if let Some(bound) = bound.filter(|bound| *bound < bytes_estimate) {
             notes.push(format!(
                 "about {bytes_estimate} bytes are read, and {bound} can be staged at once: uploaded files are deleted as \
@@ -87,7 +104,14 @@ impl Engine {
             ));
         }
         let sessions = plan.windows.len();
-        Ok(PlanReport { plan, offsets, bytes_estimate, disk_bytes_free, sessions, notes })
+        Ok(PlanReport {
+            plan,
+            offsets,
+            bytes_estimate,
+            disk_bytes_free,
+            sessions,
+            notes,
+        })
     }
 
     /// Decodes the first `rows` messages of the window and shows them.
@@ -129,7 +153,9 @@ impl Engine {
     }
 
     fn lanes(&self, job: &Job) -> usize {
-        job.limits.concurrency.map_or(self.cores, std::num::NonZero::get)
+        job.limits
+            .concurrency
+            .map_or(self.cores, std::num::NonZero::get)
     }
 
     fn edges(&self, job: &Job) -> Result<(KafkaTopic, MaxComputeTable), Error> {

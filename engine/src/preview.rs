@@ -33,21 +33,40 @@ pub(crate) fn preview(
 ) -> Result<Preview, Error> {
     let (prepared, plan) = window_start(job, source, target)?;
     let mut decoder = Decoder::new(std::sync::Arc::clone(&prepared.projection));
-    let names = prepared.columns.columns.iter().map(|column| column.name.clone());
-    let mut shown = Preview { columns: names.collect(), ..Preview::default() };
-    for PlannedPartition { topic_partition, range, .. } in &plan.partitions {
+    let names = prepared
+        .columns
+        .columns
+        .iter()
+        .map(|column| column.name.clone());
+    let mut shown = Preview {
+        columns: names.collect(),
+        ..Preview::default()
+    };
+    for PlannedPartition {
+        topic_partition,
+        range,
+        ..
+    } in &plan.partitions
+    {
         let wanted = rows.saturating_sub(decoder.rows() + shown.rejected.len());
         if wanted == 0 || range.is_empty() {
             continue;
         }
-        let block = source.read_some(topic_partition, *range, wanted.saturating_mul(MESSAGES_PER_ROW))?;
+        let block = source.read_some(
+            topic_partition,
+            *range,
+            wanted.saturating_mul(MESSAGES_PER_ROW),
+        )?;
         let in_window = block.iter().filter(|message| {
             let kept = message.payload.is_some() || job.tombstones == Tombstones::Keep;
             kept && job.window.verdict(message.timestamp_ms) == Verdict::Inside
         });
         for message in in_window.take(wanted) {
             if let Err(rejection) = decoder.decode(&message, topic_partition.partition) {
-                shown.rejected.push(format!("offset {} of {topic_partition}: {rejection}", message.offset));
+                shown.rejected.push(format!(
+                    "offset {} of {topic_partition}: {rejection}",
+                    message.offset
+                ));
             }
         }
     }
@@ -58,7 +77,11 @@ pub(crate) fn preview(
 /// Every cell as text.
 fn texts(batch: &arrow::array::RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
     let failed = |error: arrow::error::ArrowError| {
-        Error::with_source(ErrorKind::Internal, format!("a row can't be shown: {error}"), error)
+        Error::with_source(
+            ErrorKind::Internal,
+            format!("a row can't be shown: {error}"),
+            error,
+        )
     };
     let options = FormatOptions::default();
     let columns: Vec<_> = batch
@@ -67,9 +90,17 @@ fn texts(batch: &arrow::array::RecordBatch) -> Result<Vec<Vec<Option<String>>>, 
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).map_err(failed))
         .collect::<Result<_, _>>()?;
     let cell = |row: usize| {
-        columns.iter().zip(batch.columns()).map(move |(formatter, column)| {
-            column.is_valid(row).then(|| formatter.value(row).try_to_string()).transpose()
-        })
+        columns
+            .iter()
+            .zip(batch.columns())
+            .map(move |(formatter, column)| {
+                column
+                    .is_valid(row)
+                    .then(|| formatter.value(row).try_to_string())
+                    .transpose()
+            })
     };
-    (0..batch.num_rows()).map(|row| cell(row).collect::<Result<_, _>>().map_err(failed)).collect()
+    (0..batch.num_rows())
+        .map(|row| cell(row).collect::<Result<_, _>>().map_err(failed))
+        .collect()
 }

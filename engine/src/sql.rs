@@ -27,7 +27,9 @@ pub struct QueryResult {
 
 impl fmt::Debug for Sql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sql").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Sql")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,15 +37,28 @@ impl Sql {
     /// Sets a client up; nothing is sent yet.
     pub fn new(connection: &MaxComputeConnection) -> Result<Self, Error> {
         let client = client(connection)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Error::with_source(ErrorKind::Internal, format!("no runtime can be started: {error}"), error)
-        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::with_source(
+                    ErrorKind::Internal,
+                    format!("no runtime can be started: {error}"),
+                    error,
+                )
+            })?;
         Ok(Self { client, runtime })
     }
 
     /// Runs one statement to its end.
     pub fn execute(&self, statement: &str) -> Result<QueryResult, Error> {
-        let result = self.runtime.block_on(self.client.execute(statement)).map_err(target_error)?;
-        Ok(QueryResult { columns: result.header, rows: result.rows })
+        let result = self
+            .runtime
+            .block_on(self.client.execute(statement))
+            .map_err(target_error)?;
+        Ok(QueryResult {
+            columns: result.header,
+            rows: result.rows,
+        })
     }
 }

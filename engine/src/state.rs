@@ -21,7 +21,10 @@ impl StateFolder {
     /// [`ErrorKind::Staging`] or [`ErrorKind::Journal`], naming what can't be used.
     pub fn open(folder: PathBuf) -> Result<Self, Error> {
         FolderStaging::open(folder.clone()).map_err(|error| {
-            let message = format!("the state folder {} can't be made: {error}; name another with --state", folder.display());
+            let message = format!(
+                "the state folder {} can't be made: {error}; name another with --state",
+                folder.display()
+            );
             Error::with_source(ErrorKind::Staging, message, error)
         })?;
         let journal = Journal::open(&folder.join("journal.sqlite"))?;
@@ -49,7 +52,10 @@ impl StateFolder {
     pub(crate) fn staging(&self) -> Result<Arc<dyn Staging>, Error> {
         let folder = self.staging_path();
         let staging = FolderStaging::open(folder.clone()).map_err(|error| {
-            let message = format!("the staging folder {} can't be made: {error}", folder.display());
+            let message = format!(
+                "the staging folder {} can't be made: {error}",
+                folder.display()
+            );
             Error::with_source(ErrorKind::Staging, message, error)
         })?;
         Ok(Arc::new(staging))

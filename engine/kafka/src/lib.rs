@@ -16,6 +16,7 @@ mod error;
 mod group;
 mod offsets;
 mod probe;
+mod produce;
 mod reader;
 mod settings;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use group::{GroupPosition, set_group_position};
 pub use offsets::LogEnds;
 pub use probe::SAMPLE_MESSAGES_MAX;
+pub use produce::{Producer, create_topic};
 pub use reader::{ReadProgress, Reader};
 pub use settings::{STALL_TIMEOUT, Settings};
 pub use topic_config::{TimestampType, TopicConfig};

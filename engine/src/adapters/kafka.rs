@@ -29,19 +29,44 @@ pub(crate) struct KafkaTopic {
 impl KafkaTopic {
     /// Sets clients up; nothing is sent yet. Each reader may fetch `fetch_bytes` ahead.
     pub(crate) fn new(job: &Job, fetch_bytes: usize) -> Result<Self, Error> {
-        let KafkaSource { brokers, topic, group, options, .. } = &job.source;
-        let wants_headers = |source: &ColumnSource| *source == ColumnSource::Metadata(MetadataField::Headers);
-        let headers = job.columns.iter().any(|mapping| wants_headers(&mapping.source));
+        let KafkaSource {
+            brokers,
+            topic,
+            group,
+            options,
+            ..
+        } = &job.source;
+        let wants_headers =
+            |source: &ColumnSource| *source == ColumnSource::Metadata(MetadataField::Headers);
+        let headers = job
+            .columns
+            .iter()
+            .any(|mapping| wants_headers(&mapping.source));
         let options = options.iter().map(|(name, value)| (name, value.expose()));
-        let settings = Settings::new(brokers, options).map_err(source_error)?.with_headers(headers);
+        let settings = Settings::new(brokers, options)
+            .map_err(source_error)?
+            .with_headers(headers);
         let client = Client::new(&settings).map_err(source_error)?;
-        Ok(Self { settings, client, topic: topic.clone(), group: group.clone(), fetch_bytes })
+        Ok(Self {
+            settings,
+            client,
+            topic: topic.clone(),
+            group: group.clone(),
+            fetch_bytes,
+        })
     }
 
     /// Tries each configured address by itself: the address, and what is wrong with it.
     pub(crate) fn check_brokers(&self) -> Vec<(String, Option<String>)> {
         let checks = engine_kafka::check_brokers(&self.settings, &self.topic).into_iter();
-        checks.map(|check| (check.address, check.result.err().map(|error| error.to_string()))).collect()
+        checks
+            .map(|check| {
+                (
+                    check.address,
+                    check.result.err().map(|error| error.to_string()),
+                )
+            })
+            .collect()
     }
 
     /// The topic's settings, as far as the broker tells them.
@@ -58,18 +83,25 @@ impl KafkaTopic {
     ) -> Result<MessageBlock, Error> {
         let mut reader =
             engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
-        reader.read_some(partition, range, messages).map_err(source_error)
+        reader
+            .read_some(partition, range, messages)
+            .map_err(source_error)
     }
 }
 
 impl MessageSource for KafkaTopic {
     fn describe(&self) -> Result<TopicDescription, Error> {
         let topic = self.client.topic(&self.topic).map_err(source_error)?;
-        let mut numbers: Vec<_> = topic.partitions.iter().map(|partition| partition.partition).collect();
+        let mut numbers: Vec<_> = topic
+            .partitions
+            .iter()
+            .map(|partition| partition.partition)
+            .collect();
         numbers.sort_unstable();
         let name: std::sync::Arc<str> = self.topic.as_str().into();
-        let partitions =
-            numbers.into_iter().map(|number| TopicPartition::new(std::sync::Arc::clone(&name), number));
+        let partitions = numbers
+            .into_iter()
+            .map(|number| TopicPartition::new(std::sync::Arc::clone(&name), number));
         Ok(TopicDescription {
             cluster_id: topic.cluster_id,
             // librdkafka does not tell topic ids.
@@ -83,12 +115,24 @@ impl MessageSource for KafkaTopic {
         partitions: &[TopicPartition],
         window: Window,
     ) -> Result<Vec<PartitionOffsets>, Error> {
-        let first = self.client.offsets_at(partitions, 0).map_err(source_error)?;
-        let starts = self.client.offsets_at(partitions, window.start_ms).map_err(source_error)?;
-        let ends = self.client.offsets_at(partitions, window.end_ms).map_err(source_error)?;
+        let first = self
+            .client
+            .offsets_at(partitions, 0)
+            .map_err(source_error)?;
+        let starts = self
+            .client
+            .offsets_at(partitions, window.start_ms)
+            .map_err(source_error)?;
+        let ends = self
+            .client
+            .offsets_at(partitions, window.end_ms)
+            .map_err(source_error)?;
         // Last, so that no message that was found lies behind the high watermark.
         let logs = self.client.log_ends(partitions).map_err(source_error)?;
-        let found = first.into_iter().zip(starts.into_iter().zip(ends)).zip(logs);
+        let found = first
+            .into_iter()
+            .zip(starts.into_iter().zip(ends))
+            .zip(logs);
         let offsets = found.map(|((first, (start, end)), log)| PartitionOffsets {
             log_start: log.log_start,
             high_watermark: log.high_watermark,
@@ -102,7 +146,9 @@ impl MessageSource for KafkaTopic {
     fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error> {
         let mut reader =
             engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
-        reader.sample_message_bytes(partition, range, SAMPLE_MESSAGES).map_err(source_error)
+        reader
+            .sample_message_bytes(partition, range, SAMPLE_MESSAGES)
+            .map_err(source_error)
     }
 
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {
@@ -112,11 +158,14 @@ impl MessageSource for KafkaTopic {
     }
 
     fn set_group_position(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), Error> {
-        let Some(group) = &self.group else { return Ok(()) };
+        let Some(group) = &self.group else {
+            return Ok(());
+        };
         let offsets = offsets.iter().cloned().collect();
         engine_kafka::set_group_position(&self.settings, group, &offsets).map_err(|error| {
-            let message =
-                format!("the load is done, but the position of group {group:?} was not set: {error}");
+            let message = format!(
+                "the load is done, but the position of group {group:?} was not set: {error}"
+            );
             Error::with_source(ErrorKind::Source, message, error)
         })?;
         Ok(())
@@ -131,7 +180,9 @@ impl MessageReader for LaneReader {
     }
 
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
-        let read = self.0.read(block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, READ_TIMEOUT);
+        let read = self
+            .0
+            .read(block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, READ_TIMEOUT);
         read.map(|progress| progress.done).map_err(source_error)
     }
 }

@@ -35,10 +35,15 @@ pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error>
     let credentials = Credentials {
         access_id: access_id.clone(),
         secret: Secret::new(secret.expose()),
-        security_token: connection.security_token.as_ref().map(|token| Secret::new(token.expose())),
+        security_token: connection
+            .security_token
+            .as_ref()
+            .map(|token| Secret::new(token.expose())),
     };
     let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
-    config.tunnel_endpoint.clone_from(&connection.tunnel_endpoint);
+    config
+        .tunnel_endpoint
+        .clone_from(&connection.tunnel_endpoint);
     config.schema.clone_from(&connection.schema);
     config.quota.clone_from(&connection.quota);
     config.region.clone_from(&connection.region);
@@ -70,7 +75,11 @@ impl MaxComputeTable {
     }
 
     fn key(&self, partition: &PartitionSpec, session: &str) -> SessionKey {
-        SessionKey { table: self.table.clone(), partition: partition.clone(), id: session.to_owned() }
+        SessionKey {
+            table: self.table.clone(),
+            partition: partition.clone(),
+            id: session.to_owned(),
+        }
     }
 
     fn remember(&self, session: UploadSession) {
@@ -79,8 +88,16 @@ impl MaxComputeTable {
     }
 
     fn described(&self, partition: &PartitionSpec, session: &str) -> Result<UploadSession, Error> {
-        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned();
-        known.map_or_else(|| self.wait(self.client.reload(&self.key(partition, session))), Ok)
+        let known = self
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(session)
+            .cloned();
+        known.map_or_else(
+            || self.wait(self.client.reload(&self.key(partition, session))),
+            Ok,
+        )
     }
 }
 
@@ -94,9 +111,16 @@ impl TargetTable for MaxComputeTable {
     }
 
     fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error> {
-        match self.runtime.block_on(self.client.row_count(&self.table, partition)) {
+        match self
+            .runtime
+            .block_on(self.client.row_count(&self.table, partition))
+        {
             Ok(rows) => Ok(Some(rows)),
-            Err(error) if error.kind() == engine_tunnel::ErrorKind::NotFound(Missing::Partition) => Ok(None),
+            Err(error)
+                if error.kind() == engine_tunnel::ErrorKind::NotFound(Missing::Partition) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(target_error(error)),
         }
     }
@@ -106,14 +130,20 @@ impl TargetTable for MaxComputeTable {
     }
 
     fn open_session(&self, partition: &PartitionSpec, overwrite: bool) -> Result<String, Error> {
-        let session = self.wait(self.client.create_upload_session(&self.table, partition, overwrite))?;
+        let session = self.wait(self.client.create_upload_session(
+            &self.table,
+            partition,
+            overwrite,
+        ))?;
         let id = session.key.id.clone();
         self.remember(session);
         Ok(id)
     }
 
     fn session(&self, partition: &PartitionSpec, session: &str) -> Result<SessionState, Error> {
-        let asked = self.runtime.block_on(self.client.reload(&self.key(partition, session)));
+        let asked = self
+            .runtime
+            .block_on(self.client.reload(&self.key(partition, session)));
         let session = match asked {
             Ok(session) => session,
             Err(error) if is_gone(&error) => return Ok(SessionState::Gone),
@@ -121,10 +151,15 @@ impl TargetTable for MaxComputeTable {
         };
         match session.status {
             SessionStatus::Closed => Ok(SessionState::Committed),
-            SessionStatus::Canceled | SessionStatus::Expired | SessionStatus::Critical => Ok(SessionState::Gone),
+            SessionStatus::Canceled | SessionStatus::Expired | SessionStatus::Critical => {
+                Ok(SessionState::Gone)
+            }
             _ => {
                 // A block whose rows the server does not tell counts as missing and is sent again.
-                let told = session.blocks.iter().filter_map(|(id, block)| Some((*id, block.rows?)));
+                let told = session
+                    .blocks
+                    .iter()
+                    .filter_map(|(id, block)| Some((*id, block.rows?)));
                 let blocks = told.collect();
                 self.remember(session);
                 Ok(SessionState::Open(blocks))
@@ -141,7 +176,10 @@ impl TargetTable for MaxComputeTable {
     ) -> Result<BlockReceipt, Error> {
         let session = self.described(partition, session)?;
         let receipt = self.wait(self.client.put_block(&session, block, &StagedBlock(rows)))?;
-        Ok(BlockReceipt { bytes: receipt.bytes, tries: receipt.tries })
+        Ok(BlockReceipt {
+            bytes: receipt.bytes,
+            tries: receipt.tries,
+        })
     }
 
     fn commit(
@@ -150,7 +188,8 @@ impl TargetTable for MaxComputeTable {
         session: &str,
         blocks: &BTreeMap<u32, u64>,
     ) -> Result<(), Error> {
-        self.wait(self.client.commit(&self.key(partition, session), blocks)).map(drop)
+        self.wait(self.client.commit(&self.key(partition, session), blocks))
+            .map(drop)
     }
 }
 
