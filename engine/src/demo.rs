@@ -294,8 +294,8 @@ rejects: 0.1%
         ));
         comparisons.push(Comparison::new(
             "amount of all orders in the table",
-            amount,
-            cell(2),
+            plain(&amount),
+            plain(&cell(2)),
         ));
         Ok(comparisons)
     }
