@@ -1,1 +1,46 @@
-//! placeholder
+//! What must hold for any input, as plain functions that panic where it doesn't.
+//!
+//! Each check takes bytes as a fuzzer gives them. `targets/` hands it to libFuzzer, `corpus/` holds a few inputs that
+//! tell the branches apart, and the tests replay those, whole and damaged, without a fuzzer.
+//!
+//! | check | what it feeds | what must hold |
+//! |---|---|---|
+//! | [`answers`] | answers of MaxCompute | nothing panics; errors stay short |
+//! | [`bound`] | a window's bound | the instant reads back from its own spelling |
+//! | [`column_type`] | a column's type | what is printed parses to the same |
+//! | [`csv`] | a SQL result | what is written parses to the same |
+//! | [`field_path`] | a field path | what is printed parses to the same |
+//! | [`frame`] | a block's body, and a block's data | the framing comes off; what is damaged is refused |
+//! | [`job_file`] | a job file and its sources | findings are one line each and hold no value of the environment |
+//! | [`parameters`] | a scheduled time and parameters | explaining and evaluating agree, alone and together |
+//! | [`partition_value`] | values of a table partition | what is accepted splits where it was joined |
+//! | [`projection`] | a payload | rows, NULLs and rejects as `serde_json` and a slow reading have them |
+
+mod decode;
+mod model;
+mod reference;
+mod tunnel;
+
+pub use decode::projection;
+pub use model::{bound, column_type, field_path, job_file, parameters, partition_value};
+pub use tunnel::{answers, csv, frame};
+
+/// A check: takes any bytes and panics where what must hold doesn't.
+pub type Check = fn(&[u8]);
+
+/// All checks by the name of their target and corpus.
+pub const CHECKS: [(&str, Check); 10] = [
+    ("answers", answers),
+    ("bound", bound),
+    ("column_type", column_type),
+    ("csv", csv),
+    ("field_path", field_path),
+    ("frame", frame),
+    ("job_file", job_file),
+    ("parameters", parameters),
+    ("partition_value", partition_value),
+    ("projection", projection),
+];
+
+#[cfg(test)]
+mod tests;

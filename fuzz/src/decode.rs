@@ -1,0 +1,160 @@
+//! The decoder beside the slow reading.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
+use engine_decode::{Decoder, Projection};
+use engine_model::{
+    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, Headers, KeyType, Message,
+    PayloadType, TableColumns,
+};
+use jiff::tz::TimeZone;
+use serde_json::value::RawValue;
+
+use crate::reference::{self, Cell};
+
+/// The mapped columns: types and paths whose keys a fuzzer finds quickly.
+const COLUMNS: [(&str, &str); 12] = [
+    ("STRING", "a"),
+    ("STRING", "b.c"),
+    ("STRING", "c[1]"),
+    ("STRING", "a[0].b"),
+    ("BIGINT", "a"),
+    ("BIGINT", "b.c"),
+    ("DOUBLE", "a"),
+    ("DOUBLE", "b.c"),
+    ("DECIMAL(38,18)", "a"),
+    ("DECIMAL(10,2)", "b.c"),
+    ("BOOLEAN", "a"),
+    ("BOOLEAN", "b.c"),
+];
+
+/// A message that every column takes, to see that a reject beside it leaves no trace.
+const GOOD: &[u8] = br#"{"c":[1,"x"]}"#;
+
+/// One column by itself, so that its rejects aren't another's.
+struct Case {
+    column_type: ColumnType,
+    path: FieldPath,
+    projection: Arc<Projection>,
+}
+
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let case = |column: &(&str, &str)| Case {
+        column_type: column.0.parse().expect("the types above are types"),
+        path: column.1.parse().expect("the paths above are paths"),
+        projection: compile(&[*column]),
+    };
+    COLUMNS.iter().map(case).collect()
+});
+
+static ALL: LazyLock<Arc<Projection>> = LazyLock::new(|| compile(&COLUMNS));
+
+fn compile(columns: &[(&str, &str)]) -> Arc<Projection> {
+    let mut table = TableColumns::default();
+    let mut mappings = Vec::new();
+    for (number, (column_type, path)) in columns.iter().enumerate() {
+        let column = format!("c{number}");
+        let column_type = column_type.parse().expect("the types above are types");
+        table.columns.push(Column::new(&column, column_type));
+        let path = path.parse().expect("the paths above are paths");
+        let source = ColumnSource::Path(path);
+        mappings.push(ColumnMapping {
+            column,
+            source,
+            format: None,
+        });
+    }
+    let (key, payload, zone) = (KeyType::String, PayloadType::Json, TimeZone::UTC);
+    let compiled = Projection::compile(&mappings, &table, key, payload, &zone);
+    Arc::new(compiled.expect("every path fits every type"))
+}
+
+/// A payload gives the rows, NULLs and rejects that the slow reading gives, column by column and all together.
+pub fn projection(payload: &[u8]) {
+    let document = reference::document(payload);
+    let mut all_taken = true;
+    for case in CASES.iter() {
+        let mut decoder = Decoder::new(Arc::clone(&case.projection));
+        let outcome = decoder.decode(&message(payload), 0);
+        let batch = decoder.flush();
+        let found = match &outcome {
+            Ok(()) => Ok(cell(&batch, &case.column_type)),
+            Err(_) => Err(()),
+        };
+        let Case {
+            column_type, path, ..
+        } = case;
+        assert_eq!(
+            found,
+            expected(document, case),
+            "{column_type} from {path}: {outcome:?}"
+        );
+        all_taken &= outcome.is_ok();
+    }
+    check_all(payload, all_taken);
+}
+
+/// All columns take the payload or none, and the rows around it stay as they are.
+fn check_all(payload: &[u8], taken: bool) {
+    let mut decoder = Decoder::new(Arc::clone(&ALL));
+    let good = message(GOOD);
+    let mut decode = |message| decoder.decode(message, 0).is_ok();
+    let rows = [decode(&good), decode(&message(payload)), decode(&good)];
+    assert_eq!(rows, [true, taken, true]);
+    let batch = decoder.flush();
+    assert_eq!(batch.num_rows(), 2 + usize::from(taken));
+    assert_eq!(batch.slice(0, 1), batch.slice(batch.num_rows() - 1, 1));
+}
+
+fn message(payload: &[u8]) -> Message<'_> {
+    Message {
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        payload: Some(payload),
+        headers: Headers::default(),
+    }
+}
+
+fn expected(document: Option<&RawValue>, case: &Case) -> Cell<String> {
+    let Some(value) = reference::find(document.ok_or(())?, &case.path) else {
+        return Ok(None);
+    };
+    Ok(match case.column_type {
+        ColumnType::String => Some(reference::string(value)),
+        ColumnType::BigInt => reference::bigint(value)?.map(|value| value.to_string()),
+        ColumnType::Double => reference::double(value)?.map(exactly),
+        ColumnType::Decimal { precision, scale } => {
+            let unscaled = reference::decimal(value, precision.into(), scale.into())?;
+            unscaled.map(|unscaled| unscaled.to_string())
+        }
+        _ => reference::boolean(value)?.map(|value| value.to_string()),
+    })
+}
+
+/// The only cell of a batch.
+fn cell(batch: &RecordBatch, column_type: &ColumnType) -> Option<String> {
+    assert_eq!((batch.num_rows(), batch.num_columns()), (1, 1));
+    let column = batch.column(0);
+    if column.is_null(0) {
+        return None;
+    }
+    Some(match column_type {
+        ColumnType::String => column.as_string::<i32>().value(0).to_owned(),
+        ColumnType::BigInt => column.as_primitive::<Int64Type>().value(0).to_string(),
+        ColumnType::Double => exactly(column.as_primitive::<Float64Type>().value(0)),
+        ColumnType::Decimal { .. } => column.as_primitive::<Decimal128Type>().value(0).to_string(),
+        _ => column.as_boolean().value(0).to_string(),
+    })
+}
+
+/// A float by its bits, for a zero has a sign; all NaN are one.
+fn exactly(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else {
+        format!("{value:e} {:x}", value.to_bits())
+    }
+}
