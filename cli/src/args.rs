@@ -1,0 +1,233 @@
+//! What can be typed: names, texts and help of all commands and flags.
+
+mod column;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::Assume;
+use engine::model::Column;
+use engine::model::limits::LIFECYCLE_DAYS_DEFAULT;
+
+pub(crate) use column::PartitionKeys;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or job file, and with `run --strict` 3 for a good run that needs a look.";
+
+/// Loads timestamp windows of Kafka topics into MaxCompute tables
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Print one JSON document on standard output, also for an error
+    #[arg(long, global = true, display_order = 900)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(CheckArgs),
+    Plan(PlanArgs),
+    Preview(PreviewArgs),
+    Run(RunArgs),
+    Params(ParamsArgs),
+    Ddl(DdlArgs),
+    Sql(SqlArgs),
+}
+
+/// The job and what it is resolved with.
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The job file
+    pub(crate) job: PathBuf,
+    /// Environment whose data sources are used; needed where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Data sources by environment [default: `sources.yaml` beside the job file]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sources: Option<PathBuf>,
+    /// Set a declared parameter, in place of its value in the file; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// Where runs keep what outlives them.
+#[derive(Debug, Args)]
+pub(crate) struct StateArgs {
+    /// Folder of journal, staged files and locks, on a local disk
+    /// [default: `$XDG_STATE_HOME/tidegate`, else `~/.local/state/tidegate`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Check job file, connections, permissions and mapping; show every finding at once
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate check orders.yaml --env dev")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time: local in the job's zone, or with an offset [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// Show what a run would read and load; touch nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate plan orders.yaml --at 2026-11-23T00:15:00")]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time: local in the job's zone, or with an offset
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: String,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// Decode the first messages of the window and show their rows
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate preview orders.yaml -n 5")]
+pub(crate) struct PreviewArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time: local in the job's zone, or with an offset [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Messages to show
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) rows: NonZeroUsize,
+}
+
+/// Load the window, or go on with a run that did not end
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate run orders.yaml --at 2026-11-23T00:15:00\n\n\
+    Ctrl-C stops at the next border and leaves a run that the same command resumes; a second one kills."
+)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time: local in the job's zone, or with an offset
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: String,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// Load what is there of a window whose end is still to come
+    #[arg(long)]
+    pub(crate) allow_open_window: bool,
+    /// Replace a table partition although it last got a window that this one does not contain
+    #[arg(long)]
+    pub(crate) replace_other_window: bool,
+    /// Settle a commit that nobody can tell about any more
+    #[arg(long, value_name = "STATE")]
+    pub(crate) assume: Option<AssumeArg>,
+    /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// What to take for true about a commit.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AssumeArg {
+    /// The rows are in the table
+    Committed,
+    /// The rows are not in the table
+    NotCommitted,
+}
+
+impl From<AssumeArg> for Assume {
+    fn from(argument: AssumeArg) -> Self {
+        match argument {
+            AssumeArg::Committed => Self::Committed,
+            AssumeArg::NotCommitted => Self::NotCommitted,
+        }
+    }
+}
+
+/// Evaluate a scheduling expression, explain its parts, and say what may not be meant
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate params '$[yyyymmdd-1]' --at 2026-11-23T00:15:00 --time-zone Asia/Shanghai"
+)]
+pub(crate) struct ParamsArgs {
+    /// The expression; in single quotes, or the shell reads its `$`
+    #[arg(value_name = "EXPR")]
+    pub(crate) expression: String,
+    /// Scheduled time: local in the zone, or with an offset [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Time zone, such as `Asia/Shanghai` or `+08:00` [default: the machine's]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+}
+
+/// Print the CREATE TABLE statement of a table for a topic
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate ddl --topic orders --column order_id:BIGINT --column 'price:DECIMAL(18,2)'"
+)]
+pub(crate) struct DdlArgs {
+    /// The topic; the table is named after it
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// A column before those of the message itself; may be repeated
+    #[arg(long, value_name = "NAME:TYPE", value_parser = column::parse)]
+    pub(crate) column: Vec<Column>,
+    /// Partition keys from the outermost level in, with commas between them; '' for none. They are strings
+    #[arg(long, value_name = "KEYS", default_value = "ds")]
+    pub(crate) partition_by: PartitionKeys,
+    /// Days after which the service may drop data that nobody changed
+    #[arg(long, value_name = "DAYS", default_value_t = LIFECYCLE_DAYS_DEFAULT,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lifecycle: u32,
+    /// Leave out the six columns of the message: key, value, partition, headers, offset, timestamp
+    #[arg(long)]
+    pub(crate) no_metadata: bool,
+}
+
+/// Run one SQL statement on a project and show its result
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate sql 'SELECT COUNT(*) FROM orders WHERE ds = 20261122' \
+    --endpoint http://127.0.0.1:8090/api --project shop --access-id ID --secret-from-env ODPS_SECRET"
+)]
+pub(crate) struct SqlArgs {
+    /// The statement
+    pub(crate) statement: String,
+    /// REST endpoint
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: String,
+    /// Project
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: String,
+    /// Schema, in a project that has three levels
+    #[arg(long, value_name = "NAME")]
+    pub(crate) schema: Option<String>,
+    /// Region, for requests signed with version 4
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// Id of the access key
+    #[arg(long, value_name = "ID")]
+    pub(crate) access_id: String,
+    /// Environment variable that holds the secret of the access key
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) secret_from_env: String,
+    /// Environment variable that holds the token of temporary credentials
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) token_from_env: Option<String>,
+}
+
+/// `name=value`; the value may hold more `=` and may be empty.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

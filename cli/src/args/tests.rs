@@ -1,0 +1,81 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+/// Arguments with which each command parses.
+const MINIMAL: [&[&str]; 7] = [
+    &["check", "orders.yaml"],
+    &["plan", "orders.yaml", "--at", "2026-11-23"],
+    &["preview", "orders.yaml"],
+    &["run", "orders.yaml", "--at", "2026-11-23"],
+    &["params", "$bizdate"],
+    &["ddl", "--topic", "orders"],
+    &[
+        "sql",
+        "SELECT 1",
+        "--endpoint",
+        "http://127.0.0.1:8090/api",
+        "--project",
+        "shop",
+        "--access-id",
+        "id",
+        "--secret-from-env",
+        "SECRET",
+    ],
+];
+
+#[test]
+fn the_commands_hold_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_takes_json_and_has_help_with_an_example() {
+    let mut whole = Cli::command().term_width(100);
+    whole.build();
+    let mut text = whole.render_long_help().to_string();
+    for command in whole.get_subcommands_mut() {
+        let name = command.get_name().to_owned();
+        let help = command
+            .clone()
+            .term_width(100)
+            .render_long_help()
+            .to_string();
+        assert!(
+            help.contains(&format!("Example: tidegate {name} ")),
+            "{help}"
+        );
+        assert!(help.contains("--json"), "{help}");
+        let arguments = MINIMAL.iter().find(|arguments| arguments[0] == name);
+        let arguments = arguments.unwrap_or_else(|| panic!("add `{name}` to the test"));
+        for json in [false, true] {
+            let json = if json { &["--json"][..] } else { &[] };
+            let all = ["tidegate"].iter().chain(*arguments).chain(json);
+            let cli = Cli::try_parse_from(all).unwrap();
+            assert_eq!(cli.json, !json.is_empty());
+        }
+        text.extend(["\n--- tidegate ", &name, "\n", &help]);
+    }
+    insta::assert_snapshot!("help", text);
+}
+
+#[test]
+fn parameters_are_set_by_name_and_value() {
+    let parsed = |text: &str| assignment(text).ok();
+    let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
+    assert_eq!(parsed("day=20261122"), pair("day", "20261122"));
+    assert_eq!(parsed("where=a=b"), pair("where", "a=b"));
+    assert_eq!(parsed("empty="), pair("empty", ""));
+    assert_eq!(
+        (parsed("day"), parsed("=20261122"), parsed(" =1")),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_run_and_a_plan_have_no_default_time() {
+    for verb in ["plan", "run"] {
+        let error = Cli::try_parse_from(["tidegate", verb, "orders.yaml"]).unwrap_err();
+        assert!(error.to_string().contains("--at <TIME>"), "{error}");
+    }
+}

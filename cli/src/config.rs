@@ -1,0 +1,142 @@
+//! From what was typed to what the engine takes: the checked job, the state folder, the scheduled time.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use engine::model::job::{Checked, JobSpec, Setting, SourcesSpec};
+use engine::model::params::ScheduledTime;
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::TimeZone;
+
+use crate::args::{JobArgs, StateArgs};
+use crate::environment;
+use crate::failure::Failure;
+
+/// The file beside the job file that is read where `--sources` is not given.
+const SOURCES_FILE: &str = "sources.yaml";
+
+/// What of the process's surroundings the arguments depend on.
+pub(crate) struct Surroundings<'a> {
+    /// Looks an environment variable up.
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The zone of jobs and times that name none.
+    pub(crate) time_zone: TimeZone,
+    /// The scheduled time of commands that are given none.
+    pub(crate) now: Timestamp,
+}
+
+impl Surroundings<'_> {
+    /// Those of this process, now.
+    pub(crate) fn of_process() -> Self {
+        Self {
+            variable: &environment::variable,
+            time_zone: environment::machine_zone(),
+            now: environment::now(),
+        }
+    }
+
+    /// Reads `--at` in `zone`, or takes the time of now.
+    pub(crate) fn scheduled_time(
+        &self,
+        at: Option<&str>,
+        zone: &TimeZone,
+    ) -> Result<ScheduledTime, Failure> {
+        match at {
+            None => Ok(ScheduledTime::new(self.now.to_zoned_datetime(zone.clone()))),
+            Some(at) => ScheduledTime::parse(at, zone)
+                .map_err(|error| Failure::usage(format!("--at: {error}"))),
+        }
+    }
+
+    /// Reads `--time-zone`, or takes the machine's.
+    pub(crate) fn zone(&self, name: Option<&str>) -> Result<TimeZone, Failure> {
+        static PARSER: DateTimeParser = DateTimeParser::new();
+        let Some(name) = name else {
+            return Ok(self.time_zone.clone());
+        };
+        PARSER.parse_time_zone(name).map_err(|_| {
+            Failure::usage(format!(
+                "--time-zone: {name:?} is no known time zone; write a name such as Asia/Shanghai or an offset such as \
+                 +08:00",
+            ))
+        })
+    }
+
+    /// The job of `args`, for the scheduled time `at` or for now.
+    pub(crate) fn job(&self, args: &JobArgs, at: Option<&str>) -> Result<Checked, Failure> {
+        let spec = JobSpec::parse(&args.job.to_string_lossy(), &read("job file", &args.job)?)?;
+        let sources = match &args.sources {
+            Some(path) => Some((path.clone(), read("sources file", path)?)),
+            None => sources_beside(&args.job)?,
+        };
+        let sources = sources
+            .map(|(path, text)| SourcesSpec::parse(&path.to_string_lossy(), &text))
+            .transpose()?;
+        let zone = spec.time_zone(&self.time_zone)?;
+        let scheduled_time = self.scheduled_time(at, &zone)?;
+        Ok(spec.check(&Setting {
+            scheduled_time: &scheduled_time,
+            environment: args.env.as_deref(),
+            sources: sources.as_ref(),
+            overrides: &args.set,
+            env: self.variable,
+            default_time_zone: &self.time_zone,
+        })?)
+    }
+
+    /// The state folder: as given, or by the XDG base directory specification.
+    pub(crate) fn state_folder(&self, args: &StateArgs) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &args.state {
+            return Ok(folder.clone());
+        }
+        // The specification has relative paths ignored.
+        let absolute = |name| {
+            let path = PathBuf::from((self.variable)(name)?);
+            path.is_absolute().then_some(path)
+        };
+        let home = || absolute("HOME").map(|home| home.join(".local/state"));
+        let base = absolute("XDG_STATE_HOME").or_else(home).ok_or_else(|| {
+            Failure::usage(
+                "there is no place for the state of runs: neither XDG_STATE_HOME nor HOME is set to an absolute path; \
+                 name a folder with --state",
+            )
+        })?;
+        Ok(base.join("tidegate"))
+    }
+
+    /// The value of the environment variable that `flag` names.
+    pub(crate) fn required_variable(&self, flag: &str, name: &str) -> Result<String, Failure> {
+        (self.variable)(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "{flag}: the environment variable {name} is not set; export it"
+                ))
+            })
+    }
+}
+
+fn read(what: &str, path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| unreadable(what, path, &error))
+}
+
+fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!(
+        "the {what} {} can't be read: {error}; check the path",
+        path.display()
+    ))
+}
+
+fn sources_beside(job: &Path) -> Result<Option<(PathBuf, String)>, Failure> {
+    let path = job.with_file_name(SOURCES_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable("sources file", &path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! Results as text for people and documents for programs.
+
+pub(crate) mod check;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub(crate) mod number;
+pub(crate) mod params;
+pub(crate) mod plan;
+pub(crate) mod preview;
+pub(crate) mod query;
+pub(crate) mod report;
+mod table;
+mod time;

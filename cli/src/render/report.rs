@@ -1,0 +1,288 @@
+//! What a run did.
+
+use std::path::Path;
+
+use engine::model::{Counts, RunReport, StepFigures, WindowOutcome, WindowReport};
+use jiff::tz::TimeZone;
+
+use super::number::{bytes, count, per_second, seconds};
+use super::table::{Columns, cell, pairs};
+use super::time::window_lines;
+
+/// The report with its ledger; reject files are named with their folder, `staging`.
+pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: &Path) -> String {
+    let mut parts = vec![
+        header(report, zone),
+        ledger(report),
+        slices(report),
+        steps(report),
+    ];
+    parts.extend(
+        report
+            .windows
+            .iter()
+            .filter_map(|window| rejects(window, staging)),
+    );
+    if !report.warnings.is_empty() {
+        let warnings = report
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}"));
+        parts.push(warnings.collect::<Vec<_>>().join("\n"));
+    }
+    parts.join("\n\n")
+}
+
+fn header(report: &RunReport, zone: &TimeZone) -> String {
+    let resumed = if report.resumed { ", resumed" } else { "" };
+    let mut lines = vec![
+        (
+            "job",
+            vec![format!("{}, run {}{resumed}", report.job, report.run)],
+        ),
+        ("topic", vec![report.topic.clone()]),
+        ("table", vec![report.table.clone()]),
+    ];
+    for window in &report.windows {
+        lines.push(("window", window_lines(window.window, zone)));
+        if !window.partition.is_empty() {
+            lines.push((
+                "target",
+                vec![format!("table partition {}", window.partition)],
+            ));
+        }
+        lines.push(("outcome", vec![outcome(window)]));
+    }
+    let memory = report.memory_bytes_peak.map_or(String::new(), |peak| {
+        format!(", {} of memory at most", bytes(peak))
+    });
+    lines.push(("time", vec![format!("{}{memory}", seconds(report.seconds))]));
+    pairs(&lines)
+}
+
+fn outcome(window: &WindowReport) -> String {
+    let rows = count(window.rows);
+    let text = match window.outcome {
+        WindowOutcome::Committed => format!("committed {rows} rows"),
+        WindowOutcome::Empty => "empty: no rows, and none were there".to_owned(),
+        WindowOutcome::Emptied => "emptied: no rows, and those that were there are gone".to_owned(),
+        WindowOutcome::Kept => "kept: no rows, and those that were there stay".to_owned(),
+    };
+    match &window.session {
+        Some(session) => format!("{text} with upload session {session}"),
+        None => text,
+    }
+}
+
+/// A line for each topic partition, their sum, and whether every offset is accounted for.
+fn ledger(report: &RunReport) -> String {
+    let mut columns = Columns::new(&[
+        "topic partition",
+        "planned>",
+        "rows>",
+        "tombstones kept>",
+        "tombstones skipped>",
+        "rejected>",
+        "outside before>",
+        "outside after>",
+        "holes>",
+    ]);
+    let mut total = Counts::default();
+    let mut balanced = true;
+    for entry in &report.ledger {
+        columns.row(ledger_row(
+            &entry.topic_partition.to_string(),
+            &entry.counts,
+        ));
+        total.add(&entry.counts);
+        balanced &= entry.counts.planned == entry.counts.accounted();
+    }
+    columns.row(ledger_row("total", &total));
+    let verdict = if balanced {
+        "balanced: planned = rows + tombstones skipped + rejected + outside + holes, in each topic partition"
+    } else {
+        "not balanced: the counts of a topic partition don't add up to what was planned"
+    };
+    format!("{}\n{verdict}", columns.text())
+}
+
+fn ledger_row(name: &str, counts: &Counts) -> Vec<String> {
+    let mut windows = engine::model::WindowCounts::default();
+    for window in &counts.windows {
+        windows.add(window);
+    }
+    let numbers = [
+        counts.planned,
+        windows.rows,
+        windows.tombstones_kept,
+        windows.tombstones_skipped,
+        windows.rejected,
+        counts.outside_before,
+        counts.outside_after,
+        counts.holes,
+    ];
+    std::iter::once(name.to_owned())
+        .chain(numbers.map(count))
+        .collect()
+}
+
+fn slices(report: &RunReport) -> String {
+    let slices = &report.slices;
+    pairs(&[
+        (
+            "slices",
+            [format!(
+                "{} planned, {} read, {} kept from an earlier attempt",
+                count(slices.planned),
+                count(slices.read),
+                count(slices.kept),
+            )],
+        ),
+        (
+            "blocks",
+            [format!(
+                "{} uploaded, {} uploaded before",
+                count(slices.uploaded),
+                count(slices.uploaded_before),
+            )],
+        ),
+    ])
+}
+
+/// What the steps of this attempt did. Seconds are those of all threads together, so they may add up to more than the
+/// run took.
+fn steps(report: &RunReport) -> String {
+    let mut columns = Columns::new(&["step", "busy>", "items>", "bytes>", "items/s>", "bytes/s>"]);
+    let steps = &report.steps;
+    for (name, figures) in [
+        ("plan", &steps.plan),
+        ("read", &steps.read),
+        ("decode", &steps.decode),
+        ("stage", &steps.stage),
+        ("upload", &steps.upload),
+        ("commit", &steps.commit),
+    ] {
+        columns.row(step_row(name, figures));
+    }
+    columns.text()
+}
+
+fn step_row(name: &str, figures: &StepFigures) -> [String; 6] {
+    let busy = std::time::Duration::try_from_secs_f64(figures.seconds).unwrap_or_default();
+    let rate = |amount: u64, shown: fn(u64) -> String| {
+        per_second(amount, busy)
+            .filter(|_| amount > 0)
+            .map_or("-".to_owned(), shown)
+    };
+    let shown_bytes = if figures.bytes == 0 {
+        "-".to_owned()
+    } else {
+        bytes(figures.bytes)
+    };
+    [
+        name.to_owned(),
+        seconds(figures.seconds),
+        count(figures.items),
+        shown_bytes,
+        rate(figures.items, count),
+        rate(figures.bytes, bytes),
+    ]
+}
+
+/// Why messages of the window became no rows, and where they are kept; nothing where all did.
+fn rejects(window: &WindowReport, staging: &Path) -> Option<String> {
+    if window.rejected.is_empty() {
+        return None;
+    }
+    let mut columns = Columns::new(&["rejected because", "messages>"]);
+    for (reason, messages) in &window.rejected {
+        columns.row([reason.clone(), count(*messages)]);
+    }
+    let mut lines = vec![columns.text()];
+    let files = window
+        .reject_files
+        .iter()
+        .map(|name| cell(&staging.join(name).to_string_lossy()));
+    lines.extend(files.map(|file| format!("kept in {file}")));
+    Some(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fixture;
+
+    fn shanghai() -> TimeZone {
+        TimeZone::get("Asia/Shanghai").unwrap()
+    }
+
+    #[test]
+    fn a_report_accounts_for_everything() {
+        let text = text(&fixture::report(), &shanghai(), Path::new("/state/staging"));
+        insta::assert_snapshot!(text, @"
+            job      orders_daily, run 12, resumed
+            topic    orders
+            table    shop.orders
+            window   [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
+                     [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
+            target   table partition ds=20261122
+            outcome  committed 500,100 rows with upload session 20261123001500abc
+            time     1m 35s, 150.00 MiB of memory at most
+
+            topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  holes
+            orders[0]        1,500,020  500,000                4                   5         2              10      1,000,000      3
+            orders[1]              120      100                4                   5         2              10              0      3
+            total            1,500,140  500,100                8                  10         4              20      1,000,000      6
+            balanced: planned = rows + tombstones skipped + rejected + outside + holes, in each topic partition
+
+            slices  3 planned, 2 read, 1 kept from an earlier attempt
+            blocks  2 uploaded, 1 uploaded before
+
+            step      busy      items       bytes  items/s     bytes/s
+            plan    0.25 s          2           -        8           -
+            read    8.50 s  1,500,137  732.42 MiB  176,486   86.17 MiB
+            decode  6.00 s    500,104  244.14 MiB   83,350   40.69 MiB
+            stage   2.00 s    500,100   38.15 MiB  250,050   19.07 MiB
+            upload  1m 15s    500,100   40.05 MiB    6,668  546.88 KiB
+            commit  0.00 s          1           -        -           -
+
+            rejected because  messages
+            not_json                 3
+            number                   1
+            kept in /state/staging/run-12-slice-0-window-0.rejects.parquet
+
+            warning: no message at or after the window's end was seen yet in orders[1]
+            ");
+    }
+
+    #[test]
+    fn a_ledger_that_is_off_by_one_says_so() {
+        let mut report = fixture::report();
+        report.ledger[1].counts.holes += 1;
+        let text = text(&report, &shanghai(), Path::new("staging"));
+        assert!(
+            text.contains("\nnot balanced: ") && !text.contains("\nbalanced"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_plain_run_has_no_empty_parts() {
+        let mut report = fixture::report();
+        report.warnings.clear();
+        report.windows[0].rejected.clear();
+        report.windows[0].session = None;
+        report.windows[0].outcome = WindowOutcome::Kept;
+        report.memory_bytes_peak = None;
+        let text = text(&report, &TimeZone::UTC, Path::new("staging"));
+        assert!(
+            !text.contains("rejected because") && !text.contains("warning:"),
+            "{text}"
+        );
+        assert!(
+            text.contains("outcome  kept: no rows, and those that were there stay\n"),
+            "{text}"
+        );
+        assert!(!text.contains("of memory"), "{text}");
+    }
+}
