@@ -27,7 +27,7 @@ use double::DoubleColumn;
 use string::StringColumn;
 use timestamp::TimestampColumn;
 
-pub(crate) use null::{data_type, null_array, repeated_array};
+pub(crate) use null::{data_type, null_array, repeated_array, row_bytes};
 
 /// The values of one column since the last flush.
 #[derive(Debug)]
@@ -87,16 +87,29 @@ impl ColumnBuffer {
         Some(Self { nullable, kind })
     }
 
-    /// Appends the value of one more row. After an error the buffer must be truncated to the rows it had.
-    pub(crate) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        if matches!(value, Value::Null) {
-            if !self.nullable {
-                return Err(RejectReason::NullNotAllowed);
-            }
-            of_kind!(&mut self.kind, column => column.append_null());
-            return Ok(());
+    /// Appends one more row without a value. After an error the buffer is as it was.
+    pub(crate) fn append_null(&mut self) -> Result<(), RejectReason> {
+        if !self.nullable {
+            return Err(RejectReason::NullNotAllowed);
         }
-        of_kind!(&mut self.kind, column => column.append(value))
+        of_kind!(&mut self.kind, column => column.append_null());
+        Ok(())
+    }
+
+    /// Appends the value of one more row, which isn't NULL, and tells the bytes of text that it takes beside
+    /// [`row_bytes`]. After an error the buffer must be truncated to the rows it had.
+    #[inline]
+    pub(crate) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
+        match &mut self.kind {
+            Kind::String(column) => return column.append(value),
+            Kind::BigInt(column) => column.append(value)?,
+            Kind::Boolean(column) => column.append(value)?,
+            Kind::DateTime(column) => column.append(value)?,
+            Kind::Decimal(column) => column.append(value)?,
+            Kind::Double(column) => column.append(value)?,
+            Kind::Timestamp(column) => column.append(value)?,
+        }
+        Ok(0)
     }
 
     /// Whether a number with a fraction or an exponent, or beyond 64 bits, must be given as the message spells it.
@@ -108,11 +121,6 @@ impl ColumnBuffer {
     /// Forgets what was appended after the first `rows` rows.
     pub(crate) fn truncate(&mut self, rows: usize) {
         of_kind!(&mut self.kind, column => column.truncate(rows));
-    }
-
-    /// Bytes of the values appended so far.
-    pub(crate) fn size(&self) -> usize {
-        of_kind!(&self.kind, column => column.size())
     }
 
     /// Takes the values as an array. The next batch gets room for as many.

@@ -1,5 +1,6 @@
 //! Messages into batches.
 
+use std::mem;
 use std::sync::Arc;
 
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -27,6 +28,8 @@ pub struct Decoder {
     parser: Parser,
     rows: usize,
     rows_max: usize,
+    /// Texts from messages.
+    text_bytes: usize,
     /// One per [`Projection::paths`].
     path_buffers: Vec<ColumnBuffer>,
     /// One per [`Projection::metadata`].
@@ -51,6 +54,7 @@ impl Decoder {
         Self {
             parser: Parser::default(),
             rows: 0,
+            text_bytes: 0,
             rows_max: COLUMN_TEXT_BYTES_MAX / projection.constant_bytes_max.max(1),
             path_buffers: paths.map(|column| projection.buffer(column)).collect(),
             metadata_buffers: metadata.map(|column| projection.buffer(column)).collect(),
@@ -80,18 +84,19 @@ impl Decoder {
             ))
         };
         match appended {
-            Ok(()) => self.rows += 1,
-            Err(_) => {
-                for buffer in self
-                    .path_buffers
-                    .iter_mut()
-                    .chain(&mut self.metadata_buffers)
-                {
+            Ok(text_bytes) => {
+                self.rows += 1;
+                self.text_bytes += text_bytes;
+                Ok(())
+            }
+            Err(rejection) => {
+                let metadata_buffers = &mut self.metadata_buffers;
+                for buffer in self.path_buffers.iter_mut().chain(metadata_buffers) {
                     buffer.truncate(self.rows);
                 }
+                Err(rejection)
             }
         }
-        appended
     }
 
     /// Rows since the last flush.
@@ -99,15 +104,15 @@ impl Decoder {
         self.rows
     }
 
-    /// Bytes of the rows since the last flush, as Arrow will hold them. Costs a sum over the mapped columns.
+    /// Bytes of the rows since the last flush, about as many as Arrow will hold. Costs nothing to ask.
     pub fn size(&self) -> usize {
-        let buffers = self.path_buffers.iter().chain(&self.metadata_buffers);
-        self.rows * self.projection.fixed_row_bytes + buffers.map(ColumnBuffer::size).sum::<usize>()
+        self.rows * self.projection.row_bytes + self.text_bytes
     }
 
     /// Takes the rows as a batch, which may be empty, and starts the next one.
     pub fn flush(&mut self) -> RecordBatch {
-        let rows = std::mem::take(&mut self.rows);
+        let rows = mem::take(&mut self.rows);
+        self.text_bytes = 0;
         let arrays = self
             .projection
             .fills()
@@ -124,22 +129,24 @@ impl Decoder {
             .expect("every buffer has the column's type and got one value per row")
     }
 
-    /// Appends to every buffer, or to some of them before an error.
-    fn append(&mut self, message: &Message<'_>, partition: i32) -> Result<(), Rejection> {
+    /// Appends to every buffer, or to some of them before an error. Tells the bytes of text.
+    fn append(&mut self, message: &Message<'_>, partition: i32) -> Result<usize, Rejection> {
         let payload = message
             .payload
             .filter(|_| self.projection.parses_payloads());
+        let mut text_bytes = 0;
         if let Some(payload) = payload {
-            self.append_fields(payload)?;
+            text_bytes += self.append_fields(payload)?;
         } else {
             for (feed, buffer) in self.projection.paths.iter().zip(&mut self.path_buffers) {
-                append(&self.projection, feed.column, buffer, Value::Null)?;
+                text_bytes += append(&self.projection, feed.column, buffer, &Value::Null)?;
             }
         }
-        self.append_metadata(message, partition, payload.is_some())
+        text_bytes += self.append_metadata(message, partition, payload.is_some())?;
+        Ok(text_bytes)
     }
 
-    fn append_fields(&mut self, payload: &[u8]) -> Result<(), Rejection> {
+    fn append_fields(&mut self, payload: &[u8]) -> Result<usize, Rejection> {
         let Self {
             projection,
             parser,
@@ -158,43 +165,45 @@ impl Decoder {
         message: &Message<'_>,
         partition: i32,
         payload_is_utf8: bool,
-    ) -> Result<(), Rejection> {
+    ) -> Result<usize, Rejection> {
         let Self {
             projection,
             metadata_buffers,
             scratch,
             ..
         } = self;
+        let mut text_bytes = 0;
         for (feed, buffer) in projection.metadata.iter().zip(metadata_buffers) {
             let value = feed
                 .metadata
                 .value(message, partition, payload_is_utf8, &mut scratch.text)
                 .map_err(|rejection| projection.in_column(rejection, feed.column))?;
-            append(projection, feed.column, buffer, value)?;
+            text_bytes += append(projection, feed.column, buffer, &value)?;
         }
-        Ok(())
+        Ok(text_bytes)
     }
 }
 
-/// Walks a parsed payload and appends what each path leads to.
+/// Walks a parsed payload and appends what each path leads to. Tells the bytes of text.
 fn fields(
     projection: &Projection,
     document: Document<'_>,
     buffers: &mut [ColumnBuffer],
     scratch: &mut Scratch,
-) -> Result<(), Rejection> {
+) -> Result<usize, Rejection> {
     projection.trie().walk(document.tape, &mut scratch.found);
     scratch.wanted.clear();
+    let mut text_bytes = 0;
     let feeds = projection.paths.iter().zip(&mut *buffers).enumerate();
     for (index, (PathFeed { column, slot }, buffer)) in feeds {
         let node = scratch.found[*slot];
         match value_of(document, node, buffer) {
-            Some(value) => append(projection, *column, buffer, value)?,
+            Some(value) => text_bytes += append(projection, *column, buffer, &value)?,
             None => scratch.wanted.push(Wanted { node, feed: index }),
         }
     }
     if scratch.wanted.is_empty() {
-        return Ok(());
+        return Ok(text_bytes);
     }
     scratch.wanted.sort_unstable();
     locate(document, &scratch.wanted, |Wanted { node, feed }, text| {
@@ -205,8 +214,10 @@ fn fields(
             (_, Some(json), _) => Value::Json(json),
             (..) => return Err(lost(projection, column)),
         };
-        append(projection, column, &mut buffers[feed], value)
-    })
+        text_bytes += append(projection, column, &mut buffers[feed], &value)?;
+        Ok(())
+    })?;
+    Ok(text_bytes)
 }
 
 /// The rejection of a value that the tape has and the text doesn't seem to: better no row than one with a hole.
@@ -219,6 +230,7 @@ fn lost(projection: &Projection, column: usize) -> Rejection {
 }
 
 /// The value that the tape has at `node`, or nothing where the column needs its text.
+#[inline]
 fn value_of<'a>(document: Document<'a>, node: u32, buffer: &ColumnBuffer) -> Option<Value<'a>> {
     let Some(node) = document.tape.get(node as usize) else {
         return Some(Value::Null);
@@ -240,16 +252,33 @@ fn value_of<'a>(document: Document<'a>, node: u32, buffer: &ColumnBuffer) -> Opt
     })
 }
 
+/// Appends one cell.
+// By reference, for a copy of the value would have to wait for the value to be written: longer than storing it takes.
 fn append(
     projection: &Projection,
     column: usize,
     buffer: &mut ColumnBuffer,
-    value: Value<'_>,
-) -> Result<(), Rejection> {
-    buffer.append(value).map_err(|reason| {
-        let rejection = value.rejection(reason, &projection.expected(column));
-        projection.in_column(rejection, column)
-    })
+    value: &Value<'_>,
+) -> Result<usize, Rejection> {
+    let appended = match value {
+        Value::Null => buffer.append_null().map(|()| 0),
+        value => buffer.append(value),
+    };
+    match appended {
+        Ok(text_bytes) => Ok(text_bytes),
+        Err(reason) => Err(refused(projection, column, value, reason)),
+    }
+}
+
+#[cold]
+fn refused(
+    projection: &Projection,
+    column: usize,
+    value: &Value<'_>,
+    reason: RejectReason,
+) -> Rejection {
+    let rejection = value.rejection(reason, &projection.expected(column));
+    projection.in_column(rejection, column)
 }
 
 /// The rejection of a whole payload.

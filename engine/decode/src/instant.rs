@@ -39,8 +39,8 @@ impl InstantReader {
     }
 
     /// The instant that `value` says.
-    pub(crate) fn read(&self, value: Value<'_>) -> Result<Instant, RejectReason> {
-        match value {
+    pub(crate) fn read(&self, value: &Value<'_>) -> Result<Instant, RejectReason> {
+        match *value {
             Value::Int(number) => self.epoch(i128::from(number)),
             Value::Unsigned(number) => self.epoch(i128::from(number)),
             Value::Number(text) if self.format.is_some() => self.epoch(integer(text)?),
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn numbers_need_a_format() {
-        let read = |format, value| InstantReader::new(TimeZone::UTC, format).read(value);
+        let read = |format, value| InstantReader::new(TimeZone::UTC, format).read(&value);
         let instant = |seconds, nanoseconds| {
             Ok(Instant {
                 seconds,

@@ -27,6 +27,9 @@
 //! | BOOLEAN | `true`, `false`, and both as strings in any case |
 //! | DATETIME, TIMESTAMP | strings such as `2026-11-22T10:00:00.123+08:00`, `2026-11-22 10:00:00` or `2026-11-22`; numbers where the job says what they count |
 //!
+//! A date-time without an offset is read in the job's time zone: the first of the two instants where a clock is set
+//! back, and refused where it is set forward and never shows that time.
+//!
 //! # What counts as JSON
 //!
 //! RFC 8259 decides, and the differences are these:
@@ -34,6 +37,9 @@
 //! - More than [`DEPTH_MAX`] objects and arrays within each other are rejected, as the RFC allows.
 //! - A `\u` escape of half a surrogate pair is rejected: no UTF-8 text can hold it.
 //! - A byte order mark is rejected, as the RFC allows.
+//!
+//! simd-json itself differs from the RFC in one more point, numbers that no float can hold, such as `1e400`; they are
+//! accepted here, as text of a STRING, and refused only by columns that can't hold them.
 //!
 //! # Example
 //!

@@ -6,6 +6,7 @@
 
 use simd_json::Node;
 
+use crate::number::number_at;
 use crate::parser::Document;
 
 /// A node whose text is wanted, and by whom.
@@ -25,24 +26,25 @@ pub(crate) fn locate<E>(
     mut take: impl FnMut(Wanted, Option<&[u8]>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut wanted = wanted.iter().copied().peekable();
+    let mut tokens = document.positions.iter().enumerate();
+    // The number of the node that the next token stands for, if it stands for one.
     let mut node = 0;
-    for (token, position) in document.positions.iter().enumerate() {
-        let Some(next) = wanted.peek() else {
-            return Ok(());
-        };
-        let start = *position as usize;
-        if matches!(document.text.get(start), Some(b':' | b',' | b'}' | b']')) {
-            continue;
+    while let Some(Wanted { node: next, .. }) = wanted.peek().copied() {
+        let found = tokens.find(|(_, position)| {
+            let stands_for_node = !matches!(
+                document.text.get(**position as usize),
+                Some(b':' | b',' | b'}' | b']')
+            );
+            let found = stands_for_node && node == next;
+            node += u32::from(stands_for_node);
+            found
+        });
+        let text = found.and_then(|(token, _)| text_of(document, next, token));
+        while let Some(wanted) = wanted.next_if(|wanted| wanted.node == next) {
+            take(wanted, text)?;
         }
-        if next.node == node {
-            let text = text_of(document, node, token);
-            while let Some(wanted) = wanted.next_if(|wanted| wanted.node == node) {
-                take(wanted, text)?;
-            }
-        }
-        node += 1;
     }
-    wanted.try_for_each(|wanted| take(wanted, None))
+    Ok(())
 }
 
 /// The text of `node`, which starts with `token`.
@@ -74,17 +76,6 @@ fn closing_bracket(text: &[u8], tokens: &[u32]) -> Option<usize> {
         }
     }
     None
-}
-
-/// The characters of numbers from `start` on, where the first can start a number.
-pub(crate) fn number_at(text: &[u8], start: usize) -> Option<&str> {
-    let text = text.get(start..)?;
-    text.first()
-        .filter(|byte| matches!(byte, b'-' | b'0'..=b'9'))?;
-    let end = text
-        .iter()
-        .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
-    str::from_utf8(&text[..end.unwrap_or(text.len())]).ok()
 }
 
 #[cfg(test)]

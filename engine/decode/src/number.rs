@@ -85,6 +85,17 @@ pub(crate) fn is_json_number(text: &str) -> bool {
     integer_is_plain && fraction_is_whole && DecimalText::parse(text).is_some()
 }
 
+/// The characters of numbers from `start` on, where the first can start a number.
+pub(crate) fn number_at(text: &[u8], start: usize) -> Option<&str> {
+    let text = text.get(start..)?;
+    text.first()
+        .filter(|byte| matches!(byte, b'-' | b'0'..=b'9'))?;
+    let end = text
+        .iter()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    str::from_utf8(&text[..end.unwrap_or(text.len())]).ok()
+}
+
 fn signed(text: &[u8]) -> (bool, &[u8]) {
     match text.split_first() {
         Some((b'-', rest)) => (true, rest),

@@ -4,8 +4,7 @@ use std::mem;
 
 use simd_json::{Buffers, ErrorType, INPUT_PADDING, Node, Tape, fill_tape_padded};
 
-use crate::locate::number_at;
-use crate::number::is_json_number;
+use crate::number::{is_json_number, number_at};
 use crate::reject::RejectReason;
 
 /// Objects and arrays within each other, at most. RFC 8259 lets a parser set a limit; simdjson's own is the same.

@@ -14,7 +14,7 @@ use engine_model::{
 };
 use jiff::tz::TimeZone;
 
-use crate::column::{ColumnBuffer, data_type};
+use crate::column::{ColumnBuffer, data_type, row_bytes};
 use crate::metadata::{Metadata, key_fits};
 use crate::reject::Rejection;
 use crate::trie::Trie;
@@ -33,8 +33,8 @@ pub struct Projection {
     pub(crate) paths: Vec<PathFeed>,
     /// Columns that get another part of the message, in table order.
     pub(crate) metadata: Vec<MetadataFeed>,
-    /// Bytes that each row adds to a batch through constants and NULL columns.
-    pub(crate) fixed_row_bytes: usize,
+    /// Bytes that each row adds to a batch, texts from messages aside.
+    pub(crate) row_bytes: usize,
     /// Bytes of the longest constant.
     pub(crate) constant_bytes_max: usize,
 }
@@ -125,7 +125,7 @@ impl Projection {
                 .map(|(column, slot)| PathFeed { column, slot })
                 .collect(),
             metadata: compiler.metadata,
-            fixed_row_bytes: columns.iter().map(ProjectedColumn::fixed_bytes).sum(),
+            row_bytes: columns.iter().map(ProjectedColumn::row_bytes).sum(),
             constant_bytes_max: columns
                 .iter()
                 .map(ProjectedColumn::constant_bytes)
@@ -186,12 +186,8 @@ impl Projection {
 }
 
 impl ProjectedColumn {
-    fn fixed_bytes(&self) -> usize {
-        match self.fill {
-            Fill::Null => self.data_type.primitive_width().unwrap_or(size_of::<i32>()),
-            Fill::Constant(_) => self.constant_bytes() + size_of::<i32>(),
-            Fill::Path(_) | Fill::Metadata(_) => 0,
-        }
+    fn row_bytes(&self) -> usize {
+        row_bytes(&self.data_type) + self.constant_bytes()
     }
 
     fn constant_bytes(&self) -> usize {
@@ -227,26 +223,20 @@ impl<'a> Compiler<'a> {
         let mut by_column = vec![None; table.columns.len()];
         for mapping in mappings {
             let name = mapping.column.to_lowercase();
-            match index_of.get(&name) {
-                Some(index) => {
-                    if by_column[*index].replace(mapping).is_some() {
-                        let message = "it is mapped twice; keep one of the two".to_owned();
-                        self.error(&mapping.column, ProjectionErrorKind::MappedTwice, message);
-                    }
-                }
-                None => {
-                    let is_partition_key = table
-                        .partition_keys
-                        .iter()
-                        .any(|key| key.name.to_lowercase() == name);
-                    let message = if is_partition_key {
-                        "it is a partition key; its value comes from the target table partition, not from messages"
-                    } else {
-                        "the table has no such column"
-                    };
-                    let kind = ProjectionErrorKind::UnknownColumn;
-                    self.error(&mapping.column, kind, message.to_owned());
-                }
+            let Some(index) = index_of.get(&name) else {
+                let is_key = |key: &Column| key.name.to_lowercase() == name;
+                let message = if table.partition_keys.iter().any(is_key) {
+                    "it is a partition key; its value comes from the target table partition, not from messages"
+                } else {
+                    "the table has no such column"
+                };
+                let kind = ProjectionErrorKind::UnknownColumn;
+                self.error(&mapping.column, kind, message.to_owned());
+                continue;
+            };
+            if by_column[*index].replace(mapping).is_some() {
+                let message = "it is mapped twice; keep one of the two".to_owned();
+                self.error(&mapping.column, ProjectionErrorKind::MappedTwice, message);
             }
         }
         by_column
@@ -311,8 +301,8 @@ impl<'a> Compiler<'a> {
             self.error(&column.name, ProjectionErrorKind::UnfitSource, message);
         }
         match &mapping.source {
-            ColumnSource::Constant(text) => match buffer.append(Value::Text(text)) {
-                Ok(()) => Fill::Constant(buffer.finish()),
+            ColumnSource::Constant(text) => match buffer.append(&Value::Text(text)) {
+                Ok(_) => Fill::Constant(buffer.finish()),
                 Err(reason) => {
                     let message = format!(
                         "the constant {text:?} is no {}: {reason}",

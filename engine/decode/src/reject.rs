@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use engine_model::limits::CELL_BYTES_MAX;
+
 /// Characters of [`Rejection::found`], at most.
 const FOUND_CHARS_MAX: usize = 100;
 
@@ -78,6 +80,12 @@ impl fmt::Display for Rejection {
         write!(f, ": expected {}, found {}", self.expected, self.found)?;
         match self.reason {
             RejectReason::OutOfRange => f.write_str(", which is out of range"),
+            RejectReason::TooLong => {
+                write!(
+                    f,
+                    ", which is longer than the {CELL_BYTES_MAX} bytes of a cell"
+                )
+            }
             RejectReason::BatchFull => f.write_str(": flush the batch before this message"),
             _ => Ok(()),
         }
@@ -163,6 +171,19 @@ mod tests {
         assert_eq!(
             found(&"上".repeat(101)),
             format!("{}…", "上".repeat(FOUND_CHARS_MAX - 1))
+        );
+    }
+
+    #[test]
+    fn what_the_find_does_not_show_is_said() {
+        let text = |reason| Rejection::of_payload(reason, "STRING", "the string \"…\"").to_string();
+        assert_eq!(
+            text(RejectReason::TooLong),
+            "payload: expected STRING, found the string \"…\", which is longer than the 8388608 bytes of a cell"
+        );
+        assert_eq!(
+            text(RejectReason::BatchFull),
+            "payload: expected STRING, found the string \"…\": flush the batch before this message"
         );
     }
 

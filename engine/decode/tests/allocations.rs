@@ -7,12 +7,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::error::Error;
 use std::sync::Arc;
 
 use engine_decode::{Decoder, Projection};
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, FieldPath, KeyType, MessageBlock, MetadataField,
-    PayloadType, TableColumns,
+    Column, ColumnMapping, ColumnSource, KeyType, MessageBlock, MetadataField, PayloadType,
+    TableColumns,
 };
 use jiff::tz::TimeZone;
 
@@ -40,10 +41,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// One column of each kind, from each kind of source.
-fn projection() -> Projection {
-    let mut table = TableColumns::default();
-    let mut mappings = Vec::new();
-    for (column_type, path) in [
+fn projection() -> Result<Projection, Box<dyn Error>> {
+    let fields = [
         ("STRING", "text"),
         ("STRING", "number"),
         ("STRING", "nested"),
@@ -56,33 +55,31 @@ fn projection() -> Projection {
         ("BOOLEAN", "flag"),
         ("DATETIME", "at"),
         ("TIMESTAMP", "at"),
-    ] {
-        let column = format!("c{}", mappings.len());
-        let path: FieldPath = path.parse().unwrap();
-        table
-            .columns
-            .push(Column::new(&column, column_type.parse().unwrap()));
-        mappings.push(ColumnMapping {
-            column,
-            source: ColumnSource::Path(path),
-            format: None,
-        });
+    ];
+    let mut sources = Vec::new();
+    for (column_type, path) in fields {
+        sources.push((column_type, ColumnSource::Path(path.parse()?)));
     }
-    for field in MetadataField::ALL {
+    sources.extend(MetadataField::ALL.map(|field| ("STRING", ColumnSource::Metadata(field))));
+
+    let mut table = TableColumns::default();
+    let mut mappings = Vec::new();
+    for (column_type, source) in sources {
         let column = format!("c{}", mappings.len());
         table
             .columns
-            .push(Column::new(&column, "STRING".parse().unwrap()));
+            .push(Column::new(&column, column_type.parse()?));
         mappings.push(ColumnMapping {
             column,
-            source: ColumnSource::Metadata(field),
+            source,
             format: None,
         });
     }
     let (key, payload) = (KeyType::Double, PayloadType::Json);
     // A zone whose rules are looked up, unlike a fixed offset's.
-    let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();
-    Projection::compile(&mappings, &table, key, payload, &zone).unwrap()
+    let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0")?;
+    let compiled = Projection::compile(&mappings, &table, key, payload, &zone);
+    compiled.map_err(|errors| errors[0].to_string().into())
 }
 
 #[test]
@@ -99,7 +96,7 @@ fn messages_cost_no_allocation() {
     block.push(1, 1_795_341_600_123, Some(&key), Some(payload), headers);
     let message = block.get(0).unwrap();
 
-    let mut decoder = Decoder::new(Arc::new(projection()));
+    let mut decoder = Decoder::new(Arc::new(projection().unwrap()));
     for _ in 0..ROWS {
         decoder.decode(&message, 0).unwrap();
     }

@@ -19,8 +19,8 @@ const BIGINT_DIGITS: u8 = 19;
 pub(super) struct BigIntColumn(Primitives<Int64Type>);
 
 impl BigIntColumn {
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        let value = match value {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
+        let value = match *value {
             Value::Int(value) => Some(value),
             Value::Unsigned(value) => i64::try_from(value).ok(),
             Value::Number(text) | Value::Text(text) => {
@@ -40,10 +40,6 @@ impl BigIntColumn {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         self.0.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.0.size()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

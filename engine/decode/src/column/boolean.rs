@@ -28,8 +28,8 @@ impl BooleanColumn {
         }
     }
 
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        let value = match value {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
+        let value = match *value {
             Value::Bool(value) => value,
             Value::Text(text) if text.eq_ignore_ascii_case("true") => true,
             Value::Text(text) if text.eq_ignore_ascii_case("false") => false,
@@ -49,10 +49,6 @@ impl BooleanColumn {
     pub(super) fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
         self.nulls.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.values.len().div_ceil(8) * 2
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

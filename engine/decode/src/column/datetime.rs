@@ -29,7 +29,7 @@ impl DateTimeColumn {
         }
     }
 
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
         let instant = self.reader.read(value)?;
         if !instant.nanoseconds.is_multiple_of(NANOSECONDS_PER_MS) {
             return Err(RejectReason::NeedsRounding);
@@ -46,10 +46,6 @@ impl DateTimeColumn {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         self.ms.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.ms.size()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

@@ -33,8 +33,8 @@ impl DecimalColumn {
         }
     }
 
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        let value = match value {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
+        let value = match *value {
             Value::Int(value) => self.whole(value.into())?,
             Value::Unsigned(value) => self.whole(value.into())?,
             Value::Number(text) | Value::Text(text) => DecimalText::parse(text)
@@ -59,10 +59,6 @@ impl DecimalColumn {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.values.size()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

@@ -19,8 +19,8 @@ impl DoubleColumn {
         clippy::cast_precision_loss,
         reason = "the nearest float is what a DOUBLE is"
     )]
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        let value = match value {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
+        let value = match *value {
             Value::Float(value) => value,
             Value::Int(value) => value as f64,
             Value::Unsigned(value) => value as f64,
@@ -40,10 +40,6 @@ impl DoubleColumn {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         self.0.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.0.size()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

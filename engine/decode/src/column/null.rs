@@ -49,6 +49,17 @@ pub(crate) fn data_type(column_type: &ColumnType) -> DataType {
     }
 }
 
+/// Bytes that a row of this type takes in a batch, text aside; rounded up.
+pub(crate) fn row_bytes(data_type: &DataType) -> usize {
+    let valid = 1;
+    let value = match data_type {
+        DataType::Boolean => 1,
+        // Where the row's text or elements start.
+        other => other.primitive_width().unwrap_or(size_of::<i32>()),
+    };
+    valid + value
+}
+
 /// `rows` rows of NULL.
 pub(crate) fn null_array(data_type: &DataType, rows: usize) -> ArrayRef {
     new_null_array(data_type, rows)

@@ -25,11 +25,13 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, value: T::Native) {
         self.values.push(value);
         self.nulls.append_non_null();
     }
 
+    #[inline]
     pub(super) fn push_null(&mut self) {
         self.values.push(T::Native::default());
         self.nulls.append_null();
@@ -38,10 +40,6 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
     pub(super) fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
         self.nulls.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        size_of_val(self.values.as_slice()) + self.values.len().div_ceil(8)
     }
 
     pub(super) fn finish(&mut self) -> PrimitiveArray<T> {

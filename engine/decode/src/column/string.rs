@@ -38,8 +38,10 @@ impl StringColumn {
         }
     }
 
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
-        match value {
+    /// Tells the bytes of the text.
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
+        let start = self.text.len();
+        match *value {
             Value::Text(text) | Value::Number(text) => self.push(text.as_bytes())?,
             Value::Json(json) => self.push(json)?,
             Value::Bool(true) => self.push(b"true")?,
@@ -51,7 +53,7 @@ impl StringColumn {
         }
         self.end_row()?;
         self.nulls.append_non_null();
-        Ok(())
+        Ok(self.text.len() - start)
     }
 
     fn push(&mut self, text: &[u8]) -> Result<(), RejectReason> {
@@ -84,10 +86,6 @@ impl StringColumn {
         let end = self.offsets.last().copied().unwrap_or_default();
         self.text.truncate(usize::try_from(end).unwrap_or_default());
         self.nulls.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.text.len() + size_of_val(self.offsets.as_slice()) + self.offsets.len().div_ceil(8)
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

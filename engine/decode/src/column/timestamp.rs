@@ -29,7 +29,7 @@ impl TimestampColumn {
         }
     }
 
-    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), RejectReason> {
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
         let instant = self.reader.read(value)?;
         let nanoseconds =
             i128::from(instant.seconds) * NANOSECONDS_PER_S + i128::from(instant.nanoseconds);
@@ -44,10 +44,6 @@ impl TimestampColumn {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         self.nanoseconds.truncate(rows);
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.nanoseconds.size()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

@@ -25,6 +25,15 @@ fn cell(column_type: &str, payload: &str) -> Result<String, RejectReason> {
 }
 
 #[test]
+fn decoders_move_to_their_threads() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    is_send::<Decoder>();
+    is_send::<Rejection>();
+    is_shared::<Projection>();
+}
+
+#[test]
 fn the_example() {
     let payload = r#"{"a":{"a1":"hello"},"b":"world","c":["xxxxxxx","yyyyyyy"],
         "d":[{"AA":"this","BB":"is_data"},{"AA":"that","BB":"is_also_data"}],"a.b":"unreachable"}"#;
@@ -116,97 +125,34 @@ fn texts_are_byte_for_byte() {
 
 #[test]
 fn kinds_of_json_by_kinds_of_column() {
-    use RejectReason::{NeedsRounding, OutOfRange, UnreadableText, WrongType};
     let values = [
-        "1", "-1", "1.0", "1.5", "1e400", "\"1\"", "\"x\"", "true", "{}", "[1]",
+        "null", "1", "-1", "1.0", "1.5", "1e400", "\"1\"", "\"x\"", "true", "{}", "[1]",
     ];
-    for (column_type, expected) in [
-        (
-            "BIGINT",
-            [
-                Ok("1"),
-                Ok("-1"),
-                Ok("1"),
-                Err(NeedsRounding),
-                Err(OutOfRange),
-                Ok("1"),
-                Err(UnreadableText),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-            ],
-        ),
-        (
-            "DOUBLE",
-            [
-                Ok("1.0"),
-                Ok("-1.0"),
-                Ok("1.0"),
-                Ok("1.5"),
-                Err(OutOfRange),
-                Ok("1.0"),
-                Err(UnreadableText),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-            ],
-        ),
-        (
-            "DECIMAL(5,1)",
-            [
-                Ok("1.0"),
-                Ok("-1.0"),
-                Ok("1.0"),
-                Ok("1.5"),
-                Err(OutOfRange),
-                Ok("1.0"),
-                Err(UnreadableText),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-            ],
-        ),
-        (
-            "BOOLEAN",
-            [
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(UnreadableText),
-                Err(UnreadableText),
-                Ok("true"),
-                Err(WrongType),
-                Err(WrongType),
-            ],
-        ),
-        (
-            "DATETIME",
-            [
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-                Err(UnreadableText),
-                Err(UnreadableText),
-                Err(WrongType),
-                Err(WrongType),
-                Err(WrongType),
-            ],
-        ),
-    ] {
-        for (value, expected) in values.into_iter().zip(expected) {
-            let payload = format!("{{\"a\":{value}}}");
-            assert_eq!(
-                cell(column_type, &payload).as_deref(),
-                expected.as_ref().copied(),
-                "{column_type} {value}"
-            );
-        }
-        assert_eq!(cell(column_type, "{\"a\":null}").as_deref(), Ok("NULL"));
-    }
+    let grid = [
+        "STRING",
+        "BIGINT",
+        "DOUBLE",
+        "DECIMAL(5,1)",
+        "BOOLEAN",
+        "DATETIME",
+        "TIMESTAMP",
+    ]
+    .map(|column_type| {
+        let cells = values.map(|value| {
+            let cell = cell(column_type, &format!("{{\"a\":{value}}}"));
+            cell.unwrap_or_else(|reason| reason.name().to_owned())
+        });
+        format!("{column_type}: {}", cells.join(" | "))
+    });
+    insta::assert_snapshot!(grid.join("\n"), @"
+    STRING: NULL | 1 | -1 | 1.0 | 1.5 | 1e400 | 1 | x | true | {} | [1]
+    BIGINT: NULL | 1 | -1 | 1 | needs_rounding | out_of_range | 1 | unreadable_text | wrong_type | wrong_type | wrong_type
+    DOUBLE: NULL | 1.0 | -1.0 | 1.0 | 1.5 | out_of_range | 1.0 | unreadable_text | wrong_type | wrong_type | wrong_type
+    DECIMAL(5,1): NULL | 1.0 | -1.0 | 1.0 | 1.5 | out_of_range | 1.0 | unreadable_text | wrong_type | wrong_type | wrong_type
+    BOOLEAN: NULL | wrong_type | wrong_type | wrong_type | wrong_type | wrong_type | unreadable_text | unreadable_text | true | wrong_type | wrong_type
+    DATETIME: NULL | wrong_type | wrong_type | wrong_type | wrong_type | wrong_type | unreadable_text | unreadable_text | wrong_type | wrong_type | wrong_type
+    TIMESTAMP: NULL | wrong_type | wrong_type | wrong_type | wrong_type | wrong_type | unreadable_text | unreadable_text | wrong_type | wrong_type | wrong_type
+    ");
 }
 
 #[test]
@@ -349,18 +295,19 @@ fn a_rejected_row_leaves_no_trace() {
 #[test]
 fn a_flush_starts_the_next_batch() {
     let mut decoder = Decoder::new(projection(&[("STRING", "a"), ("BIGINT", "b"), ("INT", "")]));
-    let empty = decoder.size();
+    assert_eq!(decoder.size(), 0);
     let fill = |decoder: &mut Decoder| {
         for row in 0..10 {
             let payload = format!("{{\"a\":\"{row}\",\"b\":{row}}}");
             decoder.decode(&message(payload.as_bytes()), 0).unwrap();
         }
         assert_eq!(decoder.rows(), 10);
-        assert!(decoder.size() > empty);
+        // Texts of one byte; 4 + 8 + 4 bytes of fixed width and one for each cell's validity.
+        assert_eq!(decoder.size(), 10 * (1 + 4 + 8 + 4 + 3));
         decoder.flush()
     };
     let first = fill(&mut decoder);
-    assert_eq!((decoder.rows(), decoder.size()), (0, empty));
+    assert_eq!((decoder.rows(), decoder.size()), (0, 0));
     assert_eq!(fill(&mut decoder), first);
     assert_eq!(first.num_rows(), 10);
     assert_eq!(first.schema(), decoder.projection.schema());
@@ -453,8 +400,8 @@ fn keys_are_read_by_their_type() {
             key: Some(key),
             ..message(b"")
         };
-        let decoded = decoder.decode(&message, 0);
-        decoded
+        decoder
+            .decode(&message, 0)
             .map(|()| texts(&row(&decoder.flush(), 0))[0].to_owned())
             .map_err(|rejection| rejection.reason().name())
     };

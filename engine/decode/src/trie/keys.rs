@@ -1,29 +1,32 @@
 //! Looking up an object's keys among the few that are mapped.
 
-/// Up to here a scan from the start is faster than a binary search.
-const SCANNED_KEYS_MAX: usize = 24;
-
-/// Keys and the steps that they lead to.
+/// Keys and the steps that they lead to: a hash table with room to spare, made once and read for every key of every
+/// message, most of which are not in it.
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
-    /// A [`signature`] per key, rising. Nearly all keys of a message are told apart by it alone.
-    signatures: Vec<u64>,
+    /// The [`signature`] of a key and its index in `keys`, at or behind the place that the signature hashes to. At
+    /// least half of the places are empty; their number is a power of two.
+    places: Vec<Option<(u64, usize)>>,
     keys: Vec<(Box<str>, usize)>,
 }
 
 impl KeyTable {
     /// A table of distinct keys.
     pub(super) fn new(keys: &[(&str, usize)]) -> Self {
-        let mut keys: Vec<(Box<str>, usize)> = keys
-            .iter()
-            .map(|(key, step)| ((*key).into(), *step))
-            .collect();
-        keys.sort_unstable_by_key(|(key, _)| signature(key.as_bytes()));
-        let signatures = keys.iter().map(|(key, _)| signature(key.as_bytes()));
-        Self {
-            signatures: signatures.collect(),
-            keys,
+        let mut table = Self {
+            places: vec![None; (keys.len() * 2).next_power_of_two()],
+            keys: Vec::with_capacity(keys.len()),
+        };
+        for (key, step) in keys {
+            let signature = signature(key.as_bytes());
+            let mut place = table.first_place(signature);
+            while table.places[place].is_some() {
+                place = table.next_place(place);
+            }
+            table.places[place] = Some((signature, table.keys.len()));
+            table.keys.push(((*key).into(), *step));
         }
+        table
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -31,23 +34,38 @@ impl KeyTable {
     }
 
     /// The step that `key` leads to.
+    #[inline]
     pub(super) fn find(&self, key: &str) -> Option<usize> {
+        if self.is_empty() {
+            return None;
+        }
         let wanted = signature(key.as_bytes());
-        let first = if self.signatures.len() <= SCANNED_KEYS_MAX {
-            self.signatures.iter().position(|have| *have == wanted)?
-        } else {
-            self.signatures.partition_point(|have| *have < wanted)
-        };
-        self.signatures[first..]
-            .iter()
-            .zip(&self.keys[first..])
-            .take_while(|(have, _)| **have == wanted)
-            .find(|(_, (have, _))| **have == *key)
-            .map(|(_, (_, step))| *step)
+        let mut place = self.first_place(wanted);
+        while let Some((signature, index)) = self.places[place] {
+            let (name, step) = &self.keys[index];
+            if signature == wanted && **name == *key {
+                return Some(*step);
+            }
+            place = self.next_place(place);
+        }
+        None
+    }
+
+    fn first_place(&self, signature: u64) -> usize {
+        // Fibonacci hashing: only the top bits of the product depend on all of the signature.
+        let product = signature.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let bits = self.places.len().trailing_zeros();
+        // A number below that of the places.
+        usize::try_from(product.unbounded_shr(u64::BITS - bits)).unwrap_or_default()
+    }
+
+    fn next_place(&self, place: usize) -> usize {
+        (place + 1) & (self.places.len() - 1)
     }
 }
 
 /// A number that differs between most keys: length, first and last bytes.
+#[inline]
 fn signature(key: &[u8]) -> u64 {
     let length = (key.len() as u64).rotate_right(8);
     if let (Some(head), Some(tail)) = (key.first_chunk(), key.last_chunk()) {
@@ -74,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for count in [0, 1, 3, SCANNED_KEYS_MAX, SCANNED_KEYS_MAX + 1, 1_200] {
+        for count in [0, 1, 2, 3, 24, 1_200] {
             let names: Vec<String> = (0..count).map(|n| format!("{n:x}field{}", n % 7)).collect();
             let keys: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(0..).collect();
             let table = KeyTable::new(&keys);
