@@ -9,6 +9,9 @@ use super::table::Columns;
 /// The findings in the job file, then a line for each thing that was looked at, then the verdict.
 pub(crate) fn text(warnings: &[Finding], report: &CheckReport) -> String {
     let mut lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    if !warnings.is_empty() {
+        lines.push(String::new());
+    }
     let mut columns = Columns::new(&["status", "subject", "found"]);
     for check in &report.checks {
         let status = match check.status {
@@ -52,6 +55,7 @@ mod tests {
         let report = fixture::check_report();
         insta::assert_snapshot!(text(&[fixture::warning()], &report), @"
             orders.yaml:3:1: warning: time_zone: is missing
+
             status   subject     found
             ok       brokers     127.0.0.1:9092 answers
             note     timestamps  message timestamps are create times

@@ -8,8 +8,14 @@ use super::table::{Columns, cell};
 /// Rows that the service returns at most, whatever the statement asks for.
 const ROWS_MAX: u64 = 10_000;
 
+/// What is said of a statement that returns nothing, such as `CREATE TABLE`.
+const NOTHING: &str = "done";
+
 /// A table and the number of its rows; text as it is.
 pub(crate) fn text(result: &QueryResult) -> String {
+    if result.columns.is_empty() && result.rows.is_empty() {
+        return NOTHING.to_owned();
+    }
     if result.columns.is_empty() {
         let cells = result.rows.iter().flatten();
         return cells
@@ -59,5 +65,10 @@ mod tests {
             rows: lines,
         };
         assert_eq!(text(&result), "ds=1\nds=2");
+        let result = QueryResult {
+            rows: Vec::new(),
+            ..result
+        };
+        assert_eq!(text(&result), "done");
     }
 }
