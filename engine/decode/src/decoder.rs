@@ -208,12 +208,11 @@ fn fields(
     scratch.wanted.sort_unstable();
     locate(document, &scratch.wanted, |Wanted { node, feed }, text| {
         let column = projection.paths[feed].column;
-        let number = text.and_then(|text| str::from_utf8(text).ok());
-        let value = match (&document.tape[node as usize], text, number) {
-            (Node::Static(_), _, Some(number)) => Value::Number(number),
-            (_, Some(json), _) => Value::Json(json),
-            (..) => return Err(lost(projection, column)),
-        };
+        let value = text.and_then(|text| match document.tape[node as usize] {
+            Node::Static(_) => str::from_utf8(text).ok().map(Value::Number),
+            _ => Some(Value::Json(text)),
+        });
+        let value = value.ok_or_else(|| lost(projection, column))?;
         text_bytes += append(projection, column, &mut buffers[feed], &value)?;
         Ok(())
     })?;
