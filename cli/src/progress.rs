@@ -37,7 +37,7 @@ impl Display {
     pub(crate) fn for_output(output: &Output<'_>) -> Self {
         let surface = if stderr().is_terminal() {
             let style = ProgressStyle::with_template(BAR_TEMPLATE);
-            let bar = ProgressBar::new(0).with_message("planning");
+            let bar = ProgressBar::new(1).with_message("planning");
             Surface::Bar(match style {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
@@ -61,7 +61,8 @@ impl Display {
         match &mut self.surface {
             Surface::Bar(bar) => {
                 bar.set_message(snapshot.to_string());
-                bar.set_length(snapshot.offsets_planned);
+                // A bar of length 0 counts as full.
+                bar.set_length(snapshot.offsets_planned.max(1));
                 bar.set_position(snapshot.offsets_read);
             }
             Surface::Lines(next) if elapsed >= *next => {
@@ -153,22 +154,19 @@ impl fmt::Display for Snapshot {
             return f.write_str("planning");
         }
         let percent = u128::from(self.offsets_read) * 100 / u128::from(self.offsets_planned);
+        write!(f, "{percent}% of {} offsets", count(self.offsets_planned))?;
+        if let Some(left) = self.left() {
+            let speed = per_second(self.bytes_read, self.reading).unwrap_or(0);
+            write!(f, ", {}/s, {} left", bytes(speed), duration(left))?;
+        }
         write!(
             f,
-            "{percent}% of {} offsets, {} of {} slices staged, {} of {} blocks uploaded",
-            count(self.offsets_planned),
+            "; {} of {} slices staged, {} of {} blocks uploaded",
             count(self.slices_staged),
             count(self.slices_planned),
             count(self.blocks_uploaded),
             count(self.blocks_known),
-        )?;
-        match self.left() {
-            Some(left) => {
-                let speed = per_second(self.bytes_read, self.reading).unwrap_or(0);
-                write!(f, ", {}/s, {} left", bytes(speed), duration(left))
-            }
-            None => Ok(()),
-        }
+        )
     }
 }
 
@@ -193,12 +191,12 @@ mod tests {
         };
         assert_eq!(
             snapshot.to_string(),
-            "40% of 1,000,000 offsets, 12 of 40 slices staged, 9 of 12 blocks uploaded, 1.00 MiB/s, 1m left"
+            "40% of 1,000,000 offsets, 1.00 MiB/s, 1m left; 12 of 40 slices staged, 9 of 12 blocks uploaded"
         );
         snapshot.offsets_read = 1_000_000;
         assert_eq!(
             snapshot.to_string(),
-            "100% of 1,000,000 offsets, 12 of 40 slices staged, 9 of 12 blocks uploaded"
+            "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded"
         );
     }
 
