@@ -4,8 +4,20 @@
     clippy::panic,
     reason = "this is how a test fails"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test measures how long the program takes"
+)]
 
 /// Real Apache Kafka, the generator, and the judge in Python agree with each other.
 mod brokers;
+/// Official clients against the embedded servers.
+mod clients;
+/// Wrong settings and full disks.
+mod failures;
+/// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
+mod load;
+/// The schedules that users know, from expressions to windows and table partitions.
+mod schedule;
 /// The shape of the project: who depends on whom, and what must not be in the tree.
 mod tidy;

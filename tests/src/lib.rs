@@ -9,8 +9,11 @@
 
 pub mod broker;
 pub mod cache;
+pub mod job;
 pub mod messages;
 pub mod orders;
 pub mod process;
 pub mod produce;
+pub mod program;
+pub mod server;
 pub mod truth;

@@ -174,7 +174,7 @@ fn write_payment(json: &mut String, rng: &mut Rng, timestamp_ms: i64) -> std::fm
         json,
         ",\"payment\":{{\"method\":\"{}\",\"time\":{},\"fee\":{},\"score\":{}}}",
         pick(rng, &["alipay", "card", "cash"]),
-        timestamp_ms + rng.i64(..600_000),
+        timestamp_ms + rng.i64(0..600_000),
         rng.f64(),
         pick(rng, &FLOATS),
     )
