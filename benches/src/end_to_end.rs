@@ -1,0 +1,235 @@
+//! A topic and a table on the embedded servers, and what is timed between them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use engine::local::{LocalConfig, LocalServers};
+use engine::{Cancel, Engine, LoadOptions, Progress, Sql, StateFolder};
+use engine_kafka::{Producer, Reader, Settings, create_topic};
+use engine_load::MemoryShares;
+use engine_model::job::Job;
+use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX, MEMORY_BYTES_DEFAULT};
+use engine_model::{MessageBlock, OffsetRange, RunReport, TopicPartition};
+
+use crate::Result;
+use crate::fields::MappedFields;
+use crate::stage::{DAY_START_MS, Place, job};
+
+/// Topic partitions of a topic; a message goes to the one of its number modulo this.
+pub const PARTITIONS: usize = 4;
+
+/// The argument that makes a bench program a server: [`serve`].
+pub const SERVE: &str = "--serve";
+
+/// The embedded servers in a process of their own, so that neither their CPU time nor their memory counts as the
+/// engine's. They end with this value.
+#[derive(Debug)]
+pub struct Servers {
+    child: Child,
+    /// The servers run until this is closed.
+    stdin: Option<ChildStdin>,
+    /// The broker's address.
+    pub brokers: String,
+    /// MaxCompute's endpoint.
+    pub endpoint: String,
+}
+
+impl Servers {
+    /// Runs this very program again as `… --serve FOLDER`, which must call [`serve`].
+    pub fn spawn(folder: &Path) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(SERVE)
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or("the servers' output is missing")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let (brokers, endpoint) = line
+            .trim()
+            .split_once(' ')
+            .ok_or("the servers did not start")?;
+        let (brokers, endpoint) = (brokers.to_owned(), endpoint.to_owned());
+        Ok(Self {
+            child,
+            stdin,
+            brokers,
+            endpoint,
+        })
+    }
+
+    /// The id of their process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // There is nobody left to tell.
+        drop(self.child.wait());
+    }
+}
+
+/// Starts both servers with their data in `folder`.
+pub fn start(folder: &Path) -> Result<LocalServers> {
+    Ok(LocalServers::start(LocalConfig {
+        data: folder.to_owned(),
+        kafka_port: 0,
+        maxcompute_port: 0,
+        project: "bench".to_owned(),
+        credentials: Vec::new(),
+    })?)
+}
+
+/// Runs both servers until the standard input ends, and says in a line on the standard output where they are.
+pub fn serve(folder: &Path) -> Result<()> {
+    let servers = start(folder)?;
+    writeln!(
+        std::io::stdout(),
+        "{} {}",
+        servers.brokers(),
+        servers.endpoint()
+    )?;
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    servers.shutdown();
+    Ok(())
+}
+
+/// A filled topic, and the empty table of the same name.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// The job that loads all of it.
+    pub job: Job,
+    /// What is to be read in each topic partition.
+    pub ranges: Vec<(TopicPartition, OffsetRange)>,
+    /// Messages in all.
+    pub messages: usize,
+    /// Bytes of their payloads.
+    pub bytes: usize,
+    lanes: usize,
+}
+
+/// Makes the topic and the table `place.name`, and sends `payloads`.
+pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Result<Topic> {
+    let partitions: Vec<_> = (0..)
+        .take(PARTITIONS)
+        .map(|number| TopicPartition::new(place.name.as_str(), number))
+        .collect();
+    create_topic(&place.brokers, &place.name, i32::try_from(PARTITIONS)?)?;
+    let producer = Producer::new(&place.brokers)?;
+    for ((timestamp_ms, payload), to) in (DAY_START_MS..)
+        .zip(payloads)
+        .zip(partitions.iter().cycle())
+    {
+        producer.send(to, timestamp_ms, "", Some(payload))?;
+    }
+    producer.finish()?;
+
+    let job = job(fields, place)?;
+    let mut statement = fields.create_table(&place.name);
+    if statement.ends_with('\n') {
+        statement.pop();
+    }
+    Sql::new(&job.destination.connection)?.execute(&statement)?;
+    let ranges = (0..).zip(partitions).map(|(number, partition)| {
+        let messages = payloads.len().saturating_sub(number).div_ceil(PARTITIONS);
+        let end = i64::try_from(messages).unwrap_or(i64::MAX);
+        (partition, OffsetRange { start: 0, end })
+    });
+    Ok(Topic {
+        job,
+        ranges: ranges.collect(),
+        messages: payloads.len(),
+        bytes: payloads.iter().map(Vec::len).sum(),
+        lanes: place.lanes,
+    })
+}
+
+impl Topic {
+    /// Reads the topic as the engine's lanes do, a thread and a reader each, and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the reader, or a message went missing.
+    pub fn consume(&self) -> Result<()> {
+        let shares = MemoryShares::new(MEMORY_BYTES_DEFAULT, self.lanes);
+        let settings = Settings::new(&self.job.source.brokers, [("", ""); 0])?;
+        let read = thread::scope(|scope| {
+            let lanes: Vec<_> = (0..self.lanes)
+                .map(|lane| {
+                    let ranges = self.ranges.iter().skip(lane).step_by(self.lanes);
+                    let (settings, bytes) = (&settings, shares.fetch_bytes_per_lane);
+                    let name = format!("consumer {lane}");
+                    thread::Builder::new()
+                        .name(name)
+                        .spawn_scoped(scope, move || read(settings, bytes, ranges))
+                })
+                .collect();
+            let ended = lanes
+                .into_iter()
+                .map(|lane| lane?.join().map_err(|_| "a consumer panicked")?);
+            ended.sum::<Result<usize>>()
+        })?;
+        if read != self.messages {
+            return Err(format!("{read} of {} messages were read", self.messages).into());
+        }
+        Ok(())
+    }
+
+    /// Loads the topic into the table, in place of what is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the load, or a row went missing.
+    pub fn load(&self) -> Result<RunReport> {
+        let folder = tempfile::tempdir()?;
+        let state = StateFolder::open(folder.path().to_owned())?;
+        let engine = Engine::new(self.lanes)?;
+        let (progress, cancel) = (Progress::default(), Cancel::default());
+        let report = engine.run(
+            &self.job,
+            &state,
+            &LoadOptions::default(),
+            &progress,
+            &cancel,
+        )?;
+        let rows: u64 = report.windows.iter().map(|window| window.rows).sum();
+        if rows != self.messages as u64 {
+            return Err(format!("{} messages became {rows} rows", self.messages).into());
+        }
+        Ok(report)
+    }
+}
+
+fn read<'a>(
+    settings: &Settings,
+    fetch_bytes: usize,
+    ranges: impl Iterator<Item = &'a (TopicPartition, OffsetRange)>,
+) -> Result<usize> {
+    const TIMEOUT: Duration = Duration::from_millis(500);
+    let mut reader = Reader::new(settings, fetch_bytes)?;
+    let mut block = MessageBlock::default();
+    let mut messages = 0;
+    for (partition, range) in ranges {
+        reader.open(partition, *range)?;
+        loop {
+            block.clear();
+            let progress = reader.read(&mut block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, TIMEOUT)?;
+            messages += block.len();
+            if progress.done {
+                break;
+            }
+        }
+    }
+    Ok(messages)
+}

@@ -1,0 +1,176 @@
+//! Rows to Parquet files and back.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use engine_load::{Cancel, FolderStaging, Journal, Ports, Progress, RunOptions};
+use engine_model::job::{Job, JobSpec, Setting};
+use engine_model::params::ScheduledTime;
+use engine_model::{RunReport, Steps};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::Result;
+use crate::decode::Blocks;
+use crate::fields::MappedFields;
+use crate::memory::{CpuClock, Table, Topic};
+use crate::process::thread_cpu;
+
+/// Timestamp of the first message of the day that is loaded, 2026-11-22 in UTC.
+pub const DAY_START_MS: i64 = 1_795_305_600_000;
+/// When it is loaded.
+const DAY_END: &str = "2026-11-23T00:15:00";
+
+/// Where the servers of a job are, and how many lanes it has.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The broker's address.
+    pub brokers: String,
+    /// MaxCompute's endpoint.
+    pub endpoint: String,
+    /// The topic, and the table.
+    pub name: String,
+    /// Lanes of the load.
+    pub lanes: usize,
+}
+
+/// The job that loads the day's messages of the place's topic into the table of the same name.
+pub fn job(fields: &MappedFields, place: &Place) -> Result<Job> {
+    let Place {
+        brokers,
+        endpoint,
+        name,
+        lanes,
+    } = place;
+    let columns = fields.job_lines();
+    let text = format!(
+        "job: bench
+time_zone: UTC
+source: {{ kafka: {{ brokers: [\"{brokers}\"], topic: {name} }} }}
+window: {{ start: \"20261122\", end: \"20261123\", lateness: none }}
+destination:
+  maxcompute:
+    endpoint: {endpoint}
+    project: bench
+    table: {name}
+    partition: {{ ds: \"20261122\" }}
+    access_id: bench
+    access_secret: bench
+limits: {{ concurrency: {lanes} }}
+columns:
+{columns}"
+    );
+    let setting = Setting {
+        scheduled_time: &ScheduledTime::parse(DAY_END, &TimeZone::UTC)?,
+        environment: None,
+        sources: None,
+        overrides: &[],
+        env: &|_| None,
+        default_time_zone: &TimeZone::UTC,
+    };
+    Ok(JobSpec::parse("bench.yaml", &text)?.check(&setting)?.job)
+}
+
+/// A load from memory into memory through staged files in `folder`, on one lane. Its steps are in CPU seconds.
+///
+/// # Errors
+///
+/// Those of the load, or a row went missing.
+pub fn engine(
+    blocks: &Arc<Blocks>,
+    fields: &MappedFields,
+    table: &Table,
+    folder: &Path,
+) -> Result<RunReport> {
+    let place = Place {
+        brokers: "localhost".to_owned(),
+        endpoint: "http://localhost/api".to_owned(),
+        name: "bench".to_owned(),
+        lanes: 1,
+    };
+    let state = tempfile::tempdir_in(folder)?;
+    let journal = Journal::open(&state.path().join("journal.sqlite"))?;
+    let ports = Ports {
+        source: &Topic(Arc::clone(blocks)),
+        target: table,
+        staging: Arc::new(FolderStaging::open(state.path().join("staging"))?),
+        journal: &journal,
+        clock: &CpuClock {
+            now: Timestamp::from_millisecond(DAY_START_MS + 2 * 86_400_000)?,
+        },
+        locks: &state.path().join("locks"),
+    };
+    let options = RunOptions {
+        allow_open_window: false,
+        replace_other_window: false,
+        assume: None,
+        cores: 1,
+        holder: "a bench".to_owned(),
+    };
+    let before = table.rows();
+    let report = engine_load::run(
+        &job(fields, &place)?,
+        &ports,
+        &options,
+        &Progress::default(),
+        &Cancel::default(),
+    )?;
+    let rows = table.rows() - before;
+    if rows != blocks.messages as u64 {
+        return Err(format!("{} messages became {rows} rows", blocks.messages).into());
+    }
+    Ok(report)
+}
+
+/// The CPU time of the stage step, and of the upload step: reading the files back.
+pub fn write_and_read(steps: &Steps) -> (Duration, Duration) {
+    (
+        Duration::from_secs_f64(steps.stage.seconds),
+        Duration::from_secs_f64(steps.upload.seconds),
+    )
+}
+
+/// What a plain writer and a plain reader took for the same rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain {
+    /// CPU time of writing and syncing.
+    pub write: Duration,
+    /// CPU time of reading back.
+    pub read: Duration,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Rows that came back.
+    pub rows: usize,
+}
+
+/// Writes `batches` with the defaults of `ArrowWriter` to one synced file in `folder`, and reads it back with those of
+/// the reader.
+pub fn plain(batches: &[RecordBatch], folder: &Path) -> Result<Plain> {
+    let path = folder.join("plain.parquet");
+    let first = batches.first().ok_or("there are no rows to write")?;
+    let started = thread_cpu();
+    let mut writer = ArrowWriter::try_new(File::create(&path)?, first.schema(), None)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.into_inner()?.sync_all()?;
+    let written = thread_cpu();
+    let mut rows = 0;
+    for batch in ParquetRecordBatchReaderBuilder::try_new(File::open(&path)?)?.build()? {
+        rows += batch?.num_rows();
+    }
+    let read = thread_cpu();
+    let bytes = fs::metadata(&path)?.len();
+    fs::remove_file(&path)?;
+    Ok(Plain {
+        write: written.saturating_sub(started),
+        read: read.saturating_sub(written),
+        bytes,
+        rows,
+    })
+}
