@@ -336,12 +336,22 @@ impl Lowering<'_> {
 
     /// Functions that take the name of a date part last.
     fn dates(&mut self, call: &Call, args: &[Typed], at: Position) -> Result<Typed, SqlError> {
-        let given = call.args.last().and_then(|arg| match &arg.kind {
-            ExprKind::Text(part) => Some(part.as_str()),
-            _ => None,
-        });
-        let (part, args) = match (given, args.split_last()) {
-            (Some(part), Some((_, rest))) if rest.len() + 1 == args.len() => (part, rest),
+        let with_part = if matches!(call.name.as_str(), "datepart" | "datetrunc") {
+            2
+        } else {
+            3
+        };
+        let (part, args) = match (call.args.last(), args.split_last()) {
+            (Some(last), Some((_, rest))) if args.len() == with_part => match &last.kind {
+                ExprKind::Text(part) => (part.as_str(), rest),
+                _ => {
+                    return Err(SqlError::semantic(
+                        at,
+                        "the part of a date must be a string",
+                    ));
+                }
+            },
+            // Differences are in days unless said otherwise.
             _ => ("dd", args),
         };
         if Part::from_name(part).is_none() {

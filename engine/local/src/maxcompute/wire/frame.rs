@@ -80,10 +80,12 @@ impl<R: Read> FrameReader<R> {
     }
 
     fn word(&mut self) -> io::Result<u32> {
-        let bytes = self.window.get(self.start..self.start + WORD_BYTES);
-        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        let word =
-            u32::from_be_bytes(bytes.ok_or_else(|| malformed("the body ends inside a CRC"))?);
+        let held = self
+            .window
+            .get(self.start..self.end)
+            .and_then(|held| held.first_chunk());
+        let word = held.ok_or_else(|| malformed("the body ends inside a CRC"))?;
+        let word = u32::from_be_bytes(*word);
         self.start += WORD_BYTES;
         Ok(word)
     }

@@ -217,15 +217,16 @@ impl<'a> Layout<'a> {
         }
         let validity_bytes = if nulls > 0 { bits(rows) } else { 0 };
         self.buffer(field, validity_bytes)?;
-        let offsets_bytes = if rows == 0 { 0 } else { (rows + 1) * 4 };
         match field.data_type() {
             DataType::Utf8 | DataType::Binary => {
-                self.buffer(field, offsets_bytes)?;
+                self.offsets(field, rows)?;
                 self.buffer(field, 0)?;
             }
-            DataType::Boolean => self.buffer(field, bits(rows))?,
+            DataType::Boolean => {
+                self.buffer(field, bits(rows))?;
+            }
             DataType::List(child) | DataType::Map(child, _) => {
-                self.buffer(field, offsets_bytes)?;
+                self.offsets(field, rows)?;
                 self.field(child)?;
             }
             DataType::Struct(children) => {
@@ -248,8 +249,20 @@ impl<'a> Layout<'a> {
         Ok(rows)
     }
 
-    /// Takes the next buffer, which must lie in the body and hold at least `needed` bytes.
-    fn buffer(&mut self, field: &Field, needed: i64) -> io::Result<()> {
+    /// Takes the buffer of a column's 32-bit offsets: one more than rows, or none for no rows.
+    fn offsets(&mut self, field: &Field, rows: i64) -> io::Result<()> {
+        let bytes = self.buffer(field, if rows == 0 { 0 } else { (rows + 1) * 4 })?;
+        if bytes % 4 == 0 {
+            return Ok(());
+        }
+        let name = field.name();
+        Err(malformed(&format!(
+            "the offsets of column {name:?} have {bytes} bytes, no multiple of 4"
+        )))
+    }
+
+    /// Takes the next buffer, which must lie in the body and hold at least `needed` bytes, and returns its length.
+    fn buffer(&mut self, field: &Field, needed: i64) -> io::Result<i64> {
         let buffer = self.buffers.next().ok_or_else(|| short(field))?;
         let (offset, length) = (buffer.offset(), buffer.length());
         let end = offset.checked_add(length);
@@ -261,7 +274,7 @@ impl<'a> Layout<'a> {
                 self.body_bytes
             )));
         }
-        Ok(())
+        Ok(length)
     }
 }
 
