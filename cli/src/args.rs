@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::Assume;
+use engine::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT};
 use engine::model::Column;
 use engine::model::limits::LIFECYCLE_DAYS_DEFAULT;
 
@@ -28,6 +29,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(DemoArgs),
     Check(CheckArgs),
     Plan(PlanArgs),
     Preview(PreviewArgs),
@@ -35,6 +37,47 @@ pub(crate) enum Command {
     Params(ParamsArgs),
     Ddl(DdlArgs),
     Sql(SqlArgs),
+    Local(LocalArgs),
+}
+
+/// Show everything in one process: a broker with orders, the daily job, its report, and every count compared
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate demo --keep demo-data")]
+pub(crate) struct DemoArgs {
+    /// Messages to produce
+    #[arg(long, value_name = "N", default_value = "300000",
+        value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    pub(crate) messages: u64,
+    /// Keep topic, table, job file and state in this folder, which must be empty or missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Expect one row more than was produced, to see the comparison fail
+    #[arg(long)]
+    pub(crate) flip_count: bool,
+}
+
+/// Serve a Kafka broker and a MaxCompute-compatible server on loopback, until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate local --data demo-data")]
+pub(crate) struct LocalArgs {
+    /// Folder of the servers' data; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Port of the broker; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = LOCAL_KAFKA_PORT)]
+    pub(crate) kafka_port: u16,
+    /// Port of the MaxCompute-compatible server; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = LOCAL_MAXCOMPUTE_PORT)]
+    pub(crate) maxcompute_port: u16,
+    /// The project that the server has
+    #[arg(long, value_name = "NAME", default_value = "demo")]
+    pub(crate) project: String,
+    /// Access id to ask for; without one, any is taken
+    #[arg(long, value_name = "ID", requires = "secret_from_env")]
+    pub(crate) access_id: Option<String>,
+    /// Environment variable that holds the secret that goes with it
+    #[arg(long, value_name = "VARIABLE", requires = "access_id")]
+    pub(crate) secret_from_env: Option<String>,
 }
 
 /// The job and what it is resolved with.

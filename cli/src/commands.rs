@@ -2,6 +2,8 @@
 
 mod check;
 mod ddl;
+mod demo;
+mod local;
 mod params;
 mod plan;
 mod preview;
@@ -39,6 +41,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> {
     match command {
+        Command::Demo(args) => demo::demo(&args, output),
         Command::Check(args) => check::check(&args, output),
         Command::Plan(args) => plan::plan(&args, output),
         Command::Preview(args) => preview::preview(&args, output),
@@ -46,6 +49,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Params(args) => params::params(&args, output),
         Command::Ddl(args) => ddl::ddl(args, output),
         Command::Sql(args) => sql::sql(&args, output),
+        Command::Local(args) => local::local(&args, output),
     }
 }
 

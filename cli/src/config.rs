@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use engine::model::job::{Checked, JobSpec, Setting, SourcesSpec};
+use engine::model::job::{Checked, JobSpec, MaxComputeConnection, Secret, Setting, SourcesSpec};
 use engine::model::params::ScheduledTime;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimeParser;
@@ -76,14 +76,28 @@ impl Surroundings<'_> {
             .transpose()?;
         let zone = spec.time_zone(&self.time_zone)?;
         let scheduled_time = self.scheduled_time(at, &zone)?;
-        Ok(spec.check(&Setting {
+        let mut checked = spec.check(&Setting {
             scheduled_time: &scheduled_time,
             environment: args.env.as_deref(),
             sources: sources.as_ref(),
             overrides: &args.set,
             env: self.variable,
             default_time_zone: &self.time_zone,
-        })?)
+        })?;
+        self.complete(&mut checked.job.destination.connection);
+        Ok(checked)
+    }
+
+    /// Takes an access key that neither job file nor data source names from the variables that Alibaba Cloud's own
+    /// tools read.
+    fn complete(&self, connection: &mut MaxComputeConnection) {
+        if connection.access_id.is_some() {
+            return;
+        }
+        let variable = |name: &str| (self.variable)(name).filter(|value| !value.is_empty());
+        connection.access_id = variable("ALIBABA_CLOUD_ACCESS_KEY_ID");
+        connection.access_secret = variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET").map(Secret::new);
+        connection.security_token = variable("ALIBABA_CLOUD_SECURITY_TOKEN").map(Secret::new);
     }
 
     /// The state folder: as given, or by the XDG base directory specification.

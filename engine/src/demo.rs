@@ -15,7 +15,7 @@ use engine_model::{Column, ColumnType, RunReport, TopicPartition};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::local::{LocalConfig, LocalServers};
+use crate::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT, LocalConfig, LocalServers};
 use crate::sql::{QueryResult, Sql};
 use orders::{Content, Order, WINDOW_END_MS, WINDOW_START_MS, orders};
 
@@ -27,9 +27,11 @@ const ACCESS_ID: &str = "demo";
 /// Only ever used between the demo's own client and server, on loopback.
 const ACCESS_SECRET: &str = "demo-secret";
 /// Where the job file takes the secret from.
-const SECRET_VARIABLE: &str = "TIDEGATE_DEMO_SECRET";
+pub const SECRET_VARIABLE: &str = "TIDEGATE_DEMO_SECRET";
+/// The name of the job file in a folder that is kept.
+pub const JOB_FILE: &str = "orders.yaml";
 /// When the daily run of the job is due.
-const SCHEDULED_TIME: &str = "2022-11-22T00:15:00";
+pub const SCHEDULED_TIME: &str = "2022-11-22T00:15:00";
 
 /// A running demonstration.
 #[derive(Debug)]
@@ -203,6 +205,13 @@ parameters:
 rejects: 0.1%
 "#
         )
+    }
+
+    /// The job file for servers on their usual ports, which serve a folder that was kept.
+    pub fn kept_job_file() -> String {
+        let brokers = format!("127.0.0.1:{LOCAL_KAFKA_PORT}");
+        let endpoint = format!("http://127.0.0.1:{LOCAL_MAXCOMPUTE_PORT}/api");
+        Self::job_file(&brokers, &endpoint)
     }
 
     /// The job, checked, for the run that is due at 00:15 on 2022-11-22.

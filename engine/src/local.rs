@@ -9,6 +9,11 @@ use engine_local::broker::{Broker, BrokerConfig};
 use engine_local::maxcompute::{Config as MaxComputeConfig, Credential, MaxCompute};
 use tokio::runtime::Runtime;
 
+/// The broker's port where nothing else is wished.
+pub const LOCAL_KAFKA_PORT: u16 = 19_092;
+/// The MaxCompute-compatible server's port where nothing else is wished.
+pub const LOCAL_MAXCOMPUTE_PORT: u16 = 18_090;
+
 /// What the embedded servers are started with.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {

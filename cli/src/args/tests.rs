@@ -3,7 +3,8 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 7] = [
+const MINIMAL: [&[&str]; 9] = [
+    &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
     &["preview", "orders.yaml"],
@@ -22,6 +23,7 @@ const MINIMAL: [&[&str]; 7] = [
         "--secret-from-env",
         "SECRET",
     ],
+    &["local", "--data", "demo-data"],
 ];
 
 #[test]

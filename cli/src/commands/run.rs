@@ -17,7 +17,7 @@ use crate::render;
 use crate::signals::Signals;
 
 /// How often signals and counters are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
@@ -40,7 +40,7 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
 }
 
 /// Runs `load` on a thread of its own, and meanwhile shows how far it is and passes signals on to it.
-fn watched<T: Send>(
+pub(super) fn watched<T: Send>(
     output: &mut Output<'_>,
     load: impl FnOnce(&Progress, &Cancel) -> Result<T, Error> + Send,
 ) -> Result<T, Failure> {

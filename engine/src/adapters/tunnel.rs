@@ -29,7 +29,8 @@ pub(crate) struct MaxComputeTable {
 pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error> {
     let (Some(access_id), Some(secret)) = (&connection.access_id, &connection.access_secret) else {
         let message = "no access key for MaxCompute is given: set `access_id` and `access_secret` of the data source, for \
-                       example from the environment with `${env.NAME}`";
+                       example from the environment with `${env.NAME}`, or export ALIBABA_CLOUD_ACCESS_KEY_ID and \
+                       ALIBABA_CLOUD_ACCESS_KEY_SECRET";
         return Err(Error::new(ErrorKind::Job, message));
     };
     let credentials = Credentials {

@@ -95,7 +95,7 @@ pub struct MaxComputeTarget {
     pub write: WriteMode,
 }
 
-/// How MaxCompute is reached. What is left out, the environment, a profile file or the service itself knows.
+/// How MaxCompute is reached. What is left out, the environment or the service itself knows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MaxComputeConnection {
     /// The REST endpoint, without a slash at the end.

@@ -124,7 +124,7 @@ impl Walk<'_> {
         secret: Option<&Field<'_>>,
         token: Option<&Field<'_>>,
     ) {
-        let advice = "write both, or leave both to the environment or the profile file";
+        let advice = "write both, or leave both to the environment";
         match (id, secret, token) {
             (Some(id), None, _) => {
                 self.error(id, format!("has no `access_secret` beside it; {advice}"));

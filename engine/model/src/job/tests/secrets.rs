@@ -97,7 +97,7 @@ fn secrets_in_the_file_are_allowed_with_a_warning() {
         job.yaml:5:123: warning: destination.maxcompute.security_token: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         ");
     insta::assert_snapshot!(findings(&[("project: p", "project: p, access_secret: x, security_token: y")]), @"
-        job.yaml:5:85: error: destination.maxcompute.access_secret: has no `access_id` beside it; write both, or leave both to the environment or the profile file
+        job.yaml:5:85: error: destination.maxcompute.access_secret: has no `access_id` beside it; write both, or leave both to the environment
         job.yaml:5:85: warning: destination.maxcompute.access_secret: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         job.yaml:5:104: warning: destination.maxcompute.security_token: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         ");
