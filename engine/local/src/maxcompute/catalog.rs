@@ -10,6 +10,7 @@ mod tables;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -107,6 +108,8 @@ CREATE TABLE retired (name TEXT PRIMARY KEY) STRICT;
 pub(crate) struct Catalog {
     state: Mutex<State>,
     files: FileStore,
+    /// Held while the catalog is open: a second server would take files in progress for orphans.
+    _lock: File,
 }
 
 #[derive(Debug)]
@@ -125,6 +128,7 @@ impl Catalog {
             source,
         };
         let files = FileStore::open(files_folder.clone()).map_err(on_files)?;
+        let lock = lock(&folder.join("lock"))?;
         let connection = Connection::open(folder.join("catalog.sqlite"))?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -152,7 +156,11 @@ impl Catalog {
             connection,
             pins: HashMap::new(),
         });
-        Ok(Arc::new(Self { state, files }))
+        Ok(Arc::new(Self {
+            state,
+            files,
+            _lock: lock,
+        }))
     }
 
     /// The files that the catalog names.
@@ -193,6 +201,22 @@ impl Catalog {
             connection.execute("DELETE FROM retired WHERE name = ?1", [name])?;
         }
         Ok(())
+    }
+}
+
+/// Takes the folder's lock, which ends with the process, however that ends.
+fn lock(path: &Path) -> Result<File, Error> {
+    let on_lock = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::create(path).map_err(on_lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(on_lock(source)),
     }
 }
 

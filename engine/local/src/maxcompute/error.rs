@@ -27,6 +27,11 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Another server uses the data folder.
+    InUse {
+        /// The lock that it holds.
+        path: PathBuf,
+    },
     /// The catalog was written by a newer program.
     Version {
         /// The version found.
@@ -42,6 +47,11 @@ impl fmt::Display for Error {
             Self::Io { path, source } => write!(f, "can't use {}: {source}", path.display()),
             Self::Catalog(source) => write!(f, "the catalog can't be used: {source}"),
             Self::Listen { address, source } => write!(f, "can't listen on {address}: {source}"),
+            Self::InUse { path } => write!(
+                f,
+                "another server holds {}; stop it, or take another data folder",
+                path.display()
+            ),
             Self::Version { found, known } => write!(
                 f,
                 "the catalog has version {found}, this program knows {known}; use a newer program"
@@ -55,7 +65,7 @@ impl std::error::Error for Error {
         match self {
             Self::Io { source, .. } | Self::Listen { source, .. } => Some(source),
             Self::Catalog(source) => Some(source),
-            Self::Version { .. } => None,
+            Self::InUse { .. } | Self::Version { .. } => None,
         }
     }
 }

@@ -258,13 +258,12 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let (parts, body) = request.into_parts();
     let head = Head::of(&parts);
     let (json, host) = (head.json_errors, head.host.clone());
-    let mut response = match auth::verify(&parts, &app.credentials, now) {
-        Err(error) => error.into_response(),
-        Ok(()) => {
-            let mut request = Request::from_parts(parts, body);
-            request.extensions_mut().insert(Arc::new(head));
-            next.run(request).await
-        }
+    let mut response = if let Err(error) = auth::verify(&parts, &app.credentials, now) {
+        error.into_response()
+    } else {
+        let mut request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(Arc::new(head));
+        next.run(request).await
     };
     if let Some(error) = response.extensions_mut().remove::<ServiceError>() {
         response = error.render(json, &request_id, &host);

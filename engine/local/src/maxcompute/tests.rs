@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn fixture(name: &str) -> Vec<u8> {
 /// A server with a clock that tests move.
 struct Server {
     folder: TempDir,
-    server: Option<MaxCompute>,
+    running: Option<MaxCompute>,
     now_ms: Arc<AtomicI64>,
 }
 
@@ -106,10 +106,10 @@ impl Server {
     async fn start() -> Self {
         let mut server = Self {
             folder: TempDir::new().unwrap(),
-            server: None,
+            running: None,
             now_ms: Arc::new(AtomicI64::new(1_772_420_645_000)),
         };
-        server.server = Some(MaxCompute::start(server.config()).await.unwrap());
+        server.running = Some(MaxCompute::start(server.config()).await.unwrap());
         server
     }
 
@@ -125,12 +125,12 @@ impl Server {
     }
 
     async fn restart(&mut self) {
-        self.server.take().unwrap().stop().await;
-        self.server = Some(MaxCompute::start(self.config()).await.unwrap());
+        self.running.take().unwrap().stop().await;
+        self.running = Some(MaxCompute::start(self.config()).await.unwrap());
     }
 
     fn address(&self) -> SocketAddr {
-        self.server.as_ref().unwrap().address()
+        self.running.as_ref().unwrap().address()
     }
 
     fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
@@ -175,9 +175,11 @@ impl Server {
             .unwrap()
             .to_owned();
         let path = format!("/api/projects/prj/instances/{id}");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // About a minute of a busy machine.
+        let mut tries = 0;
         while !self.get(&path).text().contains("Terminated") {
-            assert!(Instant::now() < deadline, "{sql} does not end");
+            tries += 1;
+            assert!(tries < 100_000, "{sql} does not end");
             std::thread::yield_now();
         }
         let status = self.get(&format!("{path}?taskstatus")).text();
@@ -239,6 +241,7 @@ impl Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one block's story")]
 async fn a_wrong_body_leaves_the_block_as_it_was() {
     let server = Server::start().await;
     server.ddl(&format!("create table t ({COLUMNS})"));
@@ -333,6 +336,7 @@ async fn a_wrong_body_leaves_the_block_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn sessions_refuse_what_is_not_theirs() {
     let mut server = Server::start().await;
     server.ddl("create table day (a bigint, b string) partitioned by (ds string)");
@@ -522,6 +526,7 @@ async fn rows_are_kept_over_a_restart_and_a_download_reads_one_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn metadata_has_what_clients_insist_on() {
     let server = Server::start().await;
     server.ddl("create table t (a bigint comment '<&>') partitioned by (ds string, hh string)");
@@ -674,7 +679,7 @@ async fn a_statement_can_be_stopped() {
             .contains("<Status>Cancelled</Status>")
     );
     // Stopping the server waits for statements: this one must have been interrupted.
-    server.server.unwrap().stop().await;
+    server.running.unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,23 @@ pub(crate) fn arrow_type(column_type: &ColumnType) -> DataType {
     }
 }
 
+/// The type as the service writes it: keywords in lower case, names of fields as they are.
+pub(crate) fn type_text(column_type: &ColumnType) -> String {
+    match column_type {
+        ColumnType::Array(element) => format!("array<{}>", type_text(element)),
+        ColumnType::Map(key, value) => format!("map<{},{}>", type_text(key), type_text(value)),
+        ColumnType::Struct(fields) => {
+            let field =
+                |(name, field): &(String, ColumnType)| format!("{name}:{}", type_text(field));
+            format!(
+                "struct<{}>",
+                fields.iter().map(field).collect::<Vec<_>>().join(",")
+            )
+        }
+        simple => simple.to_string().to_lowercase(),
+    }
+}
+
 /// The Arrow schema of a table's columns, in table order; partition keys are no part of it.
 pub(crate) fn arrow_schema<'a>(columns: impl IntoIterator<Item = &'a Column>) -> SchemaRef {
     let field = |column: &Column| {

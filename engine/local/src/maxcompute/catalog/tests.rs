@@ -53,6 +53,9 @@ impl Fixture {
     }
 
     fn reopen(&mut self) {
+        // The lock must be free before the folder is opened again.
+        let elsewhere = TempDir::new().unwrap();
+        self.catalog = Catalog::open(elsewhere.path()).unwrap();
         self.catalog = Catalog::open(self.folder.path()).unwrap();
     }
 
@@ -394,14 +397,24 @@ fn readers_keep_what_they_began_with() {
 }
 
 #[test]
-fn a_newer_catalog_is_left_alone() {
+fn a_folder_has_one_server() {
     let fixture = Fixture::new(false);
-    let database = fixture.folder.path().join("catalog.sqlite");
+    let error = Catalog::open(fixture.folder.path()).unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+}
+
+#[test]
+fn a_newer_catalog_is_left_alone() {
+    let Fixture {
+        folder, catalog, ..
+    } = Fixture::new(false);
+    drop(catalog);
+    let database = folder.path().join("catalog.sqlite");
     Connection::open(&database)
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let error = Catalog::open(fixture.folder.path()).unwrap_err();
+    let error = Catalog::open(folder.path()).unwrap_err();
     assert!(
         matches!(
             error,

@@ -21,6 +21,7 @@ use crate::maxcompute::error::{Code, ServiceError};
 use crate::maxcompute::request::Head;
 use crate::maxcompute::server::App;
 use crate::maxcompute::table::Table;
+use crate::maxcompute::types::type_text;
 use crate::maxcompute::wire::body::{AnswerWriter, answer};
 use crate::maxcompute::wire::codec::Codec;
 use crate::maxcompute::wire::frame::FrameWriter;
@@ -144,19 +145,18 @@ fn table_resource(table: &Table) -> String {
 
 fn session(download: &Download, table: Option<&Table>) -> serde_json::Value {
     let rows: i64 = download.files.iter().map(|file| file.rows).sum();
-    let schema = match table {
-        Some(table) => schema(&download.columns, table),
-        None => {
-            let column = |(position, column): (usize, &Column)| {
-                json!({
-                    "column_id": position.to_string(), "name": column.name,
-                    "type": column.column_type.to_string().to_lowercase(), "nullable": true,
-                    "comment": "", "default_value": "",
-                })
-            };
-            let columns: Vec<_> = download.columns.iter().enumerate().map(column).collect();
-            json!({ "IsVirtualView": false, "columns": columns, "partitionKeys": [] })
-        }
+    let schema = if let Some(table) = table {
+        schema(&download.columns, table)
+    } else {
+        let column = |(position, column): (usize, &Column)| {
+            json!({
+                "column_id": position.to_string(), "name": column.name,
+                "type": type_text(&column.column_type), "nullable": true,
+                "comment": "", "default_value": "",
+            })
+        };
+        let columns: Vec<_> = download.columns.iter().enumerate().map(column).collect();
+        json!({ "IsVirtualView": false, "columns": columns, "partitionKeys": [] })
     };
     json!({
         "DownloadID": download.id, "Status": "normal", "RecordCount": rows, "Owner": OWNER,

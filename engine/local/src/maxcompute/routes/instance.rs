@@ -24,6 +24,7 @@ use crate::maxcompute::error::{Code, ServiceError};
 use crate::maxcompute::request::Head;
 use crate::maxcompute::server::App;
 use crate::maxcompute::sql::{self, Engine, Outcome};
+use crate::maxcompute::types::type_text;
 use crate::maxcompute::xml::{cdata, escape};
 
 /// Bytes of a submitted job: a statement of 2 MiB, escaped, and its settings.
@@ -183,7 +184,7 @@ fn result(app: &App, instance: &Instance) -> Answer {
     let (format, text, descriptor) = match &instance.rows {
         Some(rows) => {
             let zone = Job::parse(&instance.job).map_or(TimeZone::UTC, |job| job.zone());
-            let column = |column: &engine_model::Column| json!({ "Name": column.name, "Type": column.column_type.to_string().to_lowercase() });
+            let column = |column: &engine_model::Column| json!({ "Name": column.name, "Type": type_text(&column.column_type) });
             let columns: Vec<_> = rows.columns.iter().map(column).collect();
             let descriptor = json!({
                 "IsSelect": true, "SelectResultStatus": "FULL", "Schema": { "Columns": columns },
@@ -248,11 +249,11 @@ impl Job {
                 Ok(Event::End(_)) => {
                     let names: Vec<&str> = path.iter().rev().take(3).map(String::as_str).collect();
                     match names.as_slice() {
-                        ["Name", "Property", ..] => property = content.trim().to_owned(),
+                        ["Name", "Property", ..] => content.trim().clone_into(&mut property),
                         ["Value", "Property", ..] if property == "settings" => {
                             job.settings = serde_json::from_str(&content).unwrap_or_default();
                         }
-                        ["Name", "SQL", ..] => job.task = content.trim().to_owned(),
+                        ["Name", "SQL", ..] => content.trim().clone_into(&mut job.task),
                         ["Query", "SQL", ..] => job.query.clone_from(&content),
                         _ => {}
                     }
@@ -268,7 +269,9 @@ impl Job {
         if job.task.is_empty() {
             DEFAULT_TASK.clone_into(&mut job.task);
         }
-        job.source = element(text, "Job").unwrap_or(text).to_owned();
+        element(text, "Job")
+            .unwrap_or(text)
+            .clone_into(&mut job.source);
         Ok(job)
     }
 

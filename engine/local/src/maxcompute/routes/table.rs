@@ -15,6 +15,7 @@ use crate::maxcompute::request::{Head, partition_spec};
 use crate::maxcompute::server::App;
 use crate::maxcompute::sql::DEFAULT_SCHEMA;
 use crate::maxcompute::table::{Partition, Table};
+use crate::maxcompute::types::type_text;
 use crate::maxcompute::xml::{cdata, escape};
 
 /// Entries of one page of a list.
@@ -101,7 +102,7 @@ fn metadata(app: &App, head: &Head, table: &Table) -> axum::response::Response {
 fn schema_json(table: &Table, extended: bool) -> Value {
     let column = |column: &Column| {
         json!({
-            "name": column.name, "type": column.column_type.to_string(), "comment": column.comment,
+            "name": column.name, "type": type_text(&column.column_type), "comment": column.comment,
             "label": "", "isNullable": column.nullable,
             "defaultValue": table.defaults.get(&column.name).map_or("", String::as_str),
             "extendedLabels": [], "hasGenerateExpression": false,
@@ -217,15 +218,14 @@ fn partition_xml(keys: &[Column], partition: &Partition, names: bool) -> String 
             escape(&pairs.join("/"))
         );
     }
-    let columns: String = pairs
-        .map(|(key, value)| {
-            format!(
-                "<Column Name=\"{}\" Value=\"{}\"/>",
-                escape(&key.name),
-                escape(value)
-            )
-        })
-        .collect();
+    let column = |(key, value): (&Column, &String)| {
+        format!(
+            "<Column Name=\"{}\" Value=\"{}\"/>",
+            escape(&key.name),
+            escape(value)
+        )
+    };
+    let columns = pairs.map(column).collect::<Vec<_>>().concat();
     format!(
         "<Partition>{columns}<CreationTime>{}</CreationTime><LastDDLTime>{}</LastDDLTime>\
          <LastModifiedTime>{}</LastModifiedTime><PartitionSize>{}</PartitionSize>\

@@ -20,7 +20,7 @@ use crate::maxcompute::request::{Head, partition_spec};
 use crate::maxcompute::server::App;
 use crate::maxcompute::storage::StoredFile;
 use crate::maxcompute::table::Table;
-use crate::maxcompute::types::arrow_schema;
+use crate::maxcompute::types::{arrow_schema, type_text};
 use crate::maxcompute::wire::body::{BodyReader, pipe, pump};
 use crate::maxcompute::wire::codec::Codec;
 use crate::maxcompute::wire::frame::FrameReader;
@@ -120,9 +120,11 @@ fn receive(
 ) -> Result<Option<StoredFile>, ServiceError> {
     let schema = arrow_schema(columns);
     let mut writer = app.catalog.files().create(&app.id(), Arc::clone(&schema))?;
-    let decoder = codec.decoder(BufReader::new(body)).map_err(malformed)?;
+    let decoder = codec
+        .decoder(BufReader::new(body))
+        .map_err(|error| malformed(&error))?;
     let mut batches = BatchReader::new(FrameReader::new(decoder.take(BLOCK_BYTES_MAX)), schema);
-    while let Some(batch) = batches.next_batch().map_err(malformed)? {
+    while let Some(batch) = batches.next_batch().map_err(|error| malformed(&error))? {
         check_cells(&batch, columns)?;
         writer.write(&batch)?;
     }
@@ -159,7 +161,7 @@ fn longest(offsets: &[i32]) -> usize {
 }
 
 /// What the client is told of a body that can't be read.
-fn malformed(error: io::Error) -> ServiceError {
+fn malformed(error: &io::Error) -> ServiceError {
     let code = match error.kind() {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::TimedOut => Code::IncompleteBody,
         _ => Code::MalformedDataStream,
@@ -243,7 +245,7 @@ pub(super) fn schema(columns: &[Column], table: &Table) -> Value {
     let column = |(position, column): (usize, &Column)| {
         json!({
             "column_id": position.to_string(), "name": column.name,
-            "type": column.column_type.to_string().to_lowercase(), "nullable": column.nullable,
+            "type": type_text(&column.column_type), "nullable": column.nullable,
             "comment": column.comment,
             "default_value": table.defaults.get(&column.name).map_or("", String::as_str),
         })

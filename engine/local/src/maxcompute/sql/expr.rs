@@ -6,6 +6,7 @@ use super::ast::{Expr, ExprKind, Query};
 use super::error::{Position, SqlError};
 use super::lower::{Lowering, Mode, Scope, collation};
 use super::types::{Class, DECIMAL, Meeting, Typed, common, meeting};
+use super::value::hex;
 
 impl Lowering<'_> {
     /// Translates an expression that stands for a row of `scope`, or for a group of rows.
@@ -19,75 +20,27 @@ impl Lowering<'_> {
             return self.expr(expr, scope, Mode::Row);
         }
         let at = expr.at;
-        let boolean = |sql: String| Ok(Typed::new(sql, ColumnType::Boolean));
         match &expr.kind {
             ExprKind::Null => Ok(Typed::null()),
-            ExprKind::Bool(flag) => boolean(u8::from(*flag).to_string()),
+            ExprKind::Bool(flag) => {
+                Ok(Typed::new(u8::from(*flag).to_string(), ColumnType::Boolean))
+            }
             ExprKind::Integer(number) => {
                 Ok(Typed::new(integer_literal(*number), ColumnType::BigInt))
             }
             ExprKind::Double(number) => Ok(Typed::new(format!("{number:e}"), ColumnType::Double)),
             ExprKind::Decimal(digits) => Ok(Typed::new(literal(digits), DECIMAL)),
             ExprKind::Text(text) => Ok(Typed::new(literal(text), ColumnType::String)),
-            ExprKind::Column(table, name) => self.column(table.as_deref(), name, at, scope, mode),
-            ExprKind::Logic(operator, terms) => {
-                let terms = terms.iter().map(|term| self.condition(term, scope, mode));
-                let terms: Vec<String> = terms.collect::<Result<_, _>>()?;
-                boolean(format!("({})", terms.join(&format!(" {operator} "))))
-            }
-            ExprKind::Not(inner) => {
-                let inner = self.condition(inner, scope, mode)?;
-                boolean(format!("(NOT {inner})"))
-            }
+            ExprKind::Column(table, name) => Self::column(table.as_deref(), name, at, scope, mode),
             ExprKind::Negate(inner) => {
-                let zero = Box::new(Expr {
-                    kind: ExprKind::Integer(0),
-                    at,
-                });
-                let kind = ExprKind::Arithmetic("-", zero, inner.clone());
-                self.expr(&Expr { kind, at }, scope, mode)
+                let zero = Typed::new("0", ColumnType::BigInt);
+                let inner = self.expr(inner, scope, mode)?;
+                self.arithmetic("-", &zero, &inner, at)
             }
             ExprKind::Arithmetic(operator, left, right) => {
-                let (left, right) = (
-                    self.expr(left, scope, mode)?,
-                    self.expr(right, scope, mode)?,
-                );
+                let left = self.expr(left, scope, mode)?;
+                let right = self.expr(right, scope, mode)?;
                 self.arithmetic(operator, &left, &right, at)
-            }
-            ExprKind::Compare(operator, left, right) => {
-                let (left, right) = (
-                    self.expr(left, scope, mode)?,
-                    self.expr(right, scope, mode)?,
-                );
-                boolean(self.compare(operator, &left, &right, at)?)
-            }
-            ExprKind::IsNull(inner, negated) => {
-                let inner = self.expr(inner, scope, mode)?;
-                boolean(format!("({} IS {}NULL)", inner.sql, not(*negated)))
-            }
-            ExprKind::In(inner, list, negated) => {
-                let inner = self.expr(inner, scope, mode)?;
-                let list = list.iter().map(|entry| self.expr(entry, scope, mode));
-                let list: Vec<Typed> = list.collect::<Result<_, _>>()?;
-                boolean(self.in_list(&inner, &list, *negated, at)?)
-            }
-            ExprKind::InQuery(inner, query, negated) => {
-                let inner = self.expr(inner, scope, mode)?;
-                boolean(self.in_query(&inner, query, *negated, at)?)
-            }
-            ExprKind::Between(inner, low, high, negated) => {
-                let inner = self.expr(inner, scope, mode)?;
-                let (low, high) = (self.expr(low, scope, mode)?, self.expr(high, scope, mode)?);
-                let low = self.compare(">=", &inner, &low, at)?;
-                let high = self.compare("<=", &inner, &high, at)?;
-                boolean(format!("({}({low} AND {high}))", not(*negated)))
-            }
-            ExprKind::Like(text, pattern, negated) => {
-                let text = self.expr(text, scope, mode)?;
-                let pattern = self.expr(pattern, scope, mode)?;
-                let text = self.cast(&text, &ColumnType::String);
-                let pattern = self.cast(&pattern, &ColumnType::String);
-                boolean(format!("({}mc_like({text}, {pattern}))", not(*negated)))
             }
             ExprKind::Case {
                 operand,
@@ -112,6 +65,60 @@ impl Lowering<'_> {
                     ..query
                 })
             }
+            ExprKind::Logic(..)
+            | ExprKind::Not(_)
+            | ExprKind::Compare(..)
+            | ExprKind::IsNull(..)
+            | ExprKind::In(..)
+            | ExprKind::InQuery(..)
+            | ExprKind::Between(..)
+            | ExprKind::Like(..) => Ok(Typed::new(
+                self.predicate(expr, scope, mode)?,
+                ColumnType::Boolean,
+            )),
+        }
+    }
+
+    /// Translates an operator that yields true or false.
+    fn predicate(&mut self, expr: &Expr, scope: &Scope, mode: Mode) -> Result<String, SqlError> {
+        let at = expr.at;
+        let mut typed = |expr: &Expr| self.expr(expr, scope, mode);
+        match &expr.kind {
+            ExprKind::Logic(operator, terms) => {
+                let terms = terms.iter().map(|term| self.condition(term, scope, mode));
+                let terms: Vec<String> = terms.collect::<Result<_, _>>()?;
+                Ok(format!("({})", terms.join(&format!(" {operator} "))))
+            }
+            ExprKind::Not(inner) => Ok(format!("(NOT {})", self.condition(inner, scope, mode)?)),
+            ExprKind::Compare(operator, left, right) => {
+                let (left, right) = (typed(left)?, typed(right)?);
+                self.compare(operator, &left, &right, at)
+            }
+            ExprKind::IsNull(inner, negated) => {
+                Ok(format!("({} IS {}NULL)", typed(inner)?.sql, not(*negated)))
+            }
+            ExprKind::In(inner, list, negated) => {
+                let inner = typed(inner)?;
+                let list: Vec<Typed> = list.iter().map(typed).collect::<Result<_, _>>()?;
+                self.in_list(&inner, &list, *negated, at)
+            }
+            ExprKind::InQuery(inner, query, negated) => {
+                let inner = typed(inner)?;
+                self.in_query(&inner, query, *negated, at)
+            }
+            ExprKind::Between(inner, low, high, negated) => {
+                let (inner, low, high) = (typed(inner)?, typed(low)?, typed(high)?);
+                let low = self.compare(">=", &inner, &low, at)?;
+                let high = self.compare("<=", &inner, &high, at)?;
+                Ok(format!("({}({low} AND {high}))", not(*negated)))
+            }
+            ExprKind::Like(text, pattern, negated) => {
+                let (text, pattern) = (typed(text)?, typed(pattern)?);
+                let text = self.cast(&text, &ColumnType::String);
+                let pattern = self.cast(&pattern, &ColumnType::String);
+                Ok(format!("({}mc_like({text}, {pattern}))", not(*negated)))
+            }
+            _ => self.condition(expr, scope, mode),
         }
     }
 
@@ -249,10 +256,14 @@ impl Lowering<'_> {
         let mut texts = texts.into_iter();
         let mut sql = "(CASE".to_owned();
         for (condition, value) in conditions.iter().zip(texts.by_ref()) {
-            sql.push_str(&format!(" WHEN {condition} THEN {value}"));
+            sql.push_str(" WHEN ");
+            sql.push_str(condition);
+            sql.push_str(" THEN ");
+            sql.push_str(&value);
         }
         if let Some(value) = texts.next() {
-            sql.push_str(&format!(" ELSE {value}"));
+            sql.push_str(" ELSE ");
+            sql.push_str(&value);
         }
         sql.push_str(" END)");
         Ok(Typed {
@@ -375,7 +386,7 @@ impl Lowering<'_> {
 pub(super) fn literal(text: &str) -> String {
     if text.contains('\0') {
         // A literal can't hold NUL.
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(text.as_bytes());
         return format!("CAST(x'{hex}' AS TEXT)");
     }
     format!("'{}'", text.replace('\'', "''"))

@@ -445,50 +445,13 @@ impl Lowering<'_> {
             ("row_number" | "rank" | "dense_rank", []) if call.over.is_some() => {
                 Ok(Typed::new(format!("{}()", call.name), ColumnType::BigInt))
             }
-            ("count", []) if call.star => Ok(Typed::new("count(*)", ColumnType::BigInt)),
-            ("count", [arg]) => {
-                let arg = Self::collated(arg);
-                Ok(Typed::new(
-                    format!("count({distinct}{arg})"),
-                    ColumnType::BigInt,
-                ))
-            }
-            ("count", [_, _, ..]) => {
-                // Rows with a NULL in any of them don't count; quote() keeps different values apart.
-                let known: Vec<String> = args
-                    .iter()
-                    .map(|arg| format!("{} IS NOT NULL", arg.sql))
-                    .collect();
-                let texts: Vec<String> = args
-                    .iter()
-                    .map(|arg| format!("quote({})", arg.sql))
-                    .collect();
-                let (known, texts) = (known.join(" AND "), texts.join(" || ',' || "));
-                let sql = format!("count({distinct}CASE WHEN {known} THEN {texts} END)");
-                Ok(Typed::new(sql, ColumnType::BigInt))
-            }
+            ("count", _) if call.star != args.is_empty() => Err(unresolved(call, args.len(), at)),
+            ("count", _) => Ok(Typed::new(count(distinct, args), ColumnType::BigInt)),
             ("count_if", [arg]) => Ok(Typed::new(
                 format!("count(CASE WHEN {} THEN 1 END)", arg.sql),
                 ColumnType::BigInt,
             )),
-            ("sum", [arg]) => Ok(match arg.class() {
-                Class::Integer => {
-                    Typed::new(format!("sum({distinct}{})", arg.sql), ColumnType::BigInt)
-                }
-                Class::Decimal => {
-                    Typed::new(format!("mc_decimal_sum({distinct}{})", arg.sql), DECIMAL)
-                }
-                _ => {
-                    let double = self.double(arg);
-                    Typed::new(format!("mc_sum({distinct}{double})"), ColumnType::Double)
-                }
-            }),
-            ("avg", [arg]) => Ok(if arg.class() == Class::Decimal {
-                Typed::new(format!("mc_decimal_avg({distinct}{})", arg.sql), DECIMAL)
-            } else {
-                let double = self.double(arg);
-                Typed::new(format!("mc_avg({distinct}{double})"), ColumnType::Double)
-            }),
+            ("sum" | "avg", [arg]) => Ok(self.total(&call.name, distinct, arg)),
             ("min" | "max" | "any_value", [arg]) if arg.class() != Class::Nested => {
                 let name = if call.name == "any_value" {
                     "min"
@@ -510,14 +473,52 @@ impl Lowering<'_> {
                     ColumnType::String,
                 ))
             }
+            _ => Err(unresolved(call, args.len(), at)),
+        }
+    }
+
+    /// SUM or AVG: exact for integers and decimals, DOUBLE for everything else.
+    fn total(&mut self, name: &str, distinct: &str, arg: &Typed) -> Typed {
+        match (arg.class(), name) {
+            (Class::Integer, "sum") => {
+                Typed::new(format!("sum({distinct}{})", arg.sql), ColumnType::BigInt)
+            }
+            (Class::Decimal, _) => {
+                Typed::new(format!("mc_decimal_{name}({distinct}{})", arg.sql), DECIMAL)
+            }
             _ => {
-                let text = format!(
-                    "function {} cannot be resolved with {} arguments",
-                    call.name,
-                    args.len()
-                );
-                Err(SqlError::semantic(at, text))
+                let double = self.double(arg);
+                Typed::new(format!("mc_{name}({distinct}{double})"), ColumnType::Double)
             }
         }
     }
+}
+
+/// COUNT of rows, or of rows in which none of the arguments is NULL.
+fn count(distinct: &str, args: &[Typed]) -> String {
+    match args {
+        [] => "count(*)".to_owned(),
+        [arg] => format!("count({distinct}{})", Lowering::collated(arg)),
+        _ => {
+            let known: Vec<String> = args
+                .iter()
+                .map(|arg| format!("{} IS NOT NULL", arg.sql))
+                .collect();
+            // quote() keeps different values apart.
+            let texts: Vec<String> = args
+                .iter()
+                .map(|arg| format!("quote({})", arg.sql))
+                .collect();
+            let (known, texts) = (known.join(" AND "), texts.join(" || ',' || "));
+            format!("count({distinct}CASE WHEN {known} THEN {texts} END)")
+        }
+    }
+}
+
+fn unresolved(call: &Call, args: usize, at: Position) -> SqlError {
+    let text = format!(
+        "function {} cannot be resolved with {args} arguments",
+        call.name
+    );
+    SqlError::semantic(at, text)
 }

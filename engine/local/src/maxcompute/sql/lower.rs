@@ -134,45 +134,11 @@ impl Lowering<'_> {
             let text = format!("UNION of {width} and {} columns", rows.columns.len());
             return Err(SqlError::semantic(*at, text));
         }
-        let mut columns = Vec::new();
-        for position in 0..width {
-            let types = parts
-                .iter()
-                .filter_map(|(rows, _)| rows.columns[position].column_type.as_ref());
-            let any = types.clone().next().is_some();
-            let at = parts.last().map_or(query_position(query), |(_, at)| *at);
-            let column_type = common(types);
-            if any && column_type.is_none() {
-                let text = format!(
-                    "the types of column {} of the UNION don't meet",
-                    position + 1
-                );
-                return Err(SqlError::semantic(at, text));
-            }
-            let name = parts.first().map_or(String::new(), |(rows, _)| {
-                rows.columns[position].name.clone()
-            });
-            columns.push(Output { name, column_type });
-        }
-        let mut texts = Vec::new();
-        for (rows, _) in parts {
-            let casts = rows.columns.iter().zip(&columns).enumerate();
-            let casts: Vec<String> = casts
-                .map(|(position, (from, to))| {
-                    let typed = Typed {
-                        sql: format!("c{position}"),
-                        column_type: from.column_type.clone(),
-                        number: None,
-                    };
-                    let sql = match &to.column_type {
-                        Some(to) => self.cast(&typed, to),
-                        None => typed.sql,
-                    };
-                    format!("{sql} AS c{position}")
-                })
-                .collect();
-            texts.push(format!("SELECT {} FROM ({})", casts.join(", "), rows.sql));
-        }
+        let columns = union_columns(&parts, width)?;
+        let texts = parts
+            .iter()
+            .map(|(rows, _)| self.union_part(rows, &columns));
+        let texts: Vec<String> = texts.collect();
         let operator = if query.union_all {
             " UNION ALL "
         } else {
@@ -201,6 +167,26 @@ impl Lowering<'_> {
         let order_by = self.order_by(&query.order_by, &items, &scope, Mode::Row)?;
         sql.push_str(&order_by);
         Ok(Rows { sql, columns })
+    }
+
+    /// One select of a union, brought to the types of the whole.
+    fn union_part(&mut self, rows: &Rows, columns: &[Output]) -> String {
+        let casts = rows.columns.iter().zip(columns).enumerate();
+        let casts = casts.map(|(position, (from, to))| {
+            let sql = format!("c{position}");
+            let typed = Typed {
+                sql,
+                column_type: from.column_type.clone(),
+                number: None,
+            };
+            let sql = match &to.column_type {
+                Some(to) => self.cast(&typed, to),
+                None => typed.sql,
+            };
+            format!("{sql} AS c{position}")
+        });
+        let casts: Vec<String> = casts.collect();
+        format!("SELECT {} FROM ({})", casts.join(", "), rows.sql)
     }
 
     fn select(&mut self, select: &Select, order_by: &[Order]) -> Result<Rows, SqlError> {
@@ -251,10 +237,10 @@ impl Lowering<'_> {
         let mut sql = format!(" FROM {}", self.source(&from.first, &mut scope)?);
         for join in &from.joins {
             let source = self.source(&join.source, &mut scope)?;
-            sql.push_str(&format!(" {} {source}", join.kind));
+            sql.push_str(&[" ", join.kind, " ", &source].concat());
             if let Some(on) = &join.on {
-                let on = self.condition(on, &scope, Mode::Row)?;
-                sql.push_str(&format!(" ON {on}"));
+                sql.push_str(" ON ");
+                sql.push_str(&self.condition(on, &scope, Mode::Row)?);
             }
         }
         Ok((sql, scope))
@@ -420,7 +406,6 @@ impl Lowering<'_> {
 
     /// A column by its name.
     pub(super) fn column(
-        &self,
         qualifier: Option<&str>,
         name: &str,
         at: Position,
@@ -607,6 +592,33 @@ fn positioned<'a>(
             format!("there is no column {position}"),
         )),
     }
+}
+
+/// Names of the first select, and types that hold the values of all.
+fn union_columns(parts: &[(Rows, Position)], width: usize) -> Result<Vec<Output>, SqlError> {
+    let column = |position: usize| {
+        let outputs = parts
+            .iter()
+            .filter_map(|(rows, at)| Some((rows.columns.get(position)?, *at)));
+        let types = outputs
+            .clone()
+            .filter_map(|(output, _)| output.column_type.as_ref());
+        let untyped = types.clone().next().is_none();
+        let column_type = common(types);
+        if let (None, false, Some((_, at))) = (&column_type, untyped, outputs.clone().next_back()) {
+            let text = format!(
+                "the types of column {} of the UNION don't meet",
+                position + 1
+            );
+            return Err(SqlError::semantic(at, text));
+        }
+        let name = outputs
+            .map(|(output, _)| output.name.clone())
+            .next()
+            .unwrap_or_default();
+        Ok(Output { name, column_type })
+    };
+    (0..width).map(column).collect()
 }
 
 fn query_position(query: &Query) -> Position {

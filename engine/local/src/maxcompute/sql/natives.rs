@@ -1,7 +1,10 @@
 //! Functions that SQLite lacks, or computes otherwise than the service.
 
+use std::cmp::Ordering;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use engine_model::ColumnType;
+use engine_model::limits::DECIMAL_SCALE_MAX;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
@@ -139,37 +142,31 @@ fn numbers(connection: &Connection) -> Result<()> {
             .map(f64::sqrt);
         Ok(root.map_or(Value::Null, double))
     })?;
-    let wholes: [(&str, fn(f64) -> f64); 2] = [("mc_floor", f64::floor), ("mc_ceil", f64::ceil)];
+    rounding(connection)
+}
+
+fn rounding(connection: &Connection) -> Result<()> {
+    type Whole = fn(f64) -> f64;
+    let wholes: [(&str, Whole); 2] = [("mc_floor", f64::floor), ("mc_ceil", f64::ceil)];
     for (name, whole) in wholes {
         scalar(connection, name, move |args| {
-            let number = args.get_raw(0);
-            let whole = as_f64(number).map(|number| Value::Real(whole(number)));
-            let bigint = &engine_model::ColumnType::BigInt;
-            Ok(match (number, &whole) {
-                (ValueRef::Integer(number), _) => Value::Integer(number),
-                (_, Some(whole)) => value::cast(
-                    whole.into(),
-                    &engine_model::ColumnType::Double,
-                    bigint,
-                    &TimeZone::UTC,
-                ),
-                _ => Value::Null,
+            Ok(match args.get_raw(0) {
+                ValueRef::Integer(number) => Value::Integer(number),
+                number => as_f64(number).map_or(Value::Null, |number| bigint(whole(number))),
             })
         })?;
     }
     scalar(connection, "mc_abs", |args| {
-        Ok(match args.get_raw(0) {
-            ValueRef::Integer(number) => number.checked_abs().map_or(Value::Null, Value::Integer),
-            ValueRef::Real(number) => Value::Real(number.abs()),
-            _ => match decimal(args, 0) {
-                Some(number) => {
-                    let negative = number
-                        .compare(Decimal::ZERO)
-                        .is_some_and(std::cmp::Ordering::is_lt);
-                    decimal_value(Some(if negative { number.negate() } else { number }))
-                }
-                None => value::owned(args.get_raw(0)),
-            },
+        Ok(match (args.get_raw(0), decimal(args, 0)) {
+            (ValueRef::Integer(number), _) => {
+                number.checked_abs().map_or(Value::Null, Value::Integer)
+            }
+            (ValueRef::Real(number), _) => Value::Real(number.abs()),
+            (_, Some(number)) => {
+                let negative = number.compare(Decimal::ZERO).is_some_and(Ordering::is_lt);
+                decimal_value(Some(if negative { number.negate() } else { number }))
+            }
+            (other, None) => value::owned(other),
         })
     })?;
     scalar(connection, "mc_round", |args| {
@@ -179,20 +176,20 @@ fn numbers(connection: &Connection) -> Result<()> {
         Ok(match args.get_raw(0) {
             ValueRef::Text(_) => {
                 let digits = u32::try_from(digits.max(0)).unwrap_or(u32::MAX);
-                decimal_value(decimal(args, 0).and_then(|number| number.rescale(digits.min(18))))
+                let digits = digits.min(DECIMAL_SCALE_MAX.into());
+                decimal_value(decimal(args, 0).and_then(|number| number.rescale(digits)))
             }
             ValueRef::Real(number) => double(round(number, digits)),
             ValueRef::Integer(number) if digits >= 0 => Value::Integer(number),
-            other => as_f64(other).map_or(Value::Null, |number| {
-                let rounded = Value::Real(round(number, digits));
-                let (from, to) = (
-                    engine_model::ColumnType::Double,
-                    engine_model::ColumnType::BigInt,
-                );
-                value::cast((&rounded).into(), &from, &to, &TimeZone::UTC)
-            }),
+            other => as_f64(other).map_or(Value::Null, |number| bigint(round(number, digits))),
         })
     })
+}
+
+/// A number without fraction as BIGINT; NULL where it doesn't fit.
+fn bigint(number: f64) -> Value {
+    let (from, to) = (ColumnType::Double, ColumnType::BigInt);
+    value::cast(ValueRef::Real(number), &from, &to, &TimeZone::UTC)
 }
 
 fn decimals(connection: &Connection) -> Result<()> {
@@ -335,6 +332,7 @@ impl Default for Total {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the other sum can fail")]
 fn add_double(total: &mut f64, value: ValueRef<'_>) -> Result<()> {
     *total += as_f64(value).unwrap_or(f64::NAN);
     Ok(())

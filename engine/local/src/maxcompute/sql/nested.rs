@@ -121,7 +121,7 @@ fn scalar_text(array: &dyn Array, row: usize, column: &ColumnType) -> Option<Str
         _ => return None,
     };
     match cell {
-        ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        ValueRef::Blob(bytes) => Some(value::hex(bytes)),
         cell => value::text(cell, column, &TimeZone::UTC),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, PrimitiveBuilder, RecordBatch,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Array, PrimitiveBuilder, RecordBatch,
     StringBuilder,
 };
 use arrow::datatypes::{
@@ -110,17 +110,15 @@ fn array(column: &Column, field: &FieldRef, values: &[Value]) -> Result<ArrayRef
             Arc::new(builder.finish())
         }
         ColumnType::Decimal { precision, scale } => {
-            let mut builder = Decimal128Builder::new().with_data_type(field.data_type().clone());
-            for value in values {
-                builder.append_option(match value {
-                    Value::Null => None,
-                    Value::Text(text) => {
-                        Some(unscaled(text, *precision, *scale).ok_or_else(|| wrong(value))?)
-                    }
-                    other => return Err(wrong(other)),
-                });
-            }
-            Arc::new(builder.finish())
+            let numbers = values.iter().map(|value| match value {
+                Value::Null => Ok(None),
+                Value::Text(text) => unscaled(text, *precision, *scale)
+                    .map(Some)
+                    .ok_or_else(|| wrong(value)),
+                other => Err(wrong(other)),
+            });
+            let numbers: Decimal128Array = numbers.collect::<Result<_, _>>()?;
+            Arc::new(numbers.with_data_type(field.data_type().clone()))
         }
         ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_) | ColumnType::Json => {
             let mut builder = StringBuilder::new();

@@ -10,6 +10,7 @@ use super::error::SqlError;
 use super::tokens::TableRef;
 use super::{Engine, partition_values};
 use crate::maxcompute::table::{Partition, Table};
+use crate::maxcompute::types::type_text;
 
 /// Characters of a line of DESC, as the service draws it.
 const WIDTH: usize = 84;
@@ -19,7 +20,8 @@ impl Engine {
         let mut text = String::new();
         for table in self.catalog.tables()? {
             if like.is_none_or(|pattern| matches(&table.name, pattern)) {
-                text.push_str(&format!("ALIYUN$local:{}\n", table.name));
+                // Writing to a String can't fail.
+                writeln!(text, "ALIYUN$local:{}", table.name).unwrap_or_default();
             }
         }
         Ok(text)
@@ -145,7 +147,7 @@ struct Sheet(String);
 
 impl Sheet {
     fn rule(&mut self) {
-        self.0.push_str(&format!("+{}+\n", "-".repeat(WIDTH)));
+        self.0.extend(["+", &"-".repeat(WIDTH), "+\n"]);
     }
 
     fn line(&mut self, text: &str) {
@@ -169,7 +171,7 @@ impl Sheet {
         self.line(&format!("{:<24} | {:<24} | {}", "Field", "Type", "Comment"));
         self.rule();
         for column in columns {
-            let column_type = column.column_type.to_string().to_lowercase();
+            let column_type = type_text(&column.column_type);
             self.line(&format!(
                 "{:<24} | {column_type:<24} | {}",
                 column.name, column.comment

@@ -87,6 +87,15 @@ pub(crate) fn owned(value: ValueRef<'_>) -> Value {
     }
 }
 
+/// Two hexadecimal digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
 /// The number of a real value; NaN for its text.
 pub(crate) fn as_f64(value: ValueRef<'_>) -> Option<f64> {
     match value {

@@ -163,24 +163,25 @@ struct Plan {
 
 impl Plan {
     fn to_text(&self) -> String {
-        let tests = self
-            .tests
-            .iter()
-            .map(|(key, operator)| format!(";{key}{}", operator.letter()));
-        format!("{:x}{}", self.used, tests.collect::<String>())
+        let test = |(key, operator): &(usize, Operator)| format!(";{key}{}", operator.letter());
+        let tests = self.tests.iter().map(test);
+        [format!("{:x}", self.used)]
+            .into_iter()
+            .chain(tests)
+            .collect()
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let mut parts = text.split(';');
         let used = u64::from_str_radix(parts.next()?, 16).ok()?;
-        let test = |part: &str| {
+        let parse = |part: &str| {
             let letter = part.chars().next_back()?;
             let key = part.strip_suffix(letter)?.parse().ok()?;
             Some((key, Operator::from_letter(letter)?))
         };
         Some(Self {
             used,
-            tests: parts.map(test).collect::<Option<_>>()?,
+            tests: parts.map(parse).collect::<Option<_>>()?,
         })
     }
 }

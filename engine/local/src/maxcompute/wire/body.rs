@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// A sender that is silent for so long is given up; the service does the same after 120 s.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 /// Pieces of a body between the connection and the thread that decodes it.
 const PIECES: usize = 16;
 /// Bytes that are read past a failure, so that the client gets to the answer instead of a reset connection.

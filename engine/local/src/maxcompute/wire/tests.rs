@@ -58,9 +58,9 @@ fn decode(bytes: &[u8], codec: Codec, columns: &[Column]) -> io::Result<Vec<Reco
 fn encode(batches: &[RecordBatch], codec: Codec) -> Vec<u8> {
     let mut frame = FrameWriter::new(codec.encoder(Vec::new()).unwrap());
     let mut writer = BatchWriter::new();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch, &mut frame).unwrap());
+    for batch in batches {
+        writer.write(batch, &mut frame).unwrap();
+    }
     frame.finish().unwrap().finish().unwrap()
 }
 
@@ -93,7 +93,7 @@ fn typed(array: &dyn Array, row: usize, column: &ColumnType) -> Value {
         }
         ColumnType::Binary => {
             let bytes = array.as_binary::<i32>().value(row);
-            json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+            json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat() })
         }
         ColumnType::Decimal { .. } => {
             json!({ "dec": array.as_primitive::<arrow::datatypes::Decimal128Type>().value_as_string(row) })
@@ -138,11 +138,15 @@ fn typed_rows(batch: &RecordBatch, columns: &[Column]) -> Value {
 }
 
 /// The fixtures' typed JSON as an array.
+#[expect(clippy::too_many_lines, reason = "one arm a type")]
 fn array(values: &[Value], column: &ColumnType) -> ArrayRef {
     let nulls = || {
-        Some(NullBuffer::from_iter(
-            values.iter().map(|value| !value.is_null()),
-        ))
+        Some(
+            values
+                .iter()
+                .map(|value| !value.is_null())
+                .collect::<NullBuffer>(),
+        )
     };
     let lengths = |list: fn(&Value) -> usize| OffsetBuffer::from_lengths(values.iter().map(list));
     let field = |index: usize| -> Vec<Value> {
