@@ -76,7 +76,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    fn new(what: impl Into<String>, produced: impl ToString, found: impl ToString) -> Self {
+    fn new(what: impl Into<String>, produced: &impl ToString, found: &impl ToString) -> Self {
         Self {
             what: what.into(),
             produced: produced.to_string(),
@@ -270,8 +270,8 @@ rejects: 0.1%
             let mut compare = |what: &str, produced: u64, found: u64| {
                 comparisons.push(Comparison::new(
                     format!("{what} of {TOPIC}[{number}]"),
-                    produced,
-                    found,
+                    &produced,
+                    &found,
                 ));
             };
             compare("rows", produced.orders + produced.tombstones, counts.rows);
@@ -295,16 +295,16 @@ rejects: 0.1%
                 .trim_end_matches('.')
                 .to_owned()
         };
-        comparisons.push(Comparison::new("rows in the table", rows, cell(0)));
+        comparisons.push(Comparison::new("rows in the table", &rows, &cell(0)));
         comparisons.push(Comparison::new(
             "different orders in the table",
-            total.orders,
-            cell(1),
+            &total.orders,
+            &cell(1),
         ));
         comparisons.push(Comparison::new(
             "amount of all orders in the table",
-            plain(&amount),
-            plain(&cell(2)),
+            &plain(&amount),
+            &plain(&cell(2)),
         ));
         Ok(comparisons)
     }

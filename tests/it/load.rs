@@ -57,7 +57,7 @@ impl Scene {
         }
     }
 
-    fn arguments<'a>(&self, job: &'a str, state: &'a str) -> Vec<&'a str> {
+    fn arguments<'a>(job: &'a str, state: &'a str) -> Vec<&'a str> {
         vec![
             "run",
             job,
@@ -73,7 +73,7 @@ impl Scene {
     fn run(&self, job: &Path) -> Ended {
         let state = self.folder.path().join("state");
         program::run(
-            &self.arguments(job.to_str().unwrap(), state.to_str().unwrap()),
+            &Self::arguments(job.to_str().unwrap(), state.to_str().unwrap()),
             ACCESS_SECRET,
         )
     }
@@ -155,10 +155,10 @@ fn a_gibibyte_on_a_real_broker_equals_the_truth() {
 /// with a longer wait until the journal has some.
 fn kill_midway(scene: &Scene, job: &Path) {
     let state = scene.folder.path().join("state");
-    let arguments = scene.arguments(job.to_str().unwrap(), state.to_str().unwrap());
+    let arguments = Scene::arguments(job.to_str().unwrap(), state.to_str().unwrap());
     let mut child = program::start(&arguments, ACCESS_SECRET);
     let staging = state.join("staging");
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let staged = std::fs::read_dir(&staging).map_or(0, |files| {
             let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());

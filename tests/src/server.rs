@@ -17,7 +17,7 @@ pub const ACCESS_SECRET: &str = "a secret of the tests";
 /// A running server, its data in a temporary folder. It checks signatures.
 #[derive(Debug)]
 pub struct Server {
-    server: Option<MaxCompute>,
+    running: Option<MaxCompute>,
     endpoint: String,
     runtime: Runtime,
     _folder: TempDir,
@@ -49,7 +49,7 @@ impl Server {
             .expect("the server starts");
         let endpoint = server.endpoint();
         Self {
-            server: Some(server),
+            running: Some(server),
             endpoint,
             runtime,
             _folder: folder,
@@ -101,7 +101,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
+        if let Some(server) = self.running.take() {
             self.runtime.block_on(server.stop());
         }
     }

@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long [`Producer::finish`] waits for the last acknowledgement.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+const FLUSH_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a full queue is waited for before the next try.
 const QUEUE_WAIT: Duration = Duration::from_millis(20);
 
@@ -89,7 +89,7 @@ impl Producer {
             .set("batch.size", "1000000")
             .set("message.timeout.ms", "30000")
             .create_with_context(Deliveries::default())
-            .map_err(not_sent)?;
+            .map_err(|error| not_sent(&error))?;
         Ok(Self { producer })
     }
 
@@ -118,7 +118,7 @@ impl Producer {
                     record = unsent;
                     self.producer.poll(QUEUE_WAIT);
                 }
-                Err((error, _)) => return Err(not_sent(error)),
+                Err((error, _)) => return Err(not_sent(&error)),
             }
         }
     }
@@ -129,17 +129,19 @@ impl Producer {
     ///
     /// The first message that was not.
     pub fn finish(self) -> Result<()> {
-        self.producer.flush(FLUSH_TIMEOUT).map_err(not_sent)?;
+        self.producer
+            .flush(FLUSH_TIMEOUT)
+            .map_err(|error| not_sent(&error))?;
         let deliveries = self.producer.context();
         let failed = deliveries
             .failed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        failed.map_or(Ok(()), |error| Err(not_sent(error)))
+        failed.map_or(Ok(()), |error| Err(not_sent(&error)))
     }
 }
 
-fn not_sent(error: KafkaError) -> Error {
+fn not_sent(error: &KafkaError) -> Error {
     Error::new(ErrorKind::Other, format!("messages can't be sent: {error}"))
 }
