@@ -8,6 +8,7 @@ the given credentials. Tables it makes begin with "smoke_".
 
 import datetime
 import decimal
+import importlib.util
 import sys
 
 import pyarrow as pa
@@ -88,6 +89,15 @@ def upload(tunnel, table, batch, partition=None, block_ids=(0,), algorithm=None,
     return session
 
 
+def codecs():
+    """The compressions whose Python packages are installed."""
+    algorithms = CompressOption.CompressAlgorithm
+    yield algorithms.ODPS_ZLIB
+    for package, algorithm in (("zstandard", "ODPS_ZSTD"), ("lz4", "ODPS_LZ4"), ("snappy", "ODPS_SNAPPY")):
+        if importlib.util.find_spec(package):
+            yield algorithms[algorithm]
+
+
 def check_plain_table(o, tunnel):
     table = fresh(o, "smoke_plain", "id bigint, name string comment 'who', price decimal(10,2)", lifecycle=7, comment="a table")
     table.reload()
@@ -119,7 +129,7 @@ def check_plain_table(o, tunnel):
     with session.open_arrow_reader(1, 3, columns=["price", "id"]) as reader:
         arrow = pa.concat_tables(pa.Table.from_batches([b]) for b in reader)
     assert arrow.column("id").to_pylist() == [1, 2, 3], arrow
-    for algorithm in (CompressOption.CompressAlgorithm.ODPS_ZLIB,):
+    for algorithm in codecs():
         upload(tunnel, "smoke_plain", batch, overwrite=True, algorithm=algorithm)
         session = tunnel.create_download_session("smoke_plain", compress_option=CompressOption(algorithm))
         with session.open_record_reader(0, 5, compress=True) as reader:

@@ -87,7 +87,7 @@ impl Lowering<'_> {
             ExprKind::Logic(operator, terms) => {
                 let terms = terms.iter().map(|term| self.condition(term, scope, mode));
                 let terms: Vec<String> = terms.collect::<Result<_, _>>()?;
-                Ok(format!("({})", terms.join(&format!(" {operator} "))))
+                Ok(balanced(&terms, operator))
             }
             ExprKind::Not(inner) => Ok(format!("(NOT {})", self.condition(inner, scope, mode)?)),
             ExprKind::Compare(operator, left, right) => {
@@ -379,6 +379,19 @@ impl Lowering<'_> {
     /// What MIN, MAX and ORDER BY compare.
     pub(super) fn collated(typed: &Typed) -> String {
         format!("{}{}", typed.sql, collation(typed))
+    }
+}
+
+/// Terms joined pairwise: SQLite bounds how deep an expression is, not how long.
+fn balanced(terms: &[String], operator: &str) -> String {
+    match terms {
+        [] => String::new(),
+        [term] => term.clone(),
+        _ => {
+            let (left, right) = terms.split_at(terms.len() / 2);
+            let (left, right) = (balanced(left, operator), balanced(right, operator));
+            format!("({left} {operator} {right})")
+        }
     }
 }
 
