@@ -11,16 +11,13 @@ use benches::arguments::Arguments;
 use benches::decode::{Blocks, arrow_json, engine, serde_json};
 use benches::fields::{COUNTS, MappedFields};
 use benches::measure::Contest;
-use benches::messages::{Kind, payloads, payloads_of_file};
+use benches::messages::Kind;
 
 fn main() -> Result<()> {
-    let arguments = Arguments::read(16, 7)?;
+    let arguments = Arguments::read(std::env::args().skip(1), 16, 7)?;
     let mut is_first = true;
     for kind in Kind::ALL {
-        let payloads = match (&arguments.tweets, kind) {
-            (Some(file), Kind::Tweets) => payloads_of_file(file, arguments.bytes())?,
-            _ => payloads(kind, arguments.bytes()),
-        };
+        let payloads = arguments.payloads(kind)?;
         let blocks = Blocks::new(&payloads, 0);
         for count in COUNTS {
             let fields = MappedFields::of(kind, count)?;

@@ -14,18 +14,15 @@ use benches::decode::{Blocks, engine};
 use benches::fields::MappedFields;
 use benches::measure::{Contest, megabytes};
 use benches::memory::Table;
-use benches::messages::{Kind, payloads};
+use benches::messages::Kind;
 use benches::stage::{self, DAY_START_MS, plain, write_and_read};
 
 fn main() -> Result<()> {
-    let arguments = Arguments::read(64, 5)?;
+    let arguments = Arguments::read(std::env::args().skip(1), 64, 5)?;
     let folder = tempfile::tempdir()?;
     for kind in Kind::ALL {
         let fields = MappedFields::of(kind, 12)?;
-        let blocks = Arc::new(Blocks::new(
-            &payloads(kind, arguments.bytes()),
-            DAY_START_MS,
-        ));
+        let blocks = Arc::new(Blocks::new(&arguments.payloads(kind)?, DAY_START_MS));
         let mut batches = Vec::new();
         engine(&blocks, &fields.projection()?, |batch| batches.push(batch))?;
         let table = Table::new(fields.table(), false);

@@ -9,16 +9,16 @@ use benches::arguments::Arguments;
 use benches::decode::{Blocks, engine};
 use benches::fields::MappedFields;
 use benches::measure::Contest;
-use benches::messages::{Kind, payloads};
+use benches::messages::Kind;
 use benches::upload::{plain_stream, tunnel_body};
 
 fn main() -> Result<()> {
-    let arguments = Arguments::read(64, 15)?;
+    let arguments = Arguments::read(std::env::args().skip(1), 64, 15)?;
     for kind in Kind::ALL {
         let fields = MappedFields::of(kind, 12)?;
         let projection = fields.projection()?;
         let mut batches = Vec::new();
-        let blocks = Blocks::new(&payloads(kind, arguments.bytes()), 0);
+        let blocks = Blocks::new(&arguments.payloads(kind)?, 0);
         engine(&blocks, &projection, |batch| batches.push(batch))?;
         let schema = projection.schema();
         let mut bytes = 0;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Result;
+use crate::messages::{Kind, payloads, payloads_of_file};
 
 /// The settings of a bench, from its arguments.
 #[derive(Clone, Debug)]
@@ -16,18 +17,21 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the program's arguments, with `megabytes` and `repetitions` where they say nothing.
+    /// Reads `arguments`, with `megabytes` and `repetitions` where they say nothing.
     ///
     /// # Errors
     ///
     /// An argument that isn't known, or a value that isn't a number from 1.
-    pub fn read(megabytes: usize, repetitions: usize) -> Result<Self> {
+    pub fn read(
+        mut arguments: impl Iterator<Item = String>,
+        megabytes: usize,
+        repetitions: usize,
+    ) -> Result<Self> {
         let mut read = Self {
             megabytes,
             repetitions,
             tweets: None,
         };
-        let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
@@ -45,8 +49,16 @@ impl Arguments {
         Ok(read)
     }
 
+    /// The messages of a kind: [`megabytes`](Self::megabytes) of them, made up or from the file.
+    pub fn payloads(&self, kind: Kind) -> Result<Vec<Vec<u8>>> {
+        match (&self.tweets, kind) {
+            (Some(file), Kind::Tweets) => payloads_of_file(file, self.bytes()),
+            _ => Ok(payloads(kind, self.bytes())),
+        }
+    }
+
     /// [`megabytes`](Self::megabytes) in bytes.
-    pub fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.megabytes * 1_000_000
     }
 }

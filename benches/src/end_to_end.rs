@@ -105,28 +105,11 @@ pub fn serve(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A filled topic, and the empty table of the same name.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    /// The job that loads all of it.
-    pub job: Job,
-    /// What is to be read in each topic partition.
-    pub ranges: Vec<(TopicPartition, OffsetRange)>,
-    /// Messages in all.
-    pub messages: usize,
-    /// Bytes of their payloads.
-    pub bytes: usize,
-    lanes: usize,
-}
-
 /// Makes the topic and the table `place.name`, and sends `payloads`.
-pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Result<Topic> {
-    let partitions: Vec<_> = (0..)
-        .take(PARTITIONS)
-        .map(|number| TopicPartition::new(place.name.as_str(), number))
-        .collect();
+pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Result<()> {
     create_topic(&place.brokers, &place.name, i32::try_from(PARTITIONS)?)?;
     let producer = Producer::new(&place.brokers)?;
+    let partitions = partitions(place);
     for ((timestamp_ms, payload), to) in (DAY_START_MS..)
         .zip(payloads)
         .zip(partitions.iter().cycle())
@@ -134,28 +117,46 @@ pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Resul
         producer.send(to, timestamp_ms, "", Some(payload))?;
     }
     producer.finish()?;
+    let connection = job(fields, place)?.destination.connection;
+    Sql::new(&connection)?.execute(&fields.create_table(&place.name))?;
+    Ok(())
+}
 
-    let job = job(fields, place)?;
-    let mut statement = fields.create_table(&place.name);
-    if statement.ends_with('\n') {
-        statement.pop();
-    }
-    Sql::new(&job.destination.connection)?.execute(&statement)?;
-    let ranges = (0..).zip(partitions).map(|(number, partition)| {
-        let messages = payloads.len().saturating_sub(number).div_ceil(PARTITIONS);
-        let end = i64::try_from(messages).unwrap_or(i64::MAX);
-        (partition, OffsetRange { start: 0, end })
-    });
-    Ok(Topic {
-        job,
-        ranges: ranges.collect(),
-        messages: payloads.len(),
-        bytes: payloads.iter().map(Vec::len).sum(),
-        lanes: place.lanes,
-    })
+fn partitions(place: &Place) -> Vec<TopicPartition> {
+    let numbers = (0..).take(PARTITIONS);
+    numbers
+        .map(|number| TopicPartition::new(place.name.as_str(), number))
+        .collect()
+}
+
+/// A topic that was [filled](fill), and the table of the same name.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// The job that loads all of it.
+    pub job: Job,
+    /// Messages in all.
+    pub messages: usize,
+    lanes: usize,
+    /// What is to be read in each topic partition.
+    ranges: Vec<(TopicPartition, OffsetRange)>,
 }
 
 impl Topic {
+    /// The topic of `place` with `messages` messages.
+    pub fn new(place: &Place, fields: &MappedFields, messages: usize) -> Result<Self> {
+        let ranges = (0..).zip(partitions(place)).map(|(number, partition)| {
+            let end = messages.saturating_sub(number).div_ceil(PARTITIONS);
+            let end = i64::try_from(end).unwrap_or(i64::MAX);
+            (partition, OffsetRange { start: 0, end })
+        });
+        Ok(Self {
+            job: job(fields, place)?,
+            messages,
+            lanes: place.lanes,
+            ranges: ranges.collect(),
+        })
+    }
+
     /// Reads the topic as the engine's lanes do, a thread and a reader each, and forgets it.
     ///
     /// # Errors

@@ -17,5 +17,9 @@ pub mod upload;
 #[cfg(test)]
 mod tests;
 
+/// The program's allocator, for librdkafka too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A result whose error is only ever shown.
 pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

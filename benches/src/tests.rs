@@ -9,8 +9,9 @@ use arrow::compute::concat_batches;
 use arrow::ipc::reader::StreamReader;
 use engine_tunnel::wire::frame;
 
+use crate::arguments::Arguments;
 use crate::decode::{Blocks, arrow_json, engine, nested_rows, rows, serde_json};
-use crate::end_to_end::{fill, start};
+use crate::end_to_end::{Topic, fill, start};
 use crate::fields::{COUNTS, MappedFields};
 use crate::measure::Contest;
 use crate::memory::Table;
@@ -40,8 +41,8 @@ fn twelve(kind: Kind) -> (MappedFields, Blocks) {
 
 /// Whether two cells are equal, or floats that are neighbours: without its feature `float_roundtrip`, `serde_json` misses
 /// the nearest one now and then.
-fn nearly(a: &Option<String>, b: &Option<String>) -> bool {
-    let float = |cell: &Option<String>| cell.as_deref().and_then(|cell| cell.parse::<f64>().ok());
+fn nearly(a: Option<&str>, b: Option<&str>) -> bool {
+    let float = |cell: Option<&str>| cell.and_then(|cell| cell.parse::<f64>().ok());
     let neighbours = || Some((float(a)? - float(b)?).abs() <= f64::EPSILON * float(a)?.abs());
     a == b || neighbours() == Some(true)
 }
@@ -69,7 +70,7 @@ fn three_decoders_give_the_same_rows() {
             assert_eq!(ours.len(), flat.len());
             for (ours, theirs) in ours.iter().flatten().zip(flat.iter().flatten()) {
                 assert!(
-                    nearly(ours, theirs),
+                    nearly(ours.as_deref(), theirs.as_deref()),
                     "{kind:?} {count}: {ours:?} {theirs:?}"
                 );
             }
@@ -171,7 +172,9 @@ fn a_topic_is_consumed_and_loaded() {
             lanes: 2,
         };
         let payloads = payloads(kind, 300_000);
-        let topic = fill(&place, &MappedFields::of(kind, 12).unwrap(), &payloads).unwrap();
+        let fields = MappedFields::of(kind, 12).unwrap();
+        fill(&place, &fields, &payloads).unwrap();
+        let topic = Topic::new(&place, &fields, payloads.len()).unwrap();
         topic.consume().unwrap();
         for _ in 0..2 {
             topic.load().unwrap();
@@ -211,4 +214,23 @@ fn a_process_tells_what_it_took() {
     );
     assert!(process::thread_cpu() > started);
     assert!(process::cpu(std::process::id()).unwrap() > Duration::ZERO);
+}
+
+#[test]
+fn arguments_are_read_or_named() {
+    let read = |line: &str| Arguments::read(line.split_whitespace().map(str::to_owned), 16, 7);
+    let arguments = read("--megabytes 1 --bench --tweets some.json").unwrap();
+    assert_eq!((arguments.megabytes, arguments.repetitions), (1, 7));
+    assert_eq!(arguments.tweets, Some("some.json".into()));
+    assert!(arguments.payloads(Kind::Small).unwrap().len() > 3_000);
+    for (line, error) in [
+        (
+            "--megabyte 1",
+            "\"--megabyte\" is no argument; there are --megabytes N, --repetitions N, --tweets FILE",
+        ),
+        ("--repetitions 0", "\"0\" is no number from 1"),
+        ("--tweets", "--tweets needs a value"),
+    ] {
+        assert_eq!(read(line).unwrap_err().to_string(), error);
+    }
 }
