@@ -1,5 +1,6 @@
 //! SQL: MaxCompute's DDL on the catalog, and its queries run by SQLite over the stored Parquet files.
 
+mod aggregates;
 pub(crate) mod ast;
 mod calendar;
 mod ddl;
@@ -10,8 +11,10 @@ mod functions;
 mod lower;
 mod natives;
 mod nested;
+mod parse_expr;
 mod parser;
 mod result;
+mod scope;
 mod show;
 mod tokens;
 mod types;

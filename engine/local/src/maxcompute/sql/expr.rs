@@ -4,7 +4,8 @@ use engine_model::ColumnType;
 
 use super::ast::{Expr, ExprKind, Query};
 use super::error::{Position, SqlError};
-use super::lower::{Lowering, Mode, Scope, collation};
+use super::lower::Lowering;
+use super::scope::{Mode, Scope, collation};
 use super::types::{Class, DECIMAL, Meeting, Typed, common, meeting};
 use super::value::hex;
 

@@ -6,7 +6,8 @@ use super::ast::{Call, Expr, ExprKind};
 use super::calendar::Part;
 use super::error::{Position, SqlError};
 use super::expr::literal;
-use super::lower::{Lowering, Mode, Scope};
+use super::lower::Lowering;
+use super::scope::{Mode, Scope};
 use super::types::{Class, DECIMAL, Typed};
 
 /// A function that takes and returns fixed types.
