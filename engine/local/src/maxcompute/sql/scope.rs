@@ -10,6 +10,7 @@ use super::functions;
 use super::types::{Class, Typed};
 use super::vtab::TableData;
 
+/// A column of a translated query.
 #[derive(Clone)]
 pub(super) struct Output {
     pub(super) name: String,
@@ -24,6 +25,7 @@ pub(super) struct Scope {
     pub(super) group: Option<Group>,
 }
 
+/// The keys of a grouped select.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) exprs: Vec<Expr>,
@@ -31,6 +33,7 @@ pub(super) struct Group {
     pub(super) columns: HashSet<String>,
 }
 
+/// A table or subquery in sight.
 pub(super) struct ScopeSource {
     /// Alias or table name, folded.
     pub(super) name: String,
