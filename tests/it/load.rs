@@ -151,8 +151,7 @@ fn a_gibibyte_on_a_real_broker_equals_the_truth() {
     load_and_compare("a_gibibyte_on_a_real_broker_equals_the_truth", 1_600_000);
 }
 
-/// Kills a run once some slices are staged; nothing may be staged at all where it is too fast, so it is tried again
-/// with a longer wait until the journal has some.
+/// Kills a run of one lane once its second slice is staged: the first one is in the journal by then.
 fn kill_midway(scene: &Scene, job: &Path) {
     let state = scene.folder.path().join("state");
     let arguments = Scene::arguments(job.to_str().unwrap(), state.to_str().unwrap());
@@ -184,7 +183,9 @@ fn kill_midway(scene: &Scene, job: &Path) {
 fn kill_and_resume(topic: &str, messages: u64) {
     let scene = Scene::new(topic, messages);
     scene.server.sql(&table_ddl("orders", &["ds"]));
-    let job = scene.job().write(scene.folder.path());
+    let mut job = scene.job();
+    job.more.push_str("\nlimits: { concurrency: 1 }");
+    let job = job.write(scene.folder.path());
     kill_midway(&scene, &job);
     assert_eq!(
         scene.server.count("orders", ""),
