@@ -1,15 +1,15 @@
 //! `cargo bench -p benches --bench end_to_end -- [--megabytes N] [--repetitions N] [--tweets FILE]`
 //!
 //! Fills a topic of each kind on the embedded broker, then in turn reads it with the engine's reader alone and loads it
-//! whole into the embedded MaxCompute-compatible server. The servers and the producer are processes of their own.
+//! whole into the embedded MaxCompute-compatible server. The servers, the producer and each run are processes of their
+//! own, so that no one's memory or CPU time counts as another's.
 
 #![expect(
     clippy::print_stdout,
     reason = "the tables are what the program is for"
 )]
 
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use benches::Result;
 use benches::arguments::Arguments;
@@ -17,12 +17,16 @@ use benches::end_to_end::{SERVE, Servers, Topic, fill, serve};
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
-use benches::process::{cpu, peak_bytes, reset_peak};
+use benches::process::{cpu, peak_bytes};
 use benches::stage::Place;
 use engine_model::{StepFigures, Steps};
 
-/// The argument that makes this program fill a topic: the kind and both servers' addresses follow, then the usual.
+/// The argument that makes this program fill a topic.
 const FILL: &str = "--fill";
+/// The argument that makes this program read a topic and nothing more.
+const CONSUME: &str = "--consume";
+/// The argument that makes this program load a topic.
+const LOAD: &str = "--load";
 /// Consumer threads of both sides, and lanes of the load.
 const LANES: usize = 2;
 /// Fields of the mappings.
@@ -33,8 +37,7 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         [mode, folder] if mode == SERVE => serve(folder.as_ref()),
         [mode, kind, brokers, endpoint, rest @ ..] if mode == FILL => {
-            let kind = Kind::ALL.into_iter().find(|known| known.name() == kind);
-            let kind = kind.ok_or("no such kind of message")?;
+            let kind = kind_of(kind)?;
             let payloads = read(rest)?.payloads(kind)?;
             fill(
                 &place(kind, brokers, endpoint),
@@ -45,8 +48,45 @@ fn main() -> Result<()> {
             println!("{} {bytes}", payloads.len());
             Ok(())
         }
+        [mode, kind, brokers, endpoint, messages] if mode == CONSUME || mode == LOAD => {
+            let kind = kind_of(kind)?;
+            let fields = MappedFields::of(kind, FIELDS)?;
+            let topic = Topic::new(&place(kind, brokers, endpoint), &fields, messages.parse()?)?;
+            let took = if mode == LOAD {
+                took(|| Ok(topic.load()?.steps))?
+            } else {
+                took(|| topic.consume().map(|()| Steps::default()))?
+            };
+            println!("{}", serde_json::to_string(&took)?);
+            Ok(())
+        }
         _ => compare(&arguments),
     }
+}
+
+fn kind_of(name: &str) -> Result<Kind> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    Ok(kind.ok_or(format!("{name:?} is no kind of message"))?)
+}
+
+/// What one run took: seconds on the wall and of the process's CPU time, most bytes held at once, and the steps of a
+/// load.
+type Took = (f64, f64, u64, Steps);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench is where the clock is read"
+)]
+fn took(run: impl FnOnce() -> Result<Steps>) -> Result<Took> {
+    let started = std::time::Instant::now();
+    let steps = run()?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok((
+        seconds,
+        cpu(std::process::id())?.as_secs_f64(),
+        peak_bytes()?,
+        steps,
+    ))
 }
 
 fn read(arguments: &[String]) -> Result<Arguments> {
@@ -84,63 +124,60 @@ fn compare(arguments: &[String]) -> Result<()> {
         steps.push(steps_line(kind.name(), &runs.loaded));
         let pairs = runs.consumed.iter().zip(&runs.loaded);
         let full = median(pairs.map(|(consumed, loaded)| consumed.seconds / loaded.seconds));
-        ratios.push(format!("| {} | {full:.2} |", kind.name()));
+        let pairs = runs.consumed.iter().zip(&runs.loaded);
+        let cpu = median(pairs.map(|(consumed, loaded)| {
+            consumed.engine_cpu_per_gigabyte / loaded.engine_cpu_per_gigabyte
+        }));
+        ratios.push(format!("| {} | {full:.2} | {cpu:.2} |", kind.name()));
     }
     println!(
         "\n| full, s/GB that each step was busy | read | decode | stage | upload | plan and commit, s |"
     );
     println!("|---|---|---|---|---|---|\n{}", steps.join("\n"));
     println!(
-        "\n| messages | full ÷ consume only |\n|---|---|\n{}",
+        "\n| full ÷ consume only | rate | rows per CPU second |\n|---|---|---|\n{}",
         ratios.join("\n")
     );
     Ok(())
 }
 
 /// The two sides of one topic.
-struct Runs {
-    topic: Topic,
-    /// Bytes of its payloads.
-    bytes: usize,
-    /// The servers' process.
-    servers: u32,
+struct Runs<'a> {
+    kind: Kind,
+    servers: &'a Servers,
+    messages: u32,
+    megabytes: f64,
     consumed: Vec<Figures>,
     loaded: Vec<Figures>,
 }
 
-/// What one run took.
+/// What one run took, for 10^9 bytes where it says so.
 struct Figures {
     seconds: f64,
-    megabytes: f64,
-    messages: f64,
-    engine_cpu: Duration,
-    servers_cpu: Duration,
+    megabytes_per_second: f64,
+    messages_per_second: f64,
+    engine_cpu_per_gigabyte: f64,
+    servers_cpu_per_gigabyte: f64,
     peak_bytes: u64,
+    gigabytes: f64,
     steps: Steps,
 }
 
-impl Runs {
-    /// Has another process fill the topic of `kind`: what the messages took doesn't count as the engine's memory.
-    fn prepare(kind: Kind, servers: &Servers, arguments: &[String]) -> Result<Self> {
-        let Servers {
-            brokers, endpoint, ..
-        } = servers;
-        let filled = Command::new(std::env::current_exe()?)
-            .args([FILL, kind.name(), brokers, endpoint])
-            .args(arguments)
-            .output()?;
-        let told = String::from_utf8(filled.stdout)?;
-        let Some((messages, bytes)) = told.trim().split_once(' ') else {
-            let error = String::from_utf8_lossy(&filled.stderr);
-            return Err(format!("the topic {} was not filled: {error}", kind.name()).into());
-        };
-        let fields = MappedFields::of(kind, FIELDS)?;
-        let topic = Topic::new(&place(kind, brokers, endpoint), &fields, messages.parse()?)?;
-        let (bytes, servers) = (bytes.parse()?, servers.process());
+impl<'a> Runs<'a> {
+    /// Fills the topic of `kind`.
+    fn prepare(kind: Kind, servers: &'a Servers, arguments: &[String]) -> Result<Self> {
+        let told = again(FILL, kind, servers, arguments)?;
+        let (messages, bytes) = told
+            .trim()
+            .split_once(' ')
+            .ok_or("the topic was not filled")?;
+        let megabytes = megabytes(bytes.parse()?);
+        let messages = messages.parse()?;
         Ok(Self {
-            topic,
-            bytes,
+            kind,
             servers,
+            messages,
+            megabytes,
             consumed: Vec::new(),
             loaded: Vec::new(),
         })
@@ -148,8 +185,7 @@ impl Runs {
 
     /// Consumes and loads once; what only warmed up is not kept.
     fn rotate(&mut self, keep: bool) -> Result<()> {
-        let consumed = self.figures(|topic| topic.consume().map(|()| Steps::default()))?;
-        let loaded = self.figures(|topic| Ok(topic.load()?.steps))?;
+        let (consumed, loaded) = (self.figures(CONSUME)?, self.figures(LOAD)?);
         if keep {
             self.consumed.push(consumed);
             self.loaded.push(loaded);
@@ -157,27 +193,39 @@ impl Runs {
         Ok(())
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a bench is where the clock is read"
-    )]
-    fn figures(&self, run: impl FnOnce(&Topic) -> Result<Steps>) -> Result<Figures> {
-        let process = std::process::id();
-        reset_peak()?;
-        let (engine_before, servers_before) = (cpu(process)?, cpu(self.servers)?);
-        let started = std::time::Instant::now();
-        let steps = run(&self.topic)?;
-        let seconds = started.elapsed().as_secs_f64();
+    fn figures(&self, mode: &str) -> Result<Figures> {
+        let servers_before = cpu(self.servers.process())?;
+        let told = again(mode, self.kind, self.servers, &[self.messages.to_string()])?;
+        let servers_cpu = cpu(self.servers.process())?.saturating_sub(servers_before);
+        let (seconds, engine_cpu, peak_bytes, steps): Took = serde_json::from_str(&told)?;
+        let gigabytes = self.megabytes / 1e3;
         Ok(Figures {
             seconds,
-            megabytes: megabytes(self.bytes),
-            messages: f64::from(u32::try_from(self.topic.messages)?),
-            engine_cpu: cpu(process)?.saturating_sub(engine_before),
-            servers_cpu: cpu(self.servers)?.saturating_sub(servers_before),
-            peak_bytes: peak_bytes()?,
+            megabytes_per_second: self.megabytes / seconds,
+            messages_per_second: f64::from(self.messages) / seconds,
+            engine_cpu_per_gigabyte: engine_cpu / gigabytes,
+            servers_cpu_per_gigabyte: servers_cpu.as_secs_f64() / gigabytes,
+            peak_bytes,
+            gigabytes,
             steps,
         })
     }
+}
+
+/// Runs this program again in another mode, and returns what it printed.
+fn again(mode: &str, kind: Kind, servers: &Servers, arguments: &[String]) -> Result<String> {
+    let Servers {
+        brokers, endpoint, ..
+    } = servers;
+    let output = Command::new(std::env::current_exe()?)
+        .args([mode, kind.name(), brokers, endpoint])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{mode} {} failed: {}", kind.name(), output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// A line of the first table: the median of each figure, the highest of the peaks.
@@ -190,10 +238,10 @@ fn line(name: &str, runs: &[Figures]) -> String {
         .unwrap_or_default();
     format!(
         "| {name} | {:.0} | {:.0} | {:.2} | {:.2} | {peak_mebibytes} |",
-        of(|run| run.megabytes / run.seconds),
-        of(|run| run.messages / run.seconds / 1e3),
-        of(|run| run.engine_cpu.as_secs_f64() / run.megabytes * 1e3),
-        of(|run| run.servers_cpu.as_secs_f64() / run.megabytes * 1e3),
+        of(|run| run.megabytes_per_second),
+        of(|run| run.messages_per_second / 1e3),
+        of(|run| run.engine_cpu_per_gigabyte),
+        of(|run| run.servers_cpu_per_gigabyte),
     )
 }
 
@@ -202,7 +250,7 @@ fn steps_line(name: &str, runs: &[Figures]) -> String {
     let of = |step: fn(&Steps) -> &StepFigures| {
         median(
             runs.iter()
-                .map(|run| step(&run.steps).seconds / run.megabytes * 1e3),
+                .map(|run| step(&run.steps).seconds / run.gigabytes),
         )
     };
     let fixed = median(

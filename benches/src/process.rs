@@ -24,12 +24,7 @@ pub fn cpu(id: u32) -> Result<Duration> {
     Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
 }
 
-/// Makes [`peak_bytes`] begin anew from what this process holds now.
-pub fn reset_peak() -> Result<()> {
-    Ok(fs::write("/proc/self/clear_refs", "5")?)
-}
-
-/// Most memory that this process held at once since [`reset_peak`].
+/// Most memory that this process held at once.
 pub fn peak_bytes() -> Result<u64> {
     let text = fs::read_to_string("/proc/self/status")?;
     let kilobytes = text
