@@ -14,6 +14,8 @@ use crate::{Error, ErrorKind};
 
 /// Blocks between a consumer and its worker, at most; the byte budget binds earlier where blocks are full.
 const BLOCKS_BETWEEN: usize = 16;
+/// Empty blocks that wait to be filled again; more are freed, for their memory is in no budget while they wait.
+const BLOCKS_RECYCLED: usize = 2;
 /// How often a waiting thread looks whether it was asked to stop.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
@@ -56,7 +58,7 @@ pub(crate) fn channel<'a>(
 ) -> (ReadHandle<'a>, Consumer<'a>) {
     let (slices, slices_end) = bounded(1);
     let (events_end, events) = bounded(BLOCKS_BETWEEN);
-    let (empty_blocks, empty_blocks_end) = bounded(BLOCKS_BETWEEN);
+    let (empty_blocks, empty_blocks_end) = bounded(BLOCKS_RECYCLED);
     let handle = ReadHandle {
         slices,
         events,

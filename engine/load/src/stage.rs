@@ -23,6 +23,12 @@ use crate::{Error, ErrorKind};
 /// Bytes read at a time when a checksum is verified.
 const VERIFY_BYTES: usize = 1 << 20;
 
+/// Bytes of a Parquet page before compression. Writer and reader hold one for each column, and a reader works for each
+/// upload under way, so the library's 1 MiB would be most of the memory of a run.
+const PAGE_BYTES: usize = 128 << 10;
+/// Values after which the writer looks at the page's size: long values must not pile up far beyond it.
+const PAGE_ROWS_CHECKED: usize = 128;
+
 /// LZ4 because the disk takes more than it makes; no dictionaries, as they cost several times the encoding on columns
 /// of many values; no statistics, as nobody queries staged files.
 fn writer_properties() -> WriterProperties {
@@ -30,6 +36,8 @@ fn writer_properties() -> WriterProperties {
         .set_compression(Compression::LZ4_RAW)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(PAGE_ROWS_CHECKED)
         .build()
 }
 
