@@ -1,6 +1,7 @@
 //! The decoder beside the slow reading.
 
-use std::sync::{Arc, LazyLock};
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
@@ -37,19 +38,22 @@ const GOOD: &[u8] = br#"{"c":[1,"x"]}"#;
 struct Case {
     column_type: ColumnType,
     path: FieldPath,
-    projection: Arc<Projection>,
+    decoder: Decoder,
 }
 
-static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
-    let case = |column: &(&str, &str)| Case {
+thread_local! {
+    /// Kept from input to input, as a lane keeps its own: their memory costs more than most inputs.
+    static CASES: RefCell<Vec<Case>> = RefCell::new(COLUMNS.iter().map(case).collect());
+    static ALL: RefCell<Decoder> = RefCell::new(Decoder::new(compile(&COLUMNS)));
+}
+
+fn case(column: &(&str, &str)) -> Case {
+    Case {
         column_type: column.0.parse().expect("the types above are types"),
         path: column.1.parse().expect("the paths above are paths"),
-        projection: compile(&[*column]),
-    };
-    COLUMNS.iter().map(case).collect()
-});
-
-static ALL: LazyLock<Arc<Projection>> = LazyLock::new(|| compile(&COLUMNS));
+        decoder: Decoder::new(compile(&[*column])),
+    }
+}
 
 fn compile(columns: &[(&str, &str)]) -> Arc<Projection> {
     let mut table = TableColumns::default();
@@ -74,36 +78,38 @@ fn compile(columns: &[(&str, &str)]) -> Arc<Projection> {
 /// A payload gives the rows, NULLs and rejects that the slow reading gives, column by column and all together.
 pub fn projection(payload: &[u8]) {
     let document = reference::document(payload);
-    let mut all_taken = true;
-    for case in CASES.iter() {
-        let mut decoder = Decoder::new(Arc::clone(&case.projection));
-        let outcome = decoder.decode(&message(payload), 0);
-        let batch = decoder.flush();
-        let found = match &outcome {
-            Ok(()) => Ok(cell(&batch, &case.column_type)),
-            Err(_) => Err(()),
-        };
-        let Case {
-            column_type, path, ..
-        } = case;
-        assert_eq!(
-            found,
-            expected(document, case),
-            "{column_type} from {path}: {outcome:?}"
-        );
-        all_taken &= outcome.is_ok();
-    }
-    check_all(payload, all_taken);
+    let all_taken = CASES.with_borrow_mut(|cases| {
+        let taken = cases
+            .iter_mut()
+            .map(|case| check_case(case, payload, document));
+        taken.fold(true, |all, taken| all & taken)
+    });
+    ALL.with_borrow_mut(|decoder| check_all(decoder, payload, all_taken));
+}
+
+/// Whether the column takes the payload, which is as the slow reading has it.
+fn check_case(case: &mut Case, payload: &[u8], document: Option<&RawValue>) -> bool {
+    let outcome = case.decoder.decode(&message(payload), 0);
+    let batch = case.decoder.flush();
+    let Case {
+        column_type, path, ..
+    } = case;
+    let found = match &outcome {
+        Ok(()) => Ok(cell(&batch, column_type)),
+        Err(_) => Err(()),
+    };
+    let expected = expected(document, column_type, path);
+    assert_eq!(found, expected, "{column_type} from {path}: {outcome:?}");
+    outcome.is_ok()
 }
 
 /// All columns take the payload or none, and the rows around it stay as they are.
-fn check_all(payload: &[u8], taken: bool) {
-    let mut decoder = Decoder::new(Arc::clone(&ALL));
+fn check_all(decoder: &mut Decoder, payload: &[u8], taken: bool) {
     let good = message(GOOD);
     let mut decode = |message| decoder.decode(message, 0).is_ok();
     let rows = [decode(&good), decode(&message(payload)), decode(&good)];
-    assert_eq!(rows, [true, taken, true]);
     let batch = decoder.flush();
+    assert_eq!(rows, [true, taken, true]);
     assert_eq!(batch.num_rows(), 2 + usize::from(taken));
     assert_eq!(batch.slice(0, 1), batch.slice(batch.num_rows() - 1, 1));
 }
@@ -118,11 +124,15 @@ fn message(payload: &[u8]) -> Message<'_> {
     }
 }
 
-fn expected(document: Option<&RawValue>, case: &Case) -> Cell<String> {
-    let Some(value) = reference::find(document.ok_or(())?, &case.path) else {
+fn expected(
+    document: Option<&RawValue>,
+    column_type: &ColumnType,
+    path: &FieldPath,
+) -> Cell<String> {
+    let Some(value) = reference::find(document.ok_or(())?, path) else {
         return Ok(None);
     };
-    Ok(match case.column_type {
+    Ok(match *column_type {
         ColumnType::String => Some(reference::string(value)),
         ColumnType::BigInt => reference::bigint(value)?.map(|value| value.to_string()),
         ColumnType::Double => reference::double(value)?.map(exactly),
