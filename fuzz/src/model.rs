@@ -53,25 +53,7 @@ pub fn column_type(data: &[u8]) {
 
 pub(crate) fn check_column_type(column_type: &ColumnType) {
     let text = column_type.to_string();
-    // Names within STRUCT are printed bare, so those that need quotes read as something else or not at all.
-    if !has_quoted_name(column_type) {
-        assert_eq!(text.parse().as_ref(), Ok(column_type), "{text}");
-    }
-}
-
-fn has_quoted_name(column_type: &ColumnType) -> bool {
-    let is_plain = |name: &str| {
-        name.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    match column_type {
-        ColumnType::Array(element) => has_quoted_name(element),
-        ColumnType::Map(key, value) => has_quoted_name(key) || has_quoted_name(value),
-        ColumnType::Struct(fields) => fields
-            .iter()
-            .any(|(name, field)| !is_plain(name) || has_quoted_name(field)),
-        _ => false,
-    }
+    assert_eq!(text.parse().as_ref(), Ok(column_type), "{text}");
 }
 
 /// Values of a table partition, one a line: those that are accepted can be joined and told apart again.

@@ -73,7 +73,9 @@ impl fmt::Display for ColumnType {
                 f.write_str("STRUCT<")?;
                 for (position, (name, field)) in fields.iter().enumerate() {
                     let comma = if position == 0 { "" } else { "," };
-                    write!(f, "{comma}{name}:{field}")?;
+                    let plain = name.chars().all(is_word);
+                    let quote = if plain { "" } else { "`" };
+                    write!(f, "{comma}{quote}{name}{quote}:{field}")?;
                 }
                 f.write_str(">")
             }
@@ -138,6 +140,11 @@ impl<'de> Deserialize<'de> for ColumnType {
             .parse()
             .map_err(de::Error::custom)
     }
+}
+
+/// Whether a name may hold `c` without being quoted.
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 struct Parser<'a> {
@@ -233,7 +240,7 @@ impl<'a> Parser<'a> {
             self.rest = rest;
             return word;
         }
-        let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let end = self.rest.find(|c: char| !is_word(c));
         let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         word
@@ -330,6 +337,16 @@ mod tests {
                 .unwrap()
                 .to_string(),
             "MAP<STRING,INT>"
+        );
+    }
+
+    #[test]
+    fn field_names_are_quoted_where_they_need_it() {
+        let text = "STRUCT<a:BIGINT,`c d`:STRUCT<`x-y`:STRING>>";
+        assert_eq!(text.parse::<ColumnType>().unwrap().to_string(), text);
+        assert_eq!(
+            "struct<`a`:int>".parse::<ColumnType>().unwrap().to_string(),
+            "STRUCT<a:INT>"
         );
     }
 
