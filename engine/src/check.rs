@@ -1,6 +1,6 @@
 //! Everything that would keep a job from running, found at once.
 
-use engine_kafka::TimestampType;
+use engine_kafka::{BrokerCheck, TimestampType};
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, plan_notes};
 use engine_model::job::{Job, explain_path};
@@ -83,17 +83,21 @@ pub(crate) fn check(job: &Job, source: &KafkaTopic, target: &MaxComputeTable) ->
 
 fn check_brokers(report: &mut CheckReport, source: &KafkaTopic) {
     let brokers = source.check_brokers();
-    let reachable = brokers.iter().any(|(_, failure)| failure.is_none());
-    for (address, failure) in brokers {
-        match failure {
-            None => report.add("brokers", CheckStatus::Ok, format!("{address} answers")),
-            Some(failure) => {
+    let reachable = brokers.iter().any(|broker| broker.result.is_ok());
+    for BrokerCheck { address, result } in brokers {
+        match result {
+            Ok(Some(release)) => {
+                let found = format!("{address} answers, by its protocol {release}");
+                report.add("brokers", CheckStatus::Ok, found);
+            }
+            Ok(None) => report.add("brokers", CheckStatus::Ok, format!("{address} answers")),
+            Err(failure) => {
                 let status = if reachable {
                     CheckStatus::Warning
                 } else {
                     CheckStatus::Error
                 };
-                report.add("brokers", status, failure);
+                report.add("brokers", status, failure.to_string());
             }
         }
     }

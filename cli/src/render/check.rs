@@ -57,7 +57,7 @@ mod tests {
             orders.yaml:3:1: warning: time_zone: is missing
 
             status   subject     found
-            ok       brokers     127.0.0.1:9092 answers
+            ok       brokers     127.0.0.1:9092 answers, by its protocol Kafka 4.1
             note     timestamps  message timestamps are create times
             warning  compaction  the topic is compacted
             error    table       shop.orders does not exist
@@ -77,7 +77,7 @@ mod tests {
             {
               "checks": [
                 {
-                  "found": "127.0.0.1:9092 answers",
+                  "found": "127.0.0.1:9092 answers, by its protocol Kafka 4.1",
                   "status": "ok",
                   "subject": "brokers"
                 },

@@ -57,7 +57,11 @@ pub(crate) fn check_report() -> CheckReport {
     };
     CheckReport {
         checks: vec![
-            check(CheckStatus::Ok, "brokers", "127.0.0.1:9092 answers"),
+            check(
+                CheckStatus::Ok,
+                "brokers",
+                "127.0.0.1:9092 answers, by its protocol Kafka 4.1",
+            ),
             check(
                 CheckStatus::Note,
                 "timestamps",

@@ -81,7 +81,7 @@ fn no_answer(watch: &Watch, brokers: &str, what: &str) -> Error {
 }
 
 /// Lets librdkafka hand over what it has to say, for as long as `time`.
-fn listen(consumer: &BaseConsumer<Watch>, time: Duration) {
+pub(crate) fn listen(consumer: &BaseConsumer<Watch>, time: Duration) {
     let deadline = clock::now() + time;
     loop {
         let left = deadline.saturating_duration_since(clock::now());

@@ -1,24 +1,34 @@
 //! Which of the configured addresses answer.
 
+mod release;
 #[cfg(test)]
 mod tests;
 
 use std::thread;
+use std::time::Duration;
 
+use rdkafka::consumer::Consumer as _;
+
+use crate::call::listen;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 
+pub use release::KafkaRelease;
+pub(crate) use release::{ApiVersions, api_version};
+
 /// Addresses that are tried at the same time, at most.
 const CHECKS_MAX: usize = 16;
+/// How long to listen for what librdkafka has logged before the answer; ample on a busy machine.
+const LISTEN: Duration = Duration::from_millis(100);
 
 /// What came of trying one configured address on its own.
 #[derive(Clone, Debug)]
 pub struct BrokerCheck {
     /// The address as configured.
     pub address: String,
-    /// Whether it answered, with the cause where it did not.
-    pub result: Result<()>,
+    /// The release that it is, as far as this can be told, or why it did not answer.
+    pub result: Result<Option<KafkaRelease>>,
 }
 
 /// Tries each configured address by itself, all at once, in the order of the settings. Each gets
@@ -55,11 +65,15 @@ pub fn check_brokers(settings: &Settings, topic: &str) -> Vec<BrokerCheck> {
     checks
 }
 
-fn check_broker(settings: &Settings, address: &str, topic: &str) -> Result<()> {
-    let answer = Client::new(&settings.only_broker(address))?.topic(topic);
+fn check_broker(settings: &Settings, address: &str, topic: &str) -> Result<Option<KafkaRelease>> {
+    let client = Client::for_check(&settings.only_broker(address))?;
+    let answer = client.topic(topic);
     match answer.map_err(|error| (error.kind(), error)) {
         // An answer all the same.
-        Ok(_) | Err((ErrorKind::UnknownTopic | ErrorKind::Authorization, _)) => Ok(()),
+        Ok(_) | Err((ErrorKind::UnknownTopic | ErrorKind::Authorization, _)) => {
+            listen(&client.consumer, LISTEN);
+            Ok(KafkaRelease::of(&client.consumer.context().api_versions()))
+        }
         Err((_, error)) => Err(error),
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use engine_model::TopicPartition;
+use rdkafka::ClientConfig;
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -72,8 +73,16 @@ impl Client {
     ///
     /// [`ErrorKind::InvalidOption`] where options do not go together or a file that they name can't be read.
     pub fn new(settings: &Settings) -> Result<Self> {
-        let consumer = settings
-            .for_calls()
+        Self::with(settings, &settings.for_calls())
+    }
+
+    /// As [`Client::new`], and its watch hears which versions of requests brokers take.
+    pub(crate) fn for_check(settings: &Settings) -> Result<Self> {
+        Self::with(settings, &settings.for_check())
+    }
+
+    fn with(settings: &Settings, config: &ClientConfig) -> Result<Self> {
+        let consumer = config
             .create_with_context(Watch::default())
             .map_err(|error| settings::refused(&error))?;
         Ok(Self {

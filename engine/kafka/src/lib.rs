@@ -3,7 +3,7 @@
 //! [`Client`] answers questions about a topic: its topic partitions, their log start offsets and high watermarks, and
 //! the offsets at a message timestamp. [`Reader`] reads [`OffsetRange`](engine_model::OffsetRange)s of topic partitions
 //! into [`MessageBlock`](engine_model::MessageBlock)s; it belongs to one thread. [`set_group_position`] tells lag
-//! monitors how far a load has come. [`check_brokers`] says which addresses answer.
+//! monitors how far a load has come. [`check_brokers`] says which addresses answer, and with which release.
 //!
 //! Offsets are assigned by hand and never committed while reading. Every error says what was found and what to do, and
 //! librdkafka's own log lines go into these errors instead of to standard error.
@@ -24,7 +24,7 @@ mod testing;
 mod topic_config;
 mod watch;
 
-pub use check::{BrokerCheck, check_brokers};
+pub use check::{BrokerCheck, KafkaRelease, check_brokers};
 pub use client::{Broker, Client, PartitionMetadata, TopicMetadata};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{GroupPosition, set_group_position};

@@ -293,6 +293,17 @@ impl Settings {
         config
     }
 
+    /// For calls that also tell which versions of requests a broker takes: librdkafka says so only in its log.
+    pub(crate) fn for_check(&self) -> ClientConfig {
+        let mut config = self.for_calls();
+        let debug = config
+            .get("debug")
+            .map(|topics| format!("{topics},feature"));
+        config.set("debug", debug.as_deref().unwrap_or("feature"));
+        config.set_log_level(RDKafkaLogLevel::Debug);
+        config
+    }
+
     /// For reading, with at most about `budget` bytes fetched ahead: three quarters wait in librdkafka's queue, one is
     /// under way. Compressed batches can exceed the latter by what they unpack to.
     pub(crate) fn for_reader(&self, budget: usize) -> ClientConfig {

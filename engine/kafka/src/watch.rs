@@ -8,6 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::check::{ApiVersions, api_version};
 use crate::error::{Error, ErrorKind, kind_of};
 
 /// Log lines that are kept; enough for the story of one failed connection.
@@ -24,6 +25,7 @@ pub(crate) struct Watch {
 #[derive(Debug, Default)]
 struct Heard {
     lines: VecDeque<String>,
+    api_versions: ApiVersions,
     trouble: Option<Trouble>,
     troubled: BTreeSet<String>,
     answered: bool,
@@ -85,6 +87,11 @@ impl Watch {
         self.heard().lines.iter().cloned().collect()
     }
 
+    /// Versions of requests that brokers take, where the client was made to be told.
+    pub(crate) fn api_versions(&self) -> ApiVersions {
+        self.heard().api_versions.clone()
+    }
+
     fn heard(&self) -> MutexGuard<'_, Heard> {
         // Nothing that holds the lock leaves the value half changed.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,6 +101,13 @@ impl Watch {
 impl ClientContext for Watch {
     fn log(&self, _level: RDKafkaLogLevel, fac: &str, log_message: &str) {
         let mut heard = self.heard();
+        if fac == "APIVERSION"
+            && let Some((key, highest)) = api_version(log_message)
+        {
+            // There are too many of them to be kept as lines.
+            heard.api_versions.insert(key, highest);
+            return;
+        }
         if heard.lines.len() == LINES_MAX {
             heard.lines.pop_front();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_kafka::{Client, Settings, TopicConfig};
+use engine_kafka::{BrokerCheck, Client, Settings, TopicConfig};
 use engine_load::ports::{MessageReader, MessageSource, PartitionOffsets, TopicDescription};
 use engine_load::{Error, ErrorKind};
 use engine_model::job::{Job, KafkaSource};
@@ -56,17 +56,9 @@ impl KafkaTopic {
         })
     }
 
-    /// Tries each configured address by itself: the address, and what is wrong with it.
-    pub(crate) fn check_brokers(&self) -> Vec<(String, Option<String>)> {
-        let checks = engine_kafka::check_brokers(&self.settings, &self.topic).into_iter();
-        checks
-            .map(|check| {
-                (
-                    check.address,
-                    check.result.err().map(|error| error.to_string()),
-                )
-            })
-            .collect()
+    /// Tries each configured address by itself.
+    pub(crate) fn check_brokers(&self) -> Vec<BrokerCheck> {
+        engine_kafka::check_brokers(&self.settings, &self.topic)
     }
 
     /// The topic's settings, as far as the broker tells them.
