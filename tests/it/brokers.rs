@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tests::broker::{BrokerOptions, KafkaBroker};
-use tests::messages::{GeneratedMessage, MessagePlan};
+use tests::messages::{GeneratedMessage, MessageKind, MessagePlan};
 use tests::orders;
 use tests::produce::{Produced, produce};
 use tests::truth::{PartitionTruth, TopicRequest, TopicTruth, topic_truth};
@@ -154,24 +153,17 @@ fn judge_counts_what_was_generated() {
 }
 
 /// Sends `count` messages stamped `timestamp_ms` in one transaction, and commits or aborts it.
-fn transact(broker: &KafkaBroker, topic: &str, count: u32, timestamp_ms: i64, commit: bool) {
-    let mut config = broker.client();
-    let producer: BaseProducer = config.set("transactional.id", topic).create().unwrap();
-    producer.init_transactions(TIMEOUT).unwrap();
-    producer.begin_transaction().unwrap();
-    for _ in 0..count {
-        let record = BaseRecord::<(), [u8]>::to(topic)
-            .payload(b"{}")
-            .timestamp(timestamp_ms);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
-    }
-    // An abort drops what is still queued: all of it has to be in the log.
-    producer.flush(TIMEOUT).unwrap();
-    if commit {
-        producer.commit_transaction(TIMEOUT).unwrap();
-    } else {
-        producer.abort_transaction(TIMEOUT).unwrap();
-    }
+fn transact(broker: &KafkaBroker, topic: &str, count: usize, timestamp_ms: i64, commit: bool) {
+    let message = GeneratedMessage {
+        partition: 0,
+        timestamp_ms,
+        key: None,
+        payload: Some(b"{}".to_vec()),
+        headers: Vec::new(),
+        kind: MessageKind::Order,
+    };
+    let messages = std::iter::repeat_n(message, count);
+    tests::produce::transact(&broker.client(), topic, messages, commit);
 }
 
 #[test]

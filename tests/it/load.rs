@@ -1,25 +1,17 @@
-use std::ops::Range;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
-use tempfile::TempDir;
 use tests::broker::KafkaBroker;
-use tests::job::{JobFile, table_ddl, write_mapping};
+use tests::job::{JobFile, table_ddl};
+use tests::loader::Loader;
 use tests::messages::MessagePlan;
 use tests::produce::produce;
-use tests::program::{self, Ended};
-use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
-use tests::truth::{TableRequest, TableTruth, TopicRequest, TopicTruth, table_truth, topic_truth};
+use tests::truth::TopicTruth;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// 26 hours of orders on four topic partitions of a real broker, and a server to load the middle 24 into.
+/// 26 hours of orders on four topic partitions of a real broker, and a job that loads the middle 24.
 struct Scene {
-    topic: String,
-    window: Range<i64>,
-    server: Server,
-    folder: TempDir,
+    job: JobFile,
+    loader: Loader,
 }
 
 impl Scene {
@@ -35,70 +27,18 @@ impl Scene {
         };
         produce(&broker.client(), topic, plan.messages());
         let window = plan.start_ms + HOUR_MS..plan.start_ms + 25 * HOUR_MS;
-        let server = Server::start();
-        Self {
-            topic: topic.to_owned(),
-            window,
-            server,
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn job(&self) -> JobFile {
-        let bootstrap = KafkaBroker::shared().bootstrap();
-        JobFile {
+        let loader = Loader::with_table();
+        let endpoint = loader.server.endpoint();
+        let job = JobFile {
             more: "rejects: 1%".to_owned(),
-            ..JobFile::new(
-                bootstrap,
-                &self.topic,
-                self.server.endpoint(),
-                self.window.clone(),
-            )
-        }
-    }
-
-    fn arguments<'a>(job: &'a str, state: &'a str) -> Vec<&'a str> {
-        vec![
-            "run",
-            job,
-            "--at",
-            "2026-11-23T00:15",
-            "--state",
-            state,
-            "--allow-open-window",
-            "--json",
-        ]
-    }
-
-    fn run(&self, job: &Path) -> Ended {
-        let state = self.folder.path().join("state");
-        program::run(
-            &Self::arguments(job.to_str().unwrap(), state.to_str().unwrap()),
-            ACCESS_SECRET,
-        )
+            ..JobFile::new(broker.bootstrap(), topic, endpoint, window)
+        };
+        Self { job, loader }
     }
 
     fn truth(&self) -> TopicTruth {
-        topic_truth(&TopicRequest {
-            bootstrap: KafkaBroker::shared().bootstrap(),
-            topic: &self.topic,
-            mapping: &write_mapping(self.folder.path()),
-            window: self.window.clone(),
-            zone: "Asia/Shanghai",
-            keep_tombstones: true,
-        })
-    }
-
-    fn table(&self, partition: Option<&str>) -> TableTruth {
-        table_truth(&TableRequest {
-            endpoint: self.server.endpoint(),
-            project: PROJECT,
-            access_id: ACCESS_ID,
-            access_secret: ACCESS_SECRET,
-            table: "orders",
-            partition,
-            records: false,
-        })
+        self.loader
+            .topic_truth(&self.job, KafkaBroker::shared().bootstrap())
     }
 }
 
@@ -123,12 +63,10 @@ fn assert_ledger(report: &Value, truth: &TopicTruth) {
 
 fn load_and_compare(topic: &str, messages: u64) {
     let scene = Scene::new(topic, messages);
-    scene.server.sql(&table_ddl("orders", &["ds"]));
-    let ended = scene.run(&scene.job().write(scene.folder.path()));
-    let report = ended.json();
+    let report = scene.loader.run(&scene.job).json();
     let truth = scene.truth();
     assert_eq!(
-        scene.table(Some("ds=20261122")),
+        scene.loader.table_truth(Some("ds=20261122")),
         truth.table,
         "every column of every row"
     );
@@ -151,49 +89,21 @@ fn a_gibibyte_on_a_real_broker_equals_the_truth() {
     load_and_compare("a_gibibyte_on_a_real_broker_equals_the_truth", 1_600_000);
 }
 
-/// Kills a run of one lane once its second slice is staged: the first one is in the journal by then.
-fn kill_midway(scene: &Scene, job: &Path) {
-    let state = scene.folder.path().join("state");
-    let arguments = Scene::arguments(job.to_str().unwrap(), state.to_str().unwrap());
-    let mut child = program::start(&arguments, ACCESS_SECRET);
-    let staging = state.join("staging");
-    let deadline = Instant::now() + Duration::from_mins(2);
-    loop {
-        let staged = std::fs::read_dir(&staging).map_or(0, |files| {
-            let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-            names.filter(|name| name.ends_with("-rows.parquet")).count()
-        });
-        if staged >= 2 {
-            break;
-        }
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the run ended before it could be killed"
-        );
-        assert!(
-            Instant::now() < deadline,
-            "nothing was staged in two minutes"
-        );
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
 fn kill_and_resume(topic: &str, messages: u64) {
-    let scene = Scene::new(topic, messages);
-    scene.server.sql(&table_ddl("orders", &["ds"]));
-    let mut job = scene.job();
-    job.more.push_str("\nlimits: { concurrency: 1 }");
-    let job = job.write(scene.folder.path());
-    kill_midway(&scene, &job);
+    let mut scene = Scene::new(topic, messages);
+    scene.job.more.push_str("\nlimits: { concurrency: 1 }");
+    let Scene { job, loader } = &scene;
+    let mut run = loader.start(job);
+    loader.wait_for_slices(&mut run, 2);
+    run.kill().unwrap();
+    run.wait().unwrap();
     assert_eq!(
-        scene.server.count("orders", ""),
+        loader.server.count("orders", ""),
         0,
         "a killed run shows nothing"
     );
 
-    let report = scene.run(&job).json();
+    let report = loader.run(job).json();
     let slices = &report["slices"];
     assert_eq!(report["resumed"], true);
     assert!(
@@ -207,7 +117,7 @@ fn kill_and_resume(topic: &str, messages: u64) {
     assert_eq!(slices["planned"], kept + read);
     let truth = scene.truth();
     assert_eq!(
-        scene.table(Some("ds=20261122")),
+        scene.loader.table_truth(Some("ds=20261122")),
         truth.table,
         "every column of every row"
     );
@@ -242,14 +152,13 @@ fn tables_with_no_one_and_three_partition_keys_get_the_same_rows() {
         ),
     ];
     for (keys, levels, partition) in shapes {
-        scene.server.sql("DROP TABLE IF EXISTS orders");
-        scene.server.sql(&table_ddl("orders", keys));
+        scene.loader.server.sql("DROP TABLE IF EXISTS orders");
+        scene.loader.server.sql(&table_ddl("orders", keys));
         let job = JobFile {
             partition: levels.to_owned(),
-            ..scene.job()
-        }
-        .write(scene.folder.path());
-        scene.run(&job).json();
-        assert_eq!(scene.table(partition), truth.table, "{keys:?}");
+            ..scene.job.clone()
+        };
+        scene.loader.run(&job).json();
+        assert_eq!(scene.loader.table_truth(partition), truth.table, "{keys:?}");
     }
 }

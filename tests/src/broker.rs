@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 use crate::cache::cached;
@@ -152,6 +153,43 @@ impl KafkaBroker {
             if let Err((name, code)) = result {
                 panic!("can't create topic {name:?}: {code}");
             }
+        }
+    }
+
+    /// Deletes the messages of a topic partition before offset `before`, as retention does.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let admin: AdminClient<DefaultClientContext> =
+            self.client().create().expect("an admin client");
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(topic, partition, Offset::Offset(before))
+            .expect("an offset");
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let deleted = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime of one thread")
+            .block_on(admin.delete_records(&offsets, &options))
+            .unwrap_or_else(|error| panic!("can't delete messages of topic {topic:?}: {error}"));
+        for element in deleted.elements() {
+            if let Err(error) = element.error() {
+                panic!("can't delete messages of topic {topic:?}: {error}");
+            }
+        }
+    }
+
+    /// Kills the broker as `kill -9` would, starts it again on the same ports and logs, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't come up.
+    pub fn restart(&mut self) {
+        self.process.restart();
+        if let Err(log) = self.wait_until_ready() {
+            panic!("the broker doesn't come up again; its log:\n{log}");
         }
     }
 

@@ -19,6 +19,8 @@ pub struct JobFile {
     pub bootstrap: String,
     /// Topic.
     pub topic: String,
+    /// More keys of the Kafka source, in YAML's flow style; empty for none.
+    pub kafka: String,
     /// MaxCompute's endpoint.
     pub endpoint: String,
     /// Table.
@@ -27,6 +29,8 @@ pub struct JobFile {
     pub partition: String,
     /// Message timestamps, in ms since the epoch.
     pub window: Range<i64>,
+    /// How far behind the window's end is searched for messages of it.
+    pub lateness: String,
     /// The columns, a line of YAML each.
     pub columns: Vec<String>,
     /// Lines at the top level.
@@ -40,10 +44,12 @@ impl JobFile {
         Self {
             bootstrap: bootstrap.to_owned(),
             topic: topic.to_owned(),
+            kafka: String::new(),
             endpoint: endpoint.to_owned(),
             table: "orders".to_owned(),
             partition: "{ ds: \"20261122\" }".to_owned(),
             window,
+            lateness: "exact".to_owned(),
             columns: mapped_columns().iter().map(yaml_column).collect(),
             more: String::new(),
         }
@@ -58,9 +64,11 @@ impl JobFile {
         let Self {
             bootstrap,
             topic,
+            kafka,
             endpoint,
             table,
             window,
+            lateness,
             more,
             ..
         } = self;
@@ -73,10 +81,11 @@ impl JobFile {
             "job: orders_test
 time_zone: Asia/Shanghai
 source:
-  kafka: {{ brokers: [\"{bootstrap}\"], topic: {topic} }}
+  kafka: {{ brokers: [\"{bootstrap}\"], topic: {topic}, {kafka} }}
 window:
   start: {{ epoch_ms: {} }}
   end: {{ epoch_ms: {} }}
+  lateness: {lateness}
 destination:
   maxcompute:
     endpoint: {endpoint}

@@ -10,6 +10,7 @@
 pub mod broker;
 pub mod cache;
 pub mod job;
+pub mod loader;
 pub mod messages;
 pub mod orders;
 pub mod process;

@@ -23,6 +23,7 @@ exec "$@"
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
+    command: Vec<String>,
     folder: TempDir,
 }
 
@@ -33,19 +34,21 @@ impl ServerProcess {
     ///
     /// When the process can't be started.
     pub fn start(command: &[String], folder: TempDir) -> Self {
-        let log = File::create(log_in(folder.path())).expect("a log file in a fresh folder");
-        let errors = log.try_clone().expect("a second handle of the log file");
-        let child = Command::new("sh")
-            .args(["-c", GUARD, "guard"])
-            .arg(folder.path())
-            .args(command)
-            .stdin(Stdio::piped())
-            .stdout(log)
-            .stderr(errors)
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
-        Self { child, folder }
+        Self {
+            child: spawn(command, folder.path()),
+            command: command.to_vec(),
+            folder,
+        }
+    }
+
+    /// Kills the server as `kill -9` would, and starts it again on what it left in its folder.
+    ///
+    /// # Panics
+    ///
+    /// When the process can't be started.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(&self.command, self.folder.path());
     }
 
     /// The server's folder.
@@ -90,6 +93,25 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn spawn(command: &[String], folder: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log_in(folder))
+        .expect("a log file in the server's folder");
+    let errors = log.try_clone().expect("a second handle of the log file");
+    Command::new("sh")
+        .args(["-c", GUARD, "guard"])
+        .arg(folder)
+        .args(command)
+        .stdin(Stdio::piped())
+        .stdout(log)
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("can't start {command:?}: {error}"))
 }
 
 fn log_in(folder: &Path) -> PathBuf {
@@ -140,6 +162,14 @@ mod tests {
             &["sh", "-c", "echo first; echo second >&2"].map(String::from),
             TempDir::new().unwrap(),
         );
+        wait_for_end(&mut server);
+        assert_eq!(server.log_tail(), "first\nsecond");
+        server.restart();
+        wait_for_end(&mut server);
+        assert_eq!(server.log_tail(), "first\nsecond\nfirst\nsecond");
+    }
+
+    fn wait_for_end(server: &mut ServerProcess) {
         // Not `wait`: that closes the pipe first, and with it ends the server.
         let status = loop {
             match server.exit_status().unwrap() {
@@ -148,6 +178,5 @@ mod tests {
             }
         };
         assert!(status.success(), "{status}");
-        assert_eq!(server.log_tail(), "first\nsecond");
     }
 }

@@ -139,6 +139,43 @@ pub fn produce(
     sent
 }
 
+/// Sends messages in one transaction, and commits or aborts it.
+///
+/// # Panics
+///
+/// When the broker refuses anything or doesn't answer within half a minute.
+pub fn transact(
+    client: &ClientConfig,
+    topic: &str,
+    messages: impl IntoIterator<Item = GeneratedMessage>,
+    commit: bool,
+) {
+    let timeout = Duration::from_secs(30);
+    let mut config = client.clone();
+    config.set("transactional.id", topic);
+    let producer: BaseProducer<Deliveries> = config
+        .create_with_context(Deliveries::default())
+        .expect("a producer");
+    let done = |what: &str, result: Result<(), KafkaError>| {
+        result.unwrap_or_else(|error| panic!("topic {topic:?}: can't {what}: {error}"));
+    };
+    done(
+        "prepare for transactions",
+        producer.init_transactions(timeout),
+    );
+    done("begin a transaction", producer.begin_transaction());
+    for message in messages {
+        send(&producer, topic, &message);
+    }
+    // An abort drops what is still queued: all of it has to be in the log.
+    done("send all messages", producer.flush(timeout));
+    if commit {
+        done("commit", producer.commit_transaction(timeout));
+    } else {
+        done("abort", producer.abort_transaction(timeout));
+    }
+}
+
 fn send(producer: &BaseProducer<Deliveries>, topic: &str, message: &GeneratedMessage) {
     let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic)
         .partition(message.partition)

@@ -81,6 +81,15 @@ pub fn start(arguments: &[&str], secret: &str) -> Child {
         .expect("the program starts")
 }
 
+/// Builds the program unless it is built, so that what is timed later is the program alone.
+///
+/// # Panics
+///
+/// When it can't be built.
+pub fn build() {
+    path();
+}
+
 /// The program of this build, in the profile that the tests were built in.
 ///
 /// # Panics
