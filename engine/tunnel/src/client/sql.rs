@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     /// `Sql`: it failed, with the server's message. `Timeout`: it still ran after
-    /// [`Timeouts::statement`](crate::Timeouts::statement). Errors name the instance as soon as there is one.
+    /// [`Timeouts::statement`](crate::Timeouts::statement). `Protocol`: how it ended can't be told. Errors name the instance as soon as there is one.
     pub async fn execute(&self, sql: &str) -> Result<SqlResult> {
         self.run(sql, Repeat::IfRefused, "run the SQL statement")
             .await
@@ -80,7 +80,7 @@ impl Client {
             .instance(&instance, "result", &action, InstanceResult::parse)
             .await?;
         match status {
-            TaskStatus::Success | TaskStatus::Running => {}
+            TaskStatus::Success => {}
             TaskStatus::Failed => return Err(self.failed(&result.text, action)),
             TaskStatus::Cancelled => {
                 return Err(Failure::new(ErrorKind::Sql, "it was cancelled").into_error(action));

@@ -57,12 +57,14 @@ pub enum TaskStatus {
     Failed,
     /// Somebody stopped it.
     Cancelled,
-    /// It hasn't ended.
-    Running,
 }
 
 impl TaskStatus {
-    /// Reads the status of an instance's one task.
+    /// Reads the status of the one task of an instance that is at its end.
+    ///
+    /// # Errors
+    /// The body isn't an instance with a task, or the task's status is another word: none that might mean that the
+    /// statement did nothing may pass for success.
     pub fn parse(body: &str) -> Result<Self, AnswerError> {
         #[derive(Deserialize)]
         struct Task {
@@ -70,12 +72,15 @@ impl TaskStatus {
             status: String,
         }
         let task: Task = one_task(body)?;
-        Ok(match task.status.trim().to_ascii_lowercase().as_str() {
-            "success" => Self::Success,
-            "failed" => Self::Failed,
-            "cancelled" | "canceled" => Self::Cancelled,
-            _ => Self::Running,
-        })
+        match task.status.trim().to_ascii_lowercase().as_str() {
+            "success" => Ok(Self::Success),
+            "failed" => Ok(Self::Failed),
+            "cancelled" | "canceled" => Ok(Self::Cancelled),
+            _ => Err(AnswerError::new(format!(
+                "the instance has ended, but the status of its task is `{}`",
+                excerpt(task.status.as_bytes())
+            ))),
+        }
     }
 }
 
@@ -203,6 +208,12 @@ mod tests {
             Ok(TaskStatus::Success)
         );
         assert!(TaskStatus::parse("<Instance><Tasks></Tasks></Instance>").is_err());
+        for word in ["Running", "Waiting", "Suspended", ""] {
+            let error = TaskStatus::parse(&task(&format!("<Status>{word}</Status>"))).unwrap_err();
+            let expected =
+                format!("the instance has ended, but the status of its task is `{word}`");
+            assert_eq!(error.to_string(), expected);
+        }
     }
 
     #[test]

@@ -240,3 +240,21 @@ async fn an_answer_without_an_instance_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.to_string().contains("no Location"), "{error}");
 }
+
+#[tokio::test]
+async fn only_success_is_success() {
+    let server = Server::start([submitted(), answer(200, TERMINATED), status("Suspended")]).await;
+    let error = client(config(&server))
+        .0
+        .create_partition(&table(), &partition())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(
+        error
+            .to_string()
+            .contains("the status of its task is `Suspended`"),
+        "{error}"
+    );
+    assert_eq!(server.lines().len(), 3);
+}
