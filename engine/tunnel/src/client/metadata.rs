@@ -51,70 +51,42 @@ impl Client {
         .await
     }
 
-    /// Whether the table has this table partition; a table without partition keys has the empty one.
-    ///
-    /// # Errors
-    /// `NotFound(Table)`: there is no such table.
-    pub async fn partition_exists(
-        &self,
-        table: &TableName,
-        partition: &PartitionSpec,
-    ) -> Result<bool> {
-        let mut request = self.rest_table(table);
-        if !partition.is_empty() {
-            request = request.param("partition", quoted(partition));
-        }
-        let small = Small {
-            request,
-            body: None,
-            missing: if partition.is_empty() {
-                Missing::Table
-            } else {
-                Missing::Partition
-            },
-            repeat: Repeat::Safe,
-            action: format!("look up {}", target(table, partition)),
-        };
-        match self.call(&self.inner.rest, small, |_| Ok(())).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound(Missing::Partition) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Rows of the table partition, or of a table without partition keys, without reading them.
     ///
     /// # Errors
-    /// `NotFound`: the table or the table partition isn't there.
+    /// `NotFound(Table)`, `NotFound(Partition)`: there is none such. `Protocol`: the server forgot the download session
+    /// that counts, which says nothing about the table partition.
     pub async fn row_count(&self, table: &TableName, partition: &PartitionSpec) -> Result<u64> {
         let server = self.tunnel().await?;
         let action = format!("count the rows of {}", target(table, partition));
-        let small = |request| Small {
-            request,
-            body: None,
-            missing: if partition.is_empty() {
-                Missing::Table
-            } else {
-                Missing::Partition
-            },
-            repeat: Repeat::Safe,
-            action: action.clone(),
+        let ask = async |request, missing| {
+            let small = Small {
+                request,
+                body: None,
+                missing,
+                repeat: Repeat::Safe,
+                action: action.clone(),
+            };
+            self.call(server, small, |answer| parse_download(&answer.body))
+                .await
         };
         let (mut wait, longest) = PREPARING;
         let started = self.inner.clock.elapsed();
-        let mut request = self
+        let create = self
             .tunnel_table(Method::Post, table, partition)
             .flag("downloads");
+        let missing = if partition.is_empty() {
+            Missing::Table
+        } else {
+            Missing::Partition
+        };
+        let mut answer = ask(create, missing).await?;
         loop {
             let DownloadAnswer {
                 id,
                 initiating,
                 rows,
-            } = self
-                .call(server, small(request), |answer| {
-                    parse_download(&answer.body)
-                })
-                .await?;
+            } = answer;
             if !initiating {
                 return Ok(rows);
             }
@@ -126,9 +98,17 @@ impl Client {
             }
             self.inner.clock.sleep(wait).await;
             wait = (wait * 2).min(longest);
-            request = self
+            let reload = self
                 .tunnel_table(Method::Get, table, partition)
-                .param("downloadid", id);
+                .param("downloadid", &id);
+            answer = match ask(reload, Missing::Session).await {
+                // The table partition was there a moment ago, so that only the session can be what is missing.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound(_)) => {
+                    let text = format!("the server forgot download session {id} ({error})");
+                    return Err(Failure::new(ErrorKind::Protocol, text).into_error(action));
+                }
+                answer => answer?,
+            };
         }
     }
 

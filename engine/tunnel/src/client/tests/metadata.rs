@@ -33,39 +33,6 @@ async fn a_table_is_described() {
 }
 
 #[tokio::test]
-async fn a_missing_table_partition_is_no_error_but_a_missing_table_is() {
-    let no_object = NO_TABLE.replace("NoSuchTable", "NoSuchObject");
-    let server = Server::start([
-        answer(200, "<Partition><Schema>{}</Schema></Partition>"),
-        answer(404, no_object),
-        answer(404, NO_TABLE),
-    ])
-    .await;
-    let (client, _clock) = client(config(&server));
-    assert!(
-        client
-            .partition_exists(&table(), &partition())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !client
-            .partition_exists(&table(), &partition())
-            .await
-            .unwrap()
-    );
-    let error = client
-        .partition_exists(&table(), &partition())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound(Missing::Table));
-    assert_eq!(
-        server.lines()[0],
-        "GET /api/projects/wire_prj/tables/t?curr_project=wire_prj&partition=ds%3D%2720260302%27"
-    );
-}
-
-#[tokio::test]
 async fn rows_are_counted_by_a_download_session() {
     let server = Server::start([
         answer(200, r#"{"DownloadID":"d1","Status":"initiating"}"#),
@@ -106,4 +73,29 @@ async fn a_download_session_that_is_never_ready_is_given_up() {
         error.to_string(),
         "cannot count the rows of wire_prj.t: download session d1 is still being prepared"
     );
+}
+
+#[tokio::test]
+async fn only_the_first_answer_tells_that_a_table_partition_is_missing() {
+    let missing = |code: &str| answer(404, format!(r#"{{"Code":"{code}","Message":"?"}}"#));
+    for (code, kind) in [
+        ("NoSuchPartition", Missing::Partition),
+        ("NoSuchObject", Missing::Partition),
+        ("NoSuchTable", Missing::Table),
+    ] {
+        let server = Server::start([missing(code)]).await;
+        let (client, _clock) = client(config(&server));
+        let error = client.row_count(&table(), &partition()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound(kind), "{error}");
+    }
+    for code in ["NoSuchDownload", "NoSuchPartition", "NoSuchObject"] {
+        let preparing = answer(200, r#"{"DownloadID":"d1","Status":"initiating"}"#);
+        let server = Server::start([preparing, missing(code)]).await;
+        let (client, _clock) = client(config(&server));
+        let error = client.row_count(&table(), &partition()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        let expected = "the server forgot download session d1 (";
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(server.lines().len(), 2);
+    }
 }
