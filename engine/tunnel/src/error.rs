@@ -29,11 +29,14 @@ pub enum ErrorKind {
     Throttled,
     /// The upload session expired, was cancelled or broke. Nothing was loaded: open a new one and send all blocks.
     SessionExpired,
-    /// The session's status doesn't allow the call, such as a block for a session that is closed. Reload it.
+    /// The session's status doesn't allow the call, such as a block for a session that is closed.
     StatusConflict,
     /// The server's block list isn't the one expected; nothing was committed. Send what is missing, or all blocks in a
     /// new session where there are stray ones.
     BlockListDiffers,
+    /// The session was committed, with other blocks than expected: their rows are in the table. Look at it, and load it
+    /// again where they are wrong.
+    CommittedDiffers,
     /// It isn't known whether the commit happened. Commit again later; where the session stays unknown, only the
     /// table can tell.
     CommitUnknown,

@@ -19,8 +19,9 @@ impl Client {
     /// after a crash or an error: a session that is closed with the same blocks counts as committed.
     ///
     /// # Errors
-    /// `BlockListDiffers`: nothing was committed; the text names the blocks. `SessionExpired`, `NotFound(Session)`:
-    /// nothing was committed. `CommitUnknown`: it may have happened. Other kinds: it did not happen.
+    /// `BlockListDiffers`: nothing was committed; the text names the blocks. `CommittedDiffers`: the session was
+    /// committed earlier, with other blocks. `SessionExpired`, `NotFound(Session)`: nothing was committed.
+    /// `CommitUnknown`: it may have happened. Other kinds: it did not happen.
     pub async fn commit(
         &self,
         key: &SessionKey,
@@ -49,7 +50,10 @@ impl Client {
                     asked = true;
                     // As with throttling, only the deadline ends the waiting.
                     let text = format!("its status is still {}", session.status);
-                    Failure::new(ErrorKind::Throttled, text)
+                    let failure = Failure::new(ErrorKind::Throttled, text);
+                    let waited = tries.look_again(&request, failure).await;
+                    waited.map_err(|error| error.into_kind(ErrorKind::CommitUnknown))?;
+                    continue;
                 }
                 CommitStep::Ask => {
                     let committed = compare(&session, expected, &mut tries)?;
@@ -139,10 +143,15 @@ fn compare(
             rows_compared: difference.rows_compared,
         });
     }
-    let text = if closed {
-        format!("it was committed with other blocks: {difference}")
+    let failure = if closed {
+        let text = format!(
+            "it was committed before, with other blocks: {difference}; look at the table and load it again where its \
+             rows are wrong"
+        );
+        Failure::new(ErrorKind::CommittedDiffers, text)
     } else {
-        format!("the server has other blocks than were sent: {difference}")
+        let text = format!("the server has other blocks than were sent: {difference}");
+        Failure::new(ErrorKind::BlockListDiffers, text)
     };
-    Err(tries.end(Failure::new(ErrorKind::BlockListDiffers, text)))
+    Err(tries.end(failure))
 }

@@ -27,6 +27,8 @@ pub(super) struct Tries<'a> {
     repeat: Repeat,
     call: Call,
     started: Duration,
+    /// Looks at something that was still under way.
+    looks: u32,
 }
 
 impl<'a> Tries<'a> {
@@ -49,6 +51,7 @@ impl<'a> Tries<'a> {
             repeat,
             call,
             started,
+            looks: 0,
         }
     }
 
@@ -71,16 +74,38 @@ impl<'a> Tries<'a> {
 
     /// Waits until another try is due, or ends the call with the error.
     pub(super) async fn again(&mut self, request: &Request, failure: Failure) -> Result<(), Error> {
-        self.call.request = Some(request.to_string());
-        let Some(wait) = self.wait(&failure) else {
-            return Err(self.end(failure));
-        };
-        self.client.inner.clock.sleep(wait).await;
+        self.pause(request, failure, self.call.tries).await?;
         self.call.tries += 1;
         Ok(())
     }
 
-    fn wait(&self, failure: &Failure) -> Option<Duration> {
+    /// The same for what isn't a failure, but still under way at the server: it takes no try away. `not_yet` is the
+    /// failure where it lasts too long, and of a kind that the number of tries doesn't end.
+    pub(super) async fn look_again(
+        &mut self,
+        request: &Request,
+        not_yet: Failure,
+    ) -> Result<(), Error> {
+        self.looks += 1;
+        self.pause(request, not_yet, self.looks).await
+    }
+
+    /// Waits as is due after `count` tries or looks.
+    async fn pause(
+        &mut self,
+        request: &Request,
+        failure: Failure,
+        count: u32,
+    ) -> Result<(), Error> {
+        self.call.request = Some(request.to_string());
+        let Some(wait) = self.wait(&failure, count) else {
+            return Err(self.end(failure));
+        };
+        self.client.inner.clock.sleep(wait).await;
+        Ok(())
+    }
+
+    fn wait(&self, failure: &Failure, count: u32) -> Option<Duration> {
         let refused =
             failure.unsent || failure.kind == ErrorKind::Throttled || failure.status == Some(503);
         if self.repeat == Repeat::IfRefused && !refused {
@@ -100,7 +125,7 @@ impl<'a> Tries<'a> {
         let asked = failure.retry_after;
         let last = LastTry {
             kind: failure.kind,
-            tries: self.call.tries,
+            tries: count,
             elapsed,
             asked,
         };

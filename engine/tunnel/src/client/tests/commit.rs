@@ -180,11 +180,13 @@ async fn a_session_that_is_closed_already_counts_where_the_blocks_are_the_same()
 
     let (outcome, _) = commit([state("closed")], &[(0, 5)]).await;
     let error = outcome.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BlockListDiffers);
+    assert_eq!(error.kind(), ErrorKind::CommittedDiffers);
     assert!(
-        error
-            .to_string()
-            .ends_with("it was committed with other blocks: block 7 is stray")
+        error.to_string().ends_with(
+            "it was committed before, with other blocks: block 7 is stray; look at the table and load it again where \
+             its rows are wrong"
+        ),
+        "{error}"
     );
 }
 
@@ -196,4 +198,40 @@ async fn a_long_commit_is_waited_for_until_the_deadline() {
     let (outcome, methods) = commit(script, &BLOCKS).await;
     assert_eq!(outcome.unwrap(), COMPARED);
     assert_eq!(methods.len(), 22);
+}
+
+#[tokio::test]
+async fn waiting_for_a_commit_leaves_all_tries_for_failures() {
+    let mut script: Vec<_> = (0..20).map(|_| state("closing")).collect();
+    // The first commit was undone; the next one fails once.
+    script.extend([state("normal"), answer(500, ""), state("normal")]);
+    script.push(state("closed"));
+    let (outcome, methods) = commit(script, &BLOCKS).await;
+    assert_eq!(outcome.unwrap(), COMPARED);
+    assert_eq!(methods[20..], ["GET", "POST", "GET", "POST"]);
+}
+
+#[tokio::test]
+async fn a_commit_that_never_ends_is_in_doubt_at_the_deadline() {
+    let server = Server::start((0..8).map(|_| state("closing"))).await;
+    let mut config = config(&server);
+    config.retry.deadline = Duration::from_mins(2);
+    let (client, clock) = client(config);
+    let key = SessionKey {
+        table: table(),
+        partition: partition(),
+        id: "s1".into(),
+    };
+    let error = client.commit(&key, &BTreeMap::from(BLOCKS)).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommitUnknown);
+    assert!(
+        error.to_string().contains("its status is still closing"),
+        "{error}"
+    );
+    assert!(
+        clock.elapsed() <= Duration::from_mins(2),
+        "{:?}",
+        clock.waits()
+    );
 }
