@@ -9,15 +9,15 @@ use engine_load::{Error, ErrorKind};
 use engine_model::job::MaxComputeConnection;
 use engine_model::{PartitionSpec, TableColumns, TableName};
 use engine_tunnel::{
-    BoxError, Client, ClientConfig, Credentials, Missing, RecordBatches, Secret, SessionKey,
-    SessionStatus, SystemClock, UploadSession,
+    BoxError, Client, ClientConfig, Credentials, Missing, RecordBatches, SessionKey, SessionStatus,
+    SystemClock, UploadSession,
 };
 use tokio::runtime::Handle;
 
 /// A table behind a client whose calls run on a runtime of their own.
 pub(crate) struct MaxComputeTable {
     client: Client,
-    endpoint: String,
+    name: String,
     table: TableName,
     runtime: Handle,
     /// The sessions as the server described them when they were opened or asked about, by id: blocks are encoded for
@@ -35,11 +35,8 @@ pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error>
     };
     let credentials = Credentials {
         access_id: access_id.clone(),
-        secret: Secret::new(secret.expose()),
-        security_token: connection
-            .security_token
-            .as_ref()
-            .map(|token| Secret::new(token.expose())),
+        secret: secret.clone(),
+        security_token: connection.security_token.clone(),
     };
     let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
     config
@@ -57,9 +54,10 @@ impl MaxComputeTable {
         table: &TableName,
         runtime: Handle,
     ) -> Result<Self, Error> {
+        let client = client(connection)?;
         Ok(Self {
-            client: client(connection)?,
-            endpoint: connection.endpoint.clone(),
+            name: folded_name(client.endpoint(), connection.schema.as_deref(), table),
+            client,
             table: table.clone(),
             runtime,
             sessions: Mutex::default(),
@@ -104,7 +102,7 @@ impl MaxComputeTable {
 
 impl TargetTable for MaxComputeTable {
     fn name(&self) -> String {
-        format!("{} at {}", self.table, self.endpoint)
+        self.name.clone()
     }
 
     fn columns(&self) -> Result<TableColumns, Error> {
@@ -150,22 +148,11 @@ impl TargetTable for MaxComputeTable {
             Err(error) if is_gone(&error) => return Ok(SessionState::Gone),
             Err(error) => return Err(target_error(error)),
         };
-        match session.status {
-            SessionStatus::Closed => Ok(SessionState::Committed),
-            SessionStatus::Canceled | SessionStatus::Expired | SessionStatus::Critical => {
-                Ok(SessionState::Gone)
-            }
-            _ => {
-                // A block whose rows the server does not tell counts as missing and is sent again.
-                let told = session
-                    .blocks
-                    .iter()
-                    .filter_map(|(id, block)| Some((*id, block.rows?)));
-                let blocks = told.collect();
-                self.remember(session);
-                Ok(SessionState::Open(blocks))
-            }
+        let state = state(&session);
+        if matches!(state, SessionState::Open(_)) {
+            self.remember(session);
         }
+        Ok(state)
     }
 
     fn put_block(
@@ -177,6 +164,7 @@ impl TargetTable for MaxComputeTable {
     ) -> Result<BlockReceipt, Error> {
         let session = self.described(partition, session)?;
         let receipt = self.wait(self.client.put_block(&session, block, &StagedBlock(rows)))?;
+        check_rows(&session.key, block, rows.rows(), receipt.rows)?;
         Ok(BlockReceipt {
             bytes: receipt.bytes,
             tries: receipt.tries,
@@ -204,6 +192,42 @@ impl engine_tunnel::BlockSource for StagedBlock<'_> {
     }
 }
 
+/// The table's full name and where it is, in one spelling: MaxCompute folds the case of projects, schemas and tables, so
+/// that names that differ only in case are the same table. `schema` is that of tables whose name has none.
+fn folded_name(endpoint: &str, schema: Option<&str>, table: &TableName) -> String {
+    let table = TableName {
+        schema: table.schema.clone().or_else(|| schema.map(str::to_owned)),
+        ..table.clone()
+    };
+    format!("{} at {endpoint}", table.to_string().to_ascii_lowercase())
+}
+
+fn state(session: &UploadSession) -> SessionState {
+    match session.status {
+        SessionStatus::Closed => SessionState::Committed,
+        lost if lost.is_lost() => SessionState::Gone,
+        _ => {
+            // A block whose rows the server does not tell is there all the same. No staged block is empty, so that with
+            // 0 rows it counts as different and is sent again.
+            let blocks = session.blocks.iter();
+            let rows = blocks.map(|(id, block)| (*id, block.rows.unwrap_or(0)));
+            SessionState::Open(rows.collect())
+        }
+    }
+}
+
+/// Compares a block's rows as they were sent with those that were staged.
+fn check_rows(session: &SessionKey, block: u32, staged: u64, sent: u64) -> Result<(), Error> {
+    if sent == staged {
+        return Ok(());
+    }
+    let message = format!(
+        "block {block} of {session}: {staged} rows were staged and {sent} were sent; nothing was committed; run the same \
+         command again: it checks the staged files and reads again what is wrong"
+    );
+    Err(Error::new(ErrorKind::Staging, message))
+}
+
 fn is_gone(error: &engine_tunnel::Error) -> bool {
     use engine_tunnel::ErrorKind::{NotFound, SessionExpired};
     matches!(error.kind(), SessionExpired | NotFound(Missing::Session))
@@ -219,3 +243,6 @@ pub(crate) fn target_error(error: engine_tunnel::Error) -> Error {
     };
     Error::with_source(kind, error.to_string(), error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A block on its way: from record batches to the pieces of a request's body.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -45,9 +45,12 @@ const CHUNKS_PER_PIECE: usize = 4;
 /// Pieces that wait for the connection.
 const PIECES_QUEUED: usize = 4;
 
-/// Memory of one upload besides the record batch in progress, in bytes: the pieces that wait, one being filled and two
-/// in the connection.
-pub const UPLOAD_BYTES_MAX: usize = (PIECES_QUEUED + 3) * CHUNKS_PER_PIECE * CHUNK_BYTES;
+/// Memory of the pieces of one upload, in bytes, without their checksums (4 bytes a chunk): those in the queue, one that
+/// waits for a place there, one being filled, and two in the connection.
+///
+/// On top come the record batch in progress, of which a message shares what is aligned and copies the rest, and the
+/// buffers of the system's socket.
+pub const UPLOAD_BYTES_MAX: usize = (PIECES_QUEUED + 4) * CHUNKS_PER_PIECE * CHUNK_BYTES;
 
 /// What goes through the queue. A queue that closes without an `End` was cut, and so will the body be.
 #[derive(Debug)]
@@ -83,7 +86,14 @@ pub(crate) struct Encoder {
 /// takes no more bytes nor an early answer can leave the encoder waiting.
 pub(crate) struct Queue {
     pieces: Arc<Mutex<mpsc::Receiver<Piece>>>,
-    taken: Arc<AtomicU64>,
+    moved: Arc<Moved>,
+}
+
+/// What the connection took of a body.
+#[derive(Debug, Default)]
+struct Moved {
+    bytes: AtomicU64,
+    ended: AtomicBool,
 }
 
 /// A queue from `batches` to a body.
@@ -91,7 +101,7 @@ pub(crate) fn queue(batches: RecordBatches, columns: Arc<[Column]>) -> (Encoder,
     let (sender, receiver) = mpsc::channel(PIECES_QUEUED);
     let queue = Queue {
         pieces: Arc::new(Mutex::new(receiver)),
-        taken: Arc::default(),
+        moved: Arc::default(),
     };
     (
         Encoder {
@@ -159,13 +169,18 @@ impl Queue {
         Some(PieceBody {
             first: Some(first),
             pieces: Arc::clone(&self.pieces),
-            taken: Arc::clone(&self.taken),
+            moved: Arc::clone(&self.moved),
         })
     }
 
     /// Bytes that the connection took so far.
     pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+        self.moved.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection took the whole body, so that only the answer is missing.
+    pub(crate) fn ended(&self) -> bool {
+        self.moved.ended.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, mpsc::Receiver<Piece>> {
@@ -186,7 +201,7 @@ impl Drop for Queue {
 pub(crate) struct PieceBody {
     first: Option<Bytes>,
     pieces: Arc<Mutex<mpsc::Receiver<Piece>>>,
-    taken: Arc<AtomicU64>,
+    moved: Arc<Moved>,
 }
 
 impl Body for PieceBody {
@@ -205,10 +220,14 @@ impl Body for PieceBody {
         };
         Poll::Ready(match piece {
             Some(Piece::Data(data)) => {
-                self.taken.fetch_add(data.len() as u64, Ordering::Relaxed);
+                let bytes = &self.moved.bytes;
+                bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 Some(Ok(Frame::data(data)))
             }
-            Some(Piece::End) => None,
+            Some(Piece::End) => {
+                self.moved.ended.store(true, Ordering::Relaxed);
+                None
+            }
             // An error makes the connection close without the end of the body, so that the server drops the block.
             None => Some(Err("the block was given up before its end".into())),
         })

@@ -30,7 +30,8 @@ use crate::{ClientConfig, Clock, ErrorKind, Result};
 /// use std::sync::Arc;
 ///
 /// use engine_model::TableName;
-/// use engine_tunnel::{Client, ClientConfig, Credentials, Secret, SystemClock};
+/// use engine_model::job::Secret;
+/// use engine_tunnel::{Client, ClientConfig, Credentials, SystemClock};
 ///
 /// # async fn example() -> Result<(), engine_tunnel::Error> {
 /// let credentials = Credentials {
@@ -113,6 +114,11 @@ impl Client {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// The REST endpoint as it is used: scheme and host in lower case, without a default port or a slash at the end.
+    pub fn endpoint(&self) -> &str {
+        &self.inner.rest.base
     }
 
     fn schema<'a>(&'a self, table: &'a TableName) -> Option<&'a str> {

@@ -1,8 +1,8 @@
 //! Where MaxCompute is and who asks.
 
-use std::fmt;
 use std::time::Duration;
 
+use engine_model::job::Secret;
 use engine_model::limits::FIRST_CONTACT_S_MAX;
 
 use crate::RetryPolicy;
@@ -66,28 +66,6 @@ pub struct Credentials {
     pub security_token: Option<Secret>,
 }
 
-/// A text that is never shown: its debug form has none of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text` from sight.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, to sign or send with.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
 /// How long the client waits before it calls a try failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -95,20 +73,22 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the first answer of an endpoint, tries and waits included, so that a wrong address shows at once.
     pub first_contact: Duration,
-    /// For an answer, and for a server that takes no more bytes of a block. Above the five minutes that a commit may
-    /// take.
+    /// For an answer, to a block from its last byte on. Above the five minutes that a commit may take.
     pub answer: Duration,
+    /// For a connection that takes no byte of a block. The service itself ends an upload after 120 s without a byte.
+    pub stall: Duration,
     /// For a SQL statement to end.
     pub statement: Duration,
 }
 
 impl Default for Timeouts {
-    /// 10 s for connections and the first contact, 330 s for answers, an hour for statements.
+    /// 10 s for connections and the first contact, 330 s for answers, 120 s for stalled blocks, an hour for statements.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(FIRST_CONTACT_S_MAX),
             first_contact: Duration::from_secs(FIRST_CONTACT_S_MAX),
             answer: Duration::from_secs(330),
+            stall: Duration::from_secs(120),
             statement: Duration::from_hours(1),
         }
     }

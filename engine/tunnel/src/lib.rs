@@ -21,7 +21,7 @@ pub mod wire;
 pub use block::{BlockReceipt, BlockSource, BoxError, RecordBatches, UPLOAD_BYTES_MAX};
 pub use client::{Client, SqlResult};
 pub use clock::{Clock, SystemClock};
-pub use config::{ClientConfig, Credentials, Secret, Timeouts};
+pub use config::{ClientConfig, Credentials, Timeouts};
 pub use error::{Error, ErrorKind, Missing};
 pub use retry::RetryPolicy;
 pub use session::{BlockInfo, Committed, SessionKey, SessionStatus, UploadSession};

@@ -42,8 +42,6 @@ pub struct UploadSession {
     pub columns: TableColumns,
     /// The blocks that the server has whole, by block id.
     pub blocks: BTreeMap<u32, BlockInfo>,
-    /// Longest text or bytes in one cell.
-    pub cell_bytes_max: u64,
 }
 
 /// What the server says of a block.
@@ -87,6 +85,11 @@ impl SessionStatus {
             "critical" => Self::Critical,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether it can neither take blocks nor be committed any more: cancelled, expired or broken.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Self::Canceled | Self::Expired | Self::Critical)
     }
 }
 

@@ -12,12 +12,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine_model::job::Secret;
 use engine_model::{PartitionSpec, TableName};
 use jiff::Timestamp;
 
 use self::server::Server;
 use super::Client;
-use crate::{ClientConfig, Clock, Credentials, Secret};
+use crate::{ClientConfig, Clock, Credentials};
 
 const SECRET: &str = "DummyAccessSecret0123456789abcd";
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine_model::job::Secret;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -35,7 +36,7 @@ pub(super) struct Try<'a> {
     pub(super) outgoing: Outgoing<'a>,
     /// What a 404 is about.
     pub(super) missing: Missing,
-    /// How long an answer is waited for; for a block, how long its bytes may stand still.
+    /// How long an answer is waited for; for a block, from its last byte on.
     pub(super) within: Duration,
 }
 
@@ -68,19 +69,18 @@ impl Client {
         } = attempt;
         let builder = self.signed(server, request, &outgoing)?;
         let received = match outgoing {
-            Outgoing::Nothing => timeout(within, receive(builder)).await.ok(),
-            Outgoing::Xml(body) => timeout(within, receive(builder.body(body.to_owned())))
-                .await
-                .ok(),
+            Outgoing::Nothing => answered(receive(builder), within).await,
+            Outgoing::Xml(body) => answered(receive(builder.body(body.to_owned())), within).await,
             Outgoing::Block(body, queue) => {
                 let receive = receive(builder.body(reqwest::Body::wrap(body)));
-                while_moving(receive, queue, within).await
+                let stall = self.inner.config.timeouts.stall;
+                while_moving(receive, queue, stall, within).await
             }
         };
         let (status, headers, body) = match received {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(self.broken(server, error.as_ref())),
-            None => return Err(silent(server, within)),
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(self.broken(server, error.as_ref())),
+            Err(silence) => return Err(silent(server, &silence)),
         };
         server.answered.store(true, Ordering::Relaxed);
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
@@ -138,7 +138,7 @@ impl Client {
         let authorization = authorization(&config.credentials, region, now, &canonical);
         headers.push(("Authorization", &authorization));
         if let Some(token) = &config.credentials.security_token {
-            headers.push(("authorization-sts-token", token.reveal()));
+            headers.push(("authorization-sts-token", token.expose()));
         }
         let method = match request.method() {
             Method::Get => reqwest::Method::GET,
@@ -190,7 +190,7 @@ impl Client {
         secrets
             .into_iter()
             .flatten()
-            .map(crate::Secret::reveal)
+            .map(Secret::expose)
             .filter(|secret| !secret.is_empty())
             .fold(text, |text, secret| text.replace(secret, "…"))
     }
@@ -208,32 +208,46 @@ async fn receive(builder: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, By
     Ok((status, headers, body))
 }
 
-/// Waits for `receive` as long as the connection takes bytes from `queue`: until it has stood still for `within`.
+/// Waits for `receive`; the error says for how long it was in vain.
+async fn answered<T>(receive: impl Future<Output = T>, within: Duration) -> Result<T, String> {
+    timeout(within, receive)
+        .await
+        .map_err(|_| format!("no answer within {} s", within.as_secs_f64().ceil()))
+}
+
+/// Waits for `receive` as long as the connection takes bytes from `queue`, until it has stood still for `stall`; once it
+/// took the last one, for `within` more.
 async fn while_moving<T>(
     receive: impl Future<Output = T>,
     queue: &Queue,
+    stall: Duration,
     within: Duration,
-) -> Option<T> {
+) -> Result<T, String> {
+    /// Looks during `stall`: the time is kept to one part in so many.
+    const LOOKS: u32 = 8;
     let mut receive = pin!(receive);
     let mut taken = queue.taken();
-    loop {
-        if let Ok(received) = timeout(within, &mut receive).await {
-            return Some(received);
+    let mut still = 0;
+    while still < LOOKS {
+        if let Ok(received) = timeout(stall / LOOKS, &mut receive).await {
+            return Ok(received);
+        }
+        if queue.ended() {
+            return answered(receive, within).await;
         }
         let before = std::mem::replace(&mut taken, queue.taken());
-        if taken == before {
-            return None;
-        }
+        still = if taken == before { still + 1 } else { 0 };
     }
+    let stall = stall.as_secs_f64().ceil();
+    Err(format!("the connection took no byte for {stall} s"))
 }
 
 /// A try without an answer in time.
-fn silent(server: &Server, within: Duration) -> Failure {
-    let reason = format!("no answer within {} s", within.as_secs_f64().ceil());
+fn silent(server: &Server, silence: &str) -> Failure {
     if server.answered.load(Ordering::Relaxed) {
-        Failure::new(ErrorKind::Timeout, reason)
+        Failure::new(ErrorKind::Timeout, silence)
     } else {
-        Failure::new(ErrorKind::Connect, unreachable(server, &reason))
+        Failure::new(ErrorKind::Connect, unreachable(server, silence))
     }
 }
 

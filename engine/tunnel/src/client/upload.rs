@@ -81,12 +81,13 @@ impl Client {
     /// Sends one block. A block that is sent again replaces itself; a try that fails leaves what the server had.
     ///
     /// Blocks of one session may be sent at the same time, but not one block twice. Memory stays within
-    /// [`UPLOAD_BYTES_MAX`](crate::UPLOAD_BYTES_MAX) and the batch in progress.
+    /// [`UPLOAD_BYTES_MAX`](crate::UPLOAD_BYTES_MAX) and the record batch in progress.
     ///
     /// # Errors
     /// `InvalidRequest`: the block has no rows, or its id is over 19,999; nothing was sent. `Unsupported`: the rows don't
-    /// fit `session.columns`. `Source`: the rows couldn't be read. `StatusConflict`: the session takes no blocks any
-    /// more. `NotFound(Session)`: it is gone. `Corrupted`: the bytes arrived damaged, twice.
+    /// fit `session.columns`. `Source`: the rows couldn't be read. `SessionExpired`, `NotFound(Session)`: the session is
+    /// lost, and its blocks with it. `StatusConflict`: the session takes no blocks any more for another reason, such as
+    /// its commit. `Corrupted`: the bytes arrived damaged, twice.
     pub async fn put_block(
         &self,
         session: &UploadSession,
@@ -128,8 +129,29 @@ impl Client {
                     let kind = ErrorKind::Disconnected;
                     tries.again(&request, Failure { kind, ..failure }).await?;
                 }
+                Err(failure) if failure.kind == ErrorKind::StatusConflict => {
+                    let failure = self.explained(&session.key, failure).await;
+                    tries.again(&request, failure).await?;
+                }
                 Err(failure) => tries.again(&request, failure).await?,
             }
+        }
+    }
+
+    /// Looks up why a session takes no block. The server says the same of one that is lost and of one that was
+    /// committed, but only for a lost one a new session is the answer.
+    async fn explained(&self, key: &SessionKey, conflict: Failure) -> Failure {
+        match self.reload(key).await {
+            Ok(session) if session.status.is_lost() => Failure {
+                kind: ErrorKind::SessionExpired,
+                message: format!("its status is {}", session.status),
+                ..conflict
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound(Missing::Session) => Failure {
+                kind: error.kind(),
+                ..conflict
+            },
+            _ => conflict,
         }
     }
 
@@ -180,13 +202,11 @@ fn described(key: SessionKey, answer: SessionAnswer) -> UploadSession {
         status,
         columns,
         blocks,
-        cell_bytes_max,
     } = answer;
     UploadSession {
         key,
         status,
         columns,
         blocks,
-        cell_bytes_max,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use engine_model::TableColumns;
-use engine_model::limits::CELL_BYTES_MAX;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -22,8 +21,6 @@ pub struct SessionAnswer {
     pub columns: TableColumns,
     /// The blocks that the server has whole.
     pub blocks: BTreeMap<u32, BlockInfo>,
-    /// Longest text or bytes in one cell.
-    pub cell_bytes_max: u64,
 }
 
 /// What the server says of a download session.
@@ -50,7 +47,6 @@ pub fn parse_session(body: &[u8]) -> Result<SessionAnswer, AnswerError> {
         status: String,
         schema: Schema,
         uploaded_block_list: Option<Vec<Block>>,
-        max_field_size: Option<u64>,
     }
     #[derive(Deserialize)]
     struct Schema {
@@ -80,7 +76,6 @@ pub fn parse_session(body: &[u8]) -> Result<SessionAnswer, AnswerError> {
                 (block.id, BlockInfo { rows })
             })
             .collect(),
-        cell_bytes_max: session.max_field_size.unwrap_or(CELL_BYTES_MAX as u64),
     })
 }
 
@@ -143,7 +138,6 @@ mod tests {
         let session = parse_session(SESSION.as_bytes()).unwrap();
         assert_eq!(session.id, "2026x");
         assert_eq!(session.status, SessionStatus::Normal);
-        assert_eq!(session.cell_bytes_max, 1024);
         assert_eq!(
             session.blocks,
             BTreeMap::from([

@@ -49,7 +49,7 @@ pub fn authorization(
     canonical: &str,
 ) -> String {
     let id = &credentials.access_id;
-    let secret = credentials.secret.reveal();
+    let secret = credentials.secret.expose();
     let Some(region) = region else {
         let signature = BASE64.encode(hmac_sha1(secret.as_bytes(), canonical.as_bytes()));
         return format!("ODPS {id}:{signature}");

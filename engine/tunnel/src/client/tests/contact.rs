@@ -230,6 +230,23 @@ fn addresses_that_cannot_be_right_are_refused_without_showing_them() {
     }
 }
 
+#[test]
+fn an_endpoint_has_one_spelling() {
+    let credentials = Credentials {
+        access_id: "i".into(),
+        secret: Secret::new("s"),
+        security_token: None,
+    };
+    for spelling in [
+        "http://service.example.com/api",
+        "HTTP://Service.Example.COM:80/api/",
+    ] {
+        let config = ClientConfig::new(spelling, "p", credentials.clone());
+        let client = Client::new(config, Arc::new(TestClock::default())).unwrap();
+        assert_eq!(client.endpoint(), "http://service.example.com/api");
+    }
+}
+
 #[tokio::test]
 async fn a_missing_project_is_named() {
     let server = Server::start([answer(404, "")]).await;

@@ -54,7 +54,6 @@ fn session() -> UploadSession {
         status: answer.status,
         columns: answer.columns,
         blocks: answer.blocks,
-        cell_bytes_max: answer.cell_bytes_max,
     }
 }
 
@@ -282,7 +281,7 @@ async fn a_refusal_ends_a_block_that_is_still_being_sent() {
 async fn a_server_that_takes_no_bytes_holds_up_memory_and_time_only_so_far() {
     let server = Server::start([Reply::Hang]).await;
     let mut config = config(&server);
-    config.timeouts.answer = Duration::from_millis(100);
+    config.timeouts.stall = Duration::from_millis(100);
     config.retry.tries_max = 1;
     let (client, _clock) = client(config);
     let taken = Arc::new(AtomicUsize::new(0));
@@ -292,6 +291,12 @@ async fn a_server_that_takes_no_bytes_holds_up_memory_and_time_only_so_far() {
         .unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Connect),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("the connection took no byte for 1 s"),
         "{error}"
     );
     // What the sockets of both sides hold comes on top of what an upload may.
@@ -344,14 +349,66 @@ async fn a_source_that_cannot_be_opened_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_closed_session_takes_no_block() {
-    let conflict = answer(409, r#"{"Code":"StatusConflict","Message":"closed"}"#);
-    let server = Server::start([conflict]).await;
+async fn a_session_that_takes_no_block_is_asked_why() {
+    let state = |status| answer(200, session_json(status, &[]));
+    let gone = answer(404, r#"{"Code":"NoSuchUpload","Message":"?"}"#);
+    let forbidden = answer(403, r#"{"Code":"NoPermission","Message":"no"}"#);
+    for (reply, kind) in [
+        (state("expired"), ErrorKind::SessionExpired),
+        (state("canceled"), ErrorKind::SessionExpired),
+        (state("critical"), ErrorKind::SessionExpired),
+        (gone, ErrorKind::NotFound(Missing::Session)),
+        (state("closed"), ErrorKind::StatusConflict),
+        (state("committing"), ErrorKind::StatusConflict),
+        (forbidden, ErrorKind::StatusConflict),
+    ] {
+        let conflict = answer(409, r#"{"Code":"StatusConflict","Message":"not open"}"#);
+        let server = Server::start([conflict, reply]).await;
+        let (client, _clock) = client(config(&server));
+        let error = client
+            .put_block(&session(), 0, &Ids::new([Some(vec![1])]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(server.lines().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_session_is_named_with_its_status() {
+    let server = Server::start([
+        answer(409, r#"{"Code":"StatusConflict","Message":"not open"}"#),
+        answer(200, session_json("expired", &[])),
+    ])
+    .await;
     let (client, _clock) = client(config(&server));
     let error = client
         .put_block(&session(), 0, &Ids::new([Some(vec![1])]))
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::StatusConflict);
-    assert_eq!(server.lines().len(), 1);
+    assert!(
+        error.to_string().contains(
+            "the session can't be used any more; open a new one: StatusConflict: its status is expired (PUT "
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_may_take_longer_than_a_stall() {
+    // The connection takes the whole block at once, so that only the answer is missing.
+    let server = Server::start([Reply::Hang]).await;
+    let mut config = config(&server);
+    config.timeouts.stall = Duration::from_millis(1000);
+    config.timeouts.answer = Duration::from_millis(1200);
+    config.retry.tries_max = 1;
+    let (client, _clock) = client(config);
+    let error = client
+        .put_block(&session(), 0, &Ids::new([Some(vec![1])]))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no answer within 2 s"),
+        "{error}"
+    );
 }

@@ -1,8 +1,8 @@
 use serde_json::Value;
 
 use super::*;
-use crate::Secret;
 use crate::wire::Request;
+use engine_model::job::Secret;
 
 fn fixture(name: &str) -> Value {
     let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
