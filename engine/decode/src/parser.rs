@@ -17,6 +17,9 @@ const OVERFLOW_NEGATIVE: &[u8] = b"-1e308";
 
 /// Scratch memory beyond this is given back at a flush, so that one giant message doesn't stay reserved for ever.
 const INPUT_BYTES_KEPT: usize = 4 << 20;
+/// So is that for the tokens of a message beyond this many: the tape and the positions take some 30 bytes for each,
+/// whatever a token's own length is.
+const TOKENS_KEPT: usize = 64 << 10;
 
 /// A parsed payload.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Parser {
     buffers: Buffers,
     /// Empty between messages.
     tape: Tape<'static>,
+    /// Most tokens of a message since the buffers were new.
+    tokens_max: usize,
 }
 
 impl Default for Parser {
@@ -44,6 +49,7 @@ impl Default for Parser {
             input: Vec::new(),
             buffers: Buffers::with_max_depth(0, DEPTH_MAX),
             tape: Tape(Vec::new()),
+            tokens_max: 0,
         }
     }
 }
@@ -59,6 +65,7 @@ impl Parser {
             input,
             buffers,
             tape: kept,
+            tokens_max,
         } = self;
         input.clear();
         input.extend_from_slice(payload);
@@ -83,12 +90,13 @@ impl Parser {
             Err(error) => Err(reason(error.error(), payload)),
         };
         *kept = tape.reset();
+        *tokens_max = buffers.structural_indexes().len().max(*tokens_max);
         outcome
     }
 
     /// Gives back memory that only unusually large messages need.
     pub(crate) fn shrink(&mut self) {
-        if self.input.capacity() > INPUT_BYTES_KEPT {
+        if self.input.capacity() > INPUT_BYTES_KEPT || self.tokens_max > TOKENS_KEPT {
             *self = Self::default();
         }
     }

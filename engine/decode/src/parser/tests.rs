@@ -292,6 +292,29 @@ fn giant_messages_leave_no_memory_reserved() {
     assert_eq!(parser.input.capacity(), kept);
 }
 
+/// Few bytes can be many tokens, in JSON and in what turns out not to be.
+#[test]
+fn messages_of_many_tokens_leave_no_memory_reserved() {
+    for end in ["0]", "0"] {
+        let mut parser = Parser::default();
+        let many = format!("[{}{end}", "0,".repeat(TOKENS_KEPT));
+        let outcome = parser.read(many.as_bytes(), |_| ());
+        assert_eq!(outcome.is_ok(), end == "0]");
+        assert!(parser.input.capacity() < INPUT_BYTES_KEPT);
+        assert!(parser.buffers.structural_indexes().len() > TOKENS_KEPT);
+        parser.shrink();
+        assert_eq!(parser.tape.0.capacity(), 0);
+        assert!(parser.buffers.structural_indexes().is_empty());
+    }
+    let mut parser = Parser::default();
+    let fewer = format!("[{}0]", "0,".repeat(TOKENS_KEPT / 2 - 2));
+    parser.read(fewer.as_bytes(), |_| ()).unwrap();
+    let kept = parser.tape.0.capacity();
+    parser.shrink();
+    assert!(kept > 0);
+    assert_eq!(parser.tape.0.capacity(), kept);
+}
+
 /// JSON texts, most of them broken somewhere.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
