@@ -55,8 +55,7 @@ pub(crate) fn call<T>(
         if let Some(trouble) = watch.trouble() {
             let waited = FIRST_CONTACT.saturating_sub(left) + started.elapsed();
             let refused = kind_of(trouble.code) == ErrorKind::Authentication;
-            let hopeless = watch.is_hopeless(settings.brokers().len());
-            if refused || hopeless && waited >= HOPELESS_PATIENCE {
+            if refused || watch.is_hopeless() && waited >= HOPELESS_PATIENCE {
                 return Err(trouble.error(&brokers));
             }
         }

@@ -16,7 +16,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use crate::call::call;
 use crate::error::{Error, ErrorKind, Result, kind_of, passes};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::watch::Watch;
 
 /// Longest name of a topic, in bytes; the broker refuses longer ones.
@@ -83,8 +83,8 @@ impl Client {
 
     fn with(settings: &Settings, config: &ClientConfig) -> Result<Self> {
         let consumer = config
-            .create_with_context(Watch::default())
-            .map_err(|error| settings::refused(&error))?;
+            .create_with_context(Watch::new(settings))
+            .map_err(|error| settings.refused(&error))?;
         Ok(Self {
             consumer,
             settings: settings.clone(),
@@ -112,11 +112,6 @@ impl Client {
         }
         let cluster_id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
         Ok(topic_metadata(topic, cluster_id, &metadata))
-    }
-
-    /// librdkafka's last log lines, oldest first, for the curious.
-    pub fn log_lines(&self) -> Vec<String> {
-        self.consumer.context().lines()
     }
 
     pub(crate) fn call<T>(

@@ -78,11 +78,6 @@ impl Error {
     pub fn offset(&self) -> Option<i64> {
         self.offset
     }
-
-    /// Whether the same call may succeed later with nothing changed on this side.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Connect | ErrorKind::Timeout)
-    }
 }
 
 impl fmt::Display for Error {
@@ -169,29 +164,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_time_can_heal_is_retried() {
-        for (code, kind, retryable) in [
-            (Code::BrokerTransportFailure, ErrorKind::Connect, true),
-            (Code::OperationTimedOut, ErrorKind::Timeout, true),
-            (Code::LeaderNotAvailable, ErrorKind::Timeout, true),
-            (Code::Authentication, ErrorKind::Authentication, false),
-            (
-                Code::TopicAuthorizationFailed,
-                ErrorKind::Authorization,
-                false,
-            ),
-            (
-                Code::UnknownTopicOrPartition,
-                ErrorKind::UnknownTopic,
-                false,
-            ),
-            (Code::AutoOffsetReset, ErrorKind::OffsetOutOfRange, false),
-            (Code::BadMessage, ErrorKind::Corrupt, false),
-            (Code::BadCompression, ErrorKind::Corrupt, false),
+    fn codes_become_kinds() {
+        for (code, kind) in [
+            (Code::BrokerTransportFailure, ErrorKind::Connect),
+            (Code::OperationTimedOut, ErrorKind::Timeout),
+            (Code::LeaderNotAvailable, ErrorKind::Timeout),
+            (Code::Authentication, ErrorKind::Authentication),
+            (Code::TopicAuthorizationFailed, ErrorKind::Authorization),
+            (Code::UnknownTopicOrPartition, ErrorKind::UnknownTopic),
+            (Code::AutoOffsetReset, ErrorKind::OffsetOutOfRange),
+            (Code::BadMessage, ErrorKind::Corrupt),
+            (Code::BadCompression, ErrorKind::Corrupt),
         ] {
-            let error = Error::new(kind_of(code), "text");
-            assert_eq!(error.kind(), kind, "{code:?}");
-            assert_eq!(error.is_retryable(), retryable, "{code:?}");
+            assert_eq!(kind_of(code), kind, "{code:?}");
         }
     }
 

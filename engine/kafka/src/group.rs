@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use crate::call::call;
 use crate::client::partition_list;
 use crate::error::{Error, ErrorKind, Result, kind_of};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::watch::Watch;
 
 /// What setting a group's position did.
@@ -49,8 +49,8 @@ pub fn set_group_position(
     let brokers = settings.broker_list();
     let consumer: BaseConsumer<Watch> = settings
         .for_group(group)
-        .create_with_context(Watch::default())
-        .map_err(|error| settings::refused(&error))?;
+        .create_with_context(Watch::new(settings))
+        .map_err(|error| settings.refused(&error))?;
     let wanted = partition_list(offsets.keys().map(|one| (one, Offset::Invalid)))?;
     let what = format!("reading the offsets of group {group:?}");
     let committed = call(&consumer, settings, &what, |wait| {

@@ -6,7 +6,7 @@
 //! monitors how far a load has come. [`check_brokers`] says which addresses answer, and with which release.
 //!
 //! Offsets are assigned by hand and never committed while reading. Every error says what was found and what to do, and
-//! librdkafka's own log lines go into these errors instead of to standard error.
+//! librdkafka writes nothing to standard error.
 
 mod call;
 mod check;
@@ -32,5 +32,5 @@ pub use offsets::LogEnds;
 pub use probe::SAMPLE_MESSAGES_MAX;
 pub use produce::{Producer, create_topic};
 pub use reader::{ReadProgress, Reader};
-pub use settings::{STALL_TIMEOUT, Settings};
+pub use settings::{OptionText, STALL_TIMEOUT, Settings};
 pub use topic_config::{TimestampType, TopicConfig};

@@ -16,7 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use crate::client::{check_topic, partition_list};
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result, passes};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::watch::Watch;
 use failure::truncated;
 use stream::Stream;
@@ -57,8 +57,8 @@ impl Reader {
     pub fn new(settings: &Settings, budget: usize) -> Result<Self> {
         let consumer = settings
             .for_reader(budget)
-            .create_with_context(Watch::default())
-            .map_err(|error| settings::refused(&error))?;
+            .create_with_context(Watch::new(settings))
+            .map_err(|error| settings.refused(&error))?;
         Ok(Self {
             consumer,
             settings: settings.clone(),
@@ -106,7 +106,7 @@ impl Reader {
     /// - [`ErrorKind::Truncated`]: the log ends before the range; plan again.
     /// - [`ErrorKind::Corrupt`]: a batch is damaged; messages would be missing.
     /// - [`ErrorKind::Connect`], [`ErrorKind::Timeout`]: nothing came for the settings' stall time-out, or the brokers
-    ///   never answered. What librdkafka can mend by itself is not an error before.
+    ///   never answered any client of the settings. What librdkafka can mend by itself is not an error before.
     /// - [`ErrorKind::Authentication`], [`ErrorKind::Authorization`], [`ErrorKind::UnknownTopic`],
     ///   [`ErrorKind::UnknownPartition`].
     ///
@@ -149,11 +149,6 @@ impl Reader {
     /// Whether a message was delivered that no block has taken yet.
     pub(crate) fn holds_back(&self) -> bool {
         !self.held.is_empty()
-    }
-
-    /// librdkafka's last log lines, oldest first, for the curious.
-    pub fn log_lines(&self) -> Vec<String> {
-        self.consumer.context().lines()
     }
 
     fn assign(&self, topic_partition: &TopicPartition, offset: i64) -> Result<()> {

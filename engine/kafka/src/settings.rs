@@ -1,10 +1,14 @@
 //! librdkafka's settings: what the user chose, what suits bulk reading, and what is the engine's own.
 
+mod option_text;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -12,6 +16,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use crate::error::{Error, ErrorKind, Result};
+use option_text::HIDDEN;
+
+pub use option_text::OptionText;
 
 /// A read fails after waiting this long for the next message or the end of the log. A leader election or a broker's
 /// restart takes some ten seconds.
@@ -71,7 +78,11 @@ const OWNED: &[(&str, Option<&str>, &str)] = &[
         "messages are read without a group",
     ),
     ("group.protocol", None, "messages are read without a group"),
-    ("log.queue", Some("true"), "log lines become part of errors"),
+    (
+        "log.queue",
+        Some("true"),
+        "log lines are the engine's to hear",
+    ),
     (
         "metadata.broker.list",
         None,
@@ -162,17 +173,20 @@ const DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// How to reach the brokers and how to read from them. Checked when made; holds secrets, which its `Debug` hides.
+///
+/// Copies of one value share what is known of the cluster: that it answers at all.
 #[derive(Clone)]
 pub struct Settings {
     brokers: Vec<String>,
-    options: BTreeMap<String, String>,
+    options: BTreeMap<String, OptionText>,
     headers: bool,
     stall_timeout: Duration,
+    answered: Arc<AtomicBool>,
 }
 
 impl Settings {
     /// Takes broker addresses (`host:port`, one or several in a text) and librdkafka's options, and checks the options
-    /// as far as this is possible without a connection.
+    /// as far as this is possible without a connection. Values of options that hold secrets by their name are opaque.
     ///
     /// # Errors
     ///
@@ -182,7 +196,7 @@ impl Settings {
         B: IntoIterator<Item: AsRef<str>>,
         O: IntoIterator<Item = (N, V)>,
         N: AsRef<str>,
-        V: Into<String>,
+        V: Into<OptionText>,
     {
         let mut addresses: Vec<String> = Vec::new();
         for text in brokers {
@@ -197,7 +211,11 @@ impl Settings {
         let mut canonical = BTreeMap::new();
         for (name, value) in options {
             let (name, value) = (name.as_ref(), value.into());
-            refuse_owned(name, &value)?;
+            refuse_owned(name, value.expose())?;
+            let value = match value {
+                OptionText::Plain(text) if is_secret(name) => OptionText::Opaque(text),
+                value => value,
+            };
             if canonical
                 .insert(canonical_name(name).to_owned(), value)
                 .is_some()
@@ -212,12 +230,13 @@ impl Settings {
             options: canonical,
             headers: false,
             stall_timeout: STALL_TIMEOUT,
+            answered: Arc::default(),
         };
         settings.check_log_in()?;
         settings
             .for_reader(BUDGET_BYTES_MIN)
             .create_native_config()
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| settings.refused(&error))?;
         Ok(settings)
     }
 
@@ -243,8 +262,7 @@ impl Settings {
 
     /// Whether only messages of committed transactions are read: the default, unless `isolation.level` says otherwise.
     pub fn read_committed(&self) -> bool {
-        self.options
-            .get("isolation.level")
+        self.option("isolation.level")
             .is_none_or(|level| level.eq_ignore_ascii_case("read_committed"))
     }
 
@@ -256,15 +274,26 @@ impl Settings {
         self.stall_timeout
     }
 
+    /// Whether brokers have answered a client of these settings, in this process.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Notes that brokers have answered.
+    pub(crate) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
     /// The addresses as one text, for errors.
     pub(crate) fn broker_list(&self) -> String {
         self.brokers.join(", ")
     }
 
-    /// The same settings with one address instead of all.
+    /// The same settings with one address instead of all, of which nothing is known yet.
     pub(crate) fn only_broker(&self, address: &str) -> Self {
         Self {
             brokers: vec![address.to_owned()],
+            answered: Arc::default(),
             ..self.clone()
         }
     }
@@ -272,8 +301,8 @@ impl Settings {
     /// For metadata and offsets: a consumer without a group, which can't read.
     pub(crate) fn for_calls(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        // Not by the global log level: errors are made of these lines.
-        config.set_log_level(RDKafkaLogLevel::Info);
+        // Not by the global log level: what matters comes as an error too.
+        config.set_log_level(RDKafkaLogLevel::Error);
         for (name, value) in DEFAULTS {
             config.set(*name, *value);
         }
@@ -282,7 +311,7 @@ impl Settings {
             config.set("ssl.ca.location", "probe");
         }
         for (name, value) in &self.options {
-            config.set(name, value);
+            config.set(name, value.expose());
         }
         for (name, fixed, _) in OWNED {
             if let Some(value) = fixed {
@@ -326,9 +355,67 @@ impl Settings {
         config
     }
 
+    /// The error for a client that librdkafka did not want to make or a value that it refused.
+    pub(crate) fn refused(&self, error: &KafkaError) -> Error {
+        match error {
+            KafkaError::ClientConfig(_, description, name, _) => {
+                let java = JAVA.iter().find(|(java, _)| java == name);
+                if let Some((_, advice)) = java {
+                    return invalid(format!(
+                        "kafka option {name:?} is the Java client's; {advice}"
+                    ));
+                }
+                // The description may hold the value in a form of its own, as a number does.
+                if let Some(OptionText::Opaque(_)) = self.options.get(name) {
+                    return invalid(format!(
+                        "kafka option {name:?} or its value is refused; librdkafka's CONFIGURATION.md lists all options"
+                    ));
+                }
+                let description = self.conceal(description.trim_end_matches('.'));
+                invalid(format!(
+                    "kafka option {name:?}: librdkafka says: {description}; its CONFIGURATION.md lists all options"
+                ))
+            }
+            KafkaError::ClientCreation(description) => invalid(format!(
+                "the kafka options do not go together; librdkafka says: {}",
+                self.conceal(description.trim_end_matches('.'))
+            )),
+            KafkaError::Nul(_) => invalid("a kafka option or broker address holds a NUL character"),
+            other => {
+                let cause = self.conceal(&other.to_string());
+                Error::new(
+                    ErrorKind::Other,
+                    format!("cannot make a kafka client: {cause}"),
+                )
+            }
+        }
+    }
+
+    /// `text` of librdkafka's without the opaque values in it.
+    pub(crate) fn conceal(&self, text: &str) -> String {
+        let mut values: Vec<&str> = self
+            .options
+            .values()
+            .filter_map(|value| match value {
+                OptionText::Opaque(value) => Some(value.trim()),
+                OptionText::Plain(_) => None,
+            })
+            .filter(|value| !value.is_empty())
+            .collect();
+        // One value may be a part of another.
+        values.sort_by_key(|value| Reverse(value.len()));
+        values
+            .into_iter()
+            .fold(text.to_owned(), |text, value| text.replace(value, HIDDEN))
+    }
+
+    fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(OptionText::expose)
+    }
+
     fn protocol(&self) -> String {
-        let protocol = self.options.get("security.protocol");
-        protocol.map_or_else(String::new, |text| text.to_ascii_lowercase())
+        let protocol = self.option("security.protocol");
+        protocol.map_or_else(String::new, str::to_ascii_lowercase)
     }
 
     fn encrypted(&self) -> bool {
@@ -355,47 +442,12 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: BTreeMap<_, _> = self
-            .options
-            .iter()
-            .map(|(name, value)| (name, if is_secret(name) { "…" } else { value }))
-            .collect();
         f.debug_struct("Settings")
             .field("brokers", &self.brokers)
-            .field("options", &shown)
+            .field("options", &self.options)
             .field("headers", &self.headers)
             .field("stall_timeout", &self.stall_timeout)
-            .finish()
-    }
-}
-
-/// The error for a client that librdkafka did not want to make or a value that it refused.
-pub(crate) fn refused(error: &KafkaError) -> Error {
-    match error {
-        KafkaError::ClientConfig(_, description, name, _) => {
-            let java = JAVA.iter().find(|(java, _)| java == name);
-            if let Some((_, advice)) = java {
-                return invalid(format!(
-                    "kafka option {name:?} is the Java client's; {advice}"
-                ));
-            }
-            if is_secret(name) {
-                return invalid(format!("the value of kafka option {name:?} is refused"));
-            }
-            let description = description.trim_end_matches('.');
-            invalid(format!(
-                "kafka option {name:?}: librdkafka says: {description}; its CONFIGURATION.md lists all options"
-            ))
-        }
-        KafkaError::ClientCreation(description) => invalid(format!(
-            "the kafka options do not go together; librdkafka says: {}",
-            description.trim_end_matches('.')
-        )),
-        KafkaError::Nul(_) => invalid("a kafka option or broker address holds a NUL character"),
-        other => Error::new(
-            ErrorKind::Other,
-            format!("cannot make a kafka client: {other}"),
-        ),
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,6 @@ use rdkafka::util::Timeout;
 
 use crate::client::{Client, check_topic};
 use crate::error::{Error, ErrorKind, Result, kind_of};
-use crate::settings;
 use crate::watch::Watch;
 
 /// Settings of a topic as the broker applies them. Each is missing where the broker does not tell it.
@@ -47,8 +46,8 @@ impl Client {
         let admin: AdminClient<Watch> = self
             .settings
             .for_calls()
-            .create_with_context(Watch::default())
-            .map_err(|error| settings::refused(&error))?;
+            .create_with_context(Watch::new(&self.settings))
+            .map_err(|error| self.settings.refused(&error))?;
         let timeout = Timeout::After(Duration::from_secs(FIRST_CONTACT_S_MAX));
         let options = AdminOptions::new().request_timeout(Some(timeout));
         let resource = [ResourceSpecifier::Topic(topic)];

@@ -1,6 +1,6 @@
 //! What librdkafka says on its own: log lines, and errors that belong to no call.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::ClientContext;
@@ -10,25 +10,21 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::check::{ApiVersions, api_version};
 use crate::error::{Error, ErrorKind, kind_of};
-
-/// Log lines that are kept; enough for the story of one failed connection.
-const LINES_MAX: usize = 50;
-/// Longest kept log line, in characters.
-const LINE_CHARS_MAX: usize = 1_000;
+use crate::settings::Settings;
 
 /// Listens to one librdkafka client, so that an error can name its cause and nothing goes to standard error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watch {
+    settings: Settings,
     heard: Mutex<Heard>,
 }
 
 #[derive(Debug, Default)]
 struct Heard {
-    lines: VecDeque<String>,
     api_versions: ApiVersions,
     trouble: Option<Trouble>,
+    /// Configured addresses that had trouble.
     troubled: BTreeSet<String>,
-    answered: bool,
     last: Option<(Code, String)>,
     end_of_partition: Option<i64>,
 }
@@ -43,29 +39,45 @@ pub(crate) struct Trouble {
     pub(crate) cause: String,
 }
 
+/// How librdkafka knows a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Its address is one of the settings'.
+    Configured,
+    /// The cluster told its address and number.
+    Learned,
+}
+
 impl Watch {
+    /// Listens to a client that is made with `settings`.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: settings.clone(),
+            heard: Mutex::default(),
+        }
+    }
+
     /// The last trouble with a connection since [`Watch::note_answer`].
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.heard().trouble.clone()
     }
 
-    /// Whether brokers have never answered, and as many addresses as `brokers` had trouble.
+    /// Whether brokers have never answered, and each configured address had trouble.
     ///
     /// librdkafka has an event for "all brokers down", but does not send it in each such case.
-    pub(crate) fn is_hopeless(&self, brokers: usize) -> bool {
-        let heard = self.heard();
-        !heard.answered && heard.troubled.len() >= brokers
+    pub(crate) fn is_hopeless(&self) -> bool {
+        !self.answered() && self.heard().troubled.len() >= self.settings.brokers().len()
     }
 
-    /// Whether brokers have answered at all.
+    /// Whether brokers have answered any client of these settings.
     pub(crate) fn answered(&self) -> bool {
-        self.heard().answered
+        self.settings.answered()
     }
 
     /// Call when brokers have answered: older trouble is no cause of what comes later.
     pub(crate) fn note_answer(&self) {
+        self.settings.note_answer();
         let mut heard = self.heard();
-        heard.answered = true;
         heard.trouble = None;
         heard.troubled.clear();
     }
@@ -82,11 +94,6 @@ impl Watch {
         self.heard().end_of_partition.take()
     }
 
-    /// librdkafka's last log lines, oldest first.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.heard().lines.iter().cloned().collect()
-    }
-
     /// Versions of requests that brokers take, where the client was made to be told.
     pub(crate) fn api_versions(&self) -> ApiVersions {
         self.heard().api_versions.clone()
@@ -100,22 +107,11 @@ impl Watch {
 
 impl ClientContext for Watch {
     fn log(&self, _level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        let mut heard = self.heard();
         if fac == "APIVERSION"
             && let Some((key, highest)) = api_version(log_message)
         {
-            // There are too many of them to be kept as lines.
-            heard.api_versions.insert(key, highest);
-            return;
+            self.heard().api_versions.insert(key, highest);
         }
-        if heard.lines.len() == LINES_MAX {
-            heard.lines.pop_front();
-        }
-        let line: String = format!("{fac}: {log_message}")
-            .chars()
-            .take(LINE_CHARS_MAX)
-            .collect();
-        heard.lines.push_back(line);
     }
 
     fn stats_raw(&self, _statistics: &[u8]) {}
@@ -134,11 +130,17 @@ impl ClientContext for Watch {
                     kind_of(code),
                     ErrorKind::Connect | ErrorKind::Authentication
                 ) {
-                    let trouble = Trouble::new(code, reason);
-                    heard.troubled.extend(trouble.address.clone());
+                    let (origin, mut trouble) = Trouble::new(code, reason);
+                    trouble.cause = self.settings.conceal(&trouble.cause);
+                    match origin {
+                        Some(Origin::Configured) => heard.troubled.extend(trouble.address.clone()),
+                        // Only the cluster's metadata tells a broker's number.
+                        Some(Origin::Learned) => self.settings.note_answer(),
+                        None => {}
+                    }
                     heard.trouble = Some(trouble);
                 }
-                heard.last = Some((code, reason.to_owned()));
+                heard.last = Some((code, self.settings.conceal(reason)));
             }
         }
     }
@@ -157,13 +159,13 @@ fn end_of_partition(reason: &str) -> Option<i64> {
 
 impl Trouble {
     /// Reads `[protocol://]host:port/node: cause (after 0ms in state CONNECT)`.
-    fn new(code: Code, reason: &str) -> Self {
-        let (address, rest) = match reason.split_once(": ") {
-            Some((name, rest)) => match address_of(name) {
-                Some(address) => (Some(address), rest),
-                None => (None, reason),
-            },
-            None => (None, reason),
+    fn new(code: Code, reason: &str) -> (Option<Origin>, Self) {
+        let named = reason
+            .split_once(": ")
+            .and_then(|(name, rest)| Some((address_of(name)?, rest)));
+        let (origin, address, rest) = match named {
+            Some(((origin, address), rest)) => (Some(origin), Some(address), rest),
+            None => (None, None, reason),
         };
         let rest = rest
             .split_once(" (after ")
@@ -172,11 +174,12 @@ impl Trouble {
             Some((connect, cause)) if connect.starts_with("Connect to ") => cause,
             _ => rest,
         };
-        Self {
+        let trouble = Self {
             code,
             address,
             cause: decapitalized(cause),
-        }
+        };
+        (origin, trouble)
     }
 
     /// The error that says so.
@@ -197,11 +200,14 @@ impl Trouble {
     }
 }
 
-fn address_of(name: &str) -> Option<String> {
+fn address_of(name: &str) -> Option<(Origin, String)> {
     let name = name.split_once("://").map_or(name, |(_, rest)| rest);
     let (address, node) = name.rsplit_once('/')?;
-    let node_known = node == "bootstrap" || node.parse::<i32>().is_ok();
-    (node_known && address.contains(':')).then(|| address.to_owned())
+    let origin = match node {
+        "bootstrap" => Origin::Configured,
+        number => number.parse::<i32>().ok().map(|_| Origin::Learned)?,
+    };
+    address.contains(':').then(|| (origin, address.to_owned()))
 }
 
 /// Lower-cases the first letter of a sentence, but leaves `SSL …` alone.
@@ -218,7 +224,20 @@ fn decapitalized(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::settings::OptionText;
+
     use super::*;
+
+    fn watch(brokers: &[&str]) -> Watch {
+        Watch::new(&Settings::new(brokers, [("", ""); 0]).unwrap())
+    }
+
+    fn gone(watch: &Watch, broker: &str) {
+        watch.error(
+            KafkaError::Global(Code::BrokerTransportFailure),
+            &format!("{broker}: Gone"),
+        );
+    }
 
     #[test]
     fn the_cause_is_found_in_what_librdkafka_says() {
@@ -257,14 +276,14 @@ mod tests {
                 "cannot reach broker b1:9092: something: else; check the address, the network and `security.protocol`",
             ),
         ] {
-            let trouble = Trouble::new(code, reason);
+            let (_, trouble) = Trouble::new(code, reason);
             assert_eq!(trouble.error("b1:9092").to_string(), text);
         }
     }
 
     #[test]
     fn the_end_of_a_partition_is_told_once() {
-        let watch = Watch::default();
+        let watch = watch(&["a:1"]);
         let reason = "Fetch from broker 1 reached end of partition at offset 42 (HighwaterMark 50)";
         watch.error(KafkaError::Global(Code::PartitionEOF), reason);
         assert_eq!(watch.take_end_of_partition(), Some(42));
@@ -274,22 +293,16 @@ mod tests {
 
     #[test]
     fn trouble_is_kept_until_an_answer_comes() {
-        let watch = Watch::default();
-        let gone = |address: &str| {
-            watch.error(
-                KafkaError::Global(Code::BrokerTransportFailure),
-                &format!("{address}/bootstrap: Gone"),
-            );
-        };
-        gone("a:1");
-        gone("a:1");
-        assert!(watch.is_hopeless(1) && !watch.is_hopeless(2));
-        gone("b:1");
+        let watch = watch(&["a:1", "b:1"]);
+        gone(&watch, "a:1/bootstrap");
+        gone(&watch, "a:1/bootstrap");
+        assert!(!watch.is_hopeless());
+        gone(&watch, "b:1/bootstrap");
         watch.error(
             KafkaError::Global(Code::AllBrokersDown),
             "2/2 brokers are down",
         );
-        assert!(watch.is_hopeless(2));
+        assert!(watch.is_hopeless());
         let trouble = watch.trouble().unwrap();
         assert_eq!(
             (trouble.address.as_deref(), trouble.cause.as_str()),
@@ -297,24 +310,42 @@ mod tests {
         );
         watch.note_answer();
         assert_eq!(watch.trouble(), None);
-        gone("a:1");
-        assert!(watch.answered() && !watch.is_hopeless(1));
+        gone(&watch, "a:1/bootstrap");
+        gone(&watch, "b:1/bootstrap");
+        assert!(watch.answered() && !watch.is_hopeless());
     }
 
     #[test]
-    fn log_lines_are_bounded_in_number_and_length() {
-        let watch = Watch::default();
-        for number in 0..LINES_MAX + 7 {
-            let line = format!("{number} {}", "é".repeat(LINE_CHARS_MAX));
-            watch.log(RDKafkaLogLevel::Info, "FAC", &line);
-        }
-        let lines = watch.lines();
-        assert_eq!(lines.len(), LINES_MAX);
-        assert!(lines[0].starts_with("FAC: 7 "));
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.chars().count() == LINE_CHARS_MAX)
+    fn an_answer_to_one_client_is_known_to_all_of_its_settings() {
+        let settings = Settings::new(["a:1"], [("", ""); 0]).unwrap();
+        let (asking, reading) = (Watch::new(&settings), Watch::new(&settings));
+        asking.note_answer();
+        gone(&reading, "a:1/bootstrap");
+        assert!(reading.answered() && !reading.is_hopeless());
+        let alone = Watch::new(&settings.only_broker("a:1"));
+        gone(&alone, "a:1/bootstrap");
+        assert!(alone.is_hopeless(), "each address is checked by itself");
+    }
+
+    #[test]
+    fn a_broker_that_the_cluster_named_shows_that_the_cluster_answered() {
+        let watch = watch(&["a:1", "b:1"]);
+        gone(&watch, "a:1/bootstrap");
+        gone(&watch, "ssl://c:1/3");
+        assert!(watch.answered() && !watch.is_hopeless());
+        assert_eq!(watch.trouble().unwrap().address.as_deref(), Some("c:1"));
+    }
+
+    #[test]
+    fn opaque_values_show_in_no_cause() {
+        let options = [("client.id", OptionText::Opaque("hunter2".to_owned()))];
+        let watch = Watch::new(&Settings::new(["a:1"], options).unwrap());
+        watch.error(
+            KafkaError::Global(Code::Authentication),
+            "a:1/bootstrap: Client hunter2 is refused",
         );
+        assert_eq!(watch.trouble().unwrap().cause, "client … is refused");
+        let reason = watch.reason(Code::Authentication).unwrap();
+        assert_eq!(reason, "a:1/bootstrap: Client … is refused");
     }
 }

@@ -42,7 +42,6 @@ impl KafkaTopic {
             .columns
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
-        let options = options.iter().map(|(name, value)| (name, value.expose()));
         let settings = Settings::new(brokers, options)
             .map_err(source_error)?
             .with_headers(headers);

@@ -102,11 +102,6 @@ fn a_wrong_address_is_named_within_the_time_of_a_first_contact() {
         error.to_string(),
         "cannot reach broker 127.0.0.1:1: connection refused; check the address, the network and `security.protocol`"
     );
-    let lines = client.log_lines();
-    assert!(
-        lines.iter().any(|line| line.contains("Connection refused")),
-        "{lines:?}"
-    );
 }
 
 #[test]

@@ -38,10 +38,9 @@ impl Reader {
         let watch = self.consumer.context();
         let trouble = watch.trouble();
         // A first contact fails for a reason; without one a broker may just be slow to find old messages.
-        let hopeless = watch.is_hopeless(self.settings.brokers().len());
         let first_contact = !watch.answered() && trouble.is_some();
         let failed = first_contact && stream.waited >= FIRST_CONTACT
-            || hopeless && stream.waited >= HOPELESS_PATIENCE;
+            || watch.is_hopeless() && stream.waited >= HOPELESS_PATIENCE;
         if !failed && stream.waited < self.settings.stall_timeout() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The messages of one topic partition as librdkafka delivers them, in order, without gaps that nobody noticed.
 
+use std::iter;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
@@ -9,6 +10,10 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 
 use super::{HELD_BYTES_MAX, ReadProgress, Target};
 use crate::error::{Error, ErrorKind, Result};
+
+/// Stands for all headers of a message when a name among them is no UTF-8. Neither is it, so that such a message is
+/// rejected where headers become a column.
+const UNREADABLE_NAME: &[u8] = b"\xff";
 
 /// Where librdkafka's reading of one topic partition stands.
 #[derive(Debug)]
@@ -124,9 +129,9 @@ impl Stream {
         }
         let size = message.key().map_or(0, <[u8]>::len) + message.payload().map_or(0, <[u8]>::len);
         if offset >= target.range.end || target.overflows(block, size) {
-            self.append(message, held, headers)?;
+            append(message, held, headers);
         } else {
-            self.append(message, block, headers)?;
+            append(message, block, headers);
             self.handed_on = offset + 1;
         }
         self.position = offset + 1;
@@ -139,43 +144,44 @@ impl Stream {
     fn next_known(&self, held: &MessageBlock) -> i64 {
         held.get(0).map_or(self.position, |message| message.offset)
     }
+}
 
-    fn append(
-        &self,
-        message: &BorrowedMessage<'_>,
-        block: &mut MessageBlock,
-        headers: bool,
-    ) -> Result<()> {
-        let offset = message.offset();
-        let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
-        let (key, payload) = (message.key(), message.payload());
-        let Some(found) = headers.then(|| message.headers()).flatten() else {
-            block.push(offset, timestamp_ms, key, payload, std::iter::empty());
-            return Ok(());
-        };
-        let fields = (0..found.count()).filter_map(|index| {
-            let header = found.try_get(index)?;
-            Some((header.key.as_bytes(), header.value))
-        });
-        // The binding panics on a header name that is no UTF-8. The entry is added last, so the block stays whole.
-        let pushed = panic::catch_unwind(AssertUnwindSafe(|| {
-            block.push(offset, timestamp_ms, key, payload, fields);
-        }));
-        pushed.map_err(|_| {
-            let topic_partition = &self.topic_partition;
-            let message = format!(
-                "{topic_partition}: the message at offset {offset} has a header whose name is not UTF-8; leave \
-                 `__headers__` out of the columns to load it"
-            );
-            Error::new(ErrorKind::Corrupt, message).at(topic_partition, Some(offset))
-        })
+fn append(message: &BorrowedMessage<'_>, block: &mut MessageBlock, headers: bool) {
+    let offset = message.offset();
+    let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
+    let (key, payload) = (message.key(), message.payload());
+    let Some(found) = headers.then(|| message.headers()).flatten() else {
+        block.push(offset, timestamp_ms, key, payload, iter::empty());
+        return;
+    };
+    let fields = (0..found.count()).filter_map(|index| {
+        let header = found.try_get(index)?;
+        Some((header.key.as_bytes(), header.value))
+    });
+    push_readable(block, offset, timestamp_ms, key, payload, fields);
+}
+
+/// Appends a message. Where the binding panics on a header name that is no UTF-8, [`UNREADABLE_NAME`] is the only one.
+fn push_readable<'h>(
+    block: &mut MessageBlock,
+    offset: i64,
+    timestamp_ms: i64,
+    key: Option<&[u8]>,
+    payload: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
+) {
+    let pushed = panic::catch_unwind(AssertUnwindSafe(|| {
+        block.push(offset, timestamp_ms, key, payload, headers);
+    }));
+    if pushed.is_err() {
+        // The block adds a message's entry last, so nothing but unused bytes is left of the attempt.
+        let headers = iter::once((UNREADABLE_NAME, None));
+        block.push(offset, timestamp_ms, key, payload, headers);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
     use super::*;
     use crate::testing::{partition, range};
 
@@ -207,5 +213,37 @@ mod tests {
         // An event of before changes nothing.
         stream.end_at(5);
         assert_eq!(stream.position(), 20);
+    }
+    #[test]
+    fn an_unreadable_header_name_costs_one_message_its_headers() {
+        let good = || (&b"good"[..], Some(&b"1"[..]));
+        let mut block = MessageBlock::default();
+        push_readable(&mut block, 1, 10, None, Some(b"a"), iter::once(good()));
+        let broken = (0..2).map(|index| {
+            if index == 0 {
+                good()
+            } else {
+                panic!("not UTF-8")
+            }
+        });
+        push_readable(&mut block, 2, 20, Some(b"k"), Some(b"b"), broken);
+        push_readable(&mut block, 3, 30, None, None, iter::once(good()));
+
+        let found: Vec<_> = block
+            .iter()
+            .map(|message| {
+                let headers: Vec<_> = message.headers.iter().collect();
+                (message.offset, message.key, message.payload, headers)
+            })
+            .collect();
+        let unreadable = (UNREADABLE_NAME, None);
+        assert_eq!(
+            found,
+            [
+                (1, None, Some(&b"a"[..]), vec![good()]),
+                (2, Some(&b"k"[..]), Some(&b"b"[..]), vec![unreadable]),
+                (3, None, None, vec![good()]),
+            ]
+        );
     }
 }

@@ -3,8 +3,9 @@ use std::net::TcpListener;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::*;
-use crate::call::FIRST_CONTACT;
-use crate::testing::{CLOSED, Cluster, FIRST_MS, partition, range, settings_for};
+use crate::Client;
+use crate::call::{FIRST_CONTACT, HOPELESS_PATIENCE};
+use crate::testing::{CLOSED, Cluster, FIRST_MS, TOPIC, partition, range, settings_for};
 
 const BUDGET: usize = 1 << 20;
 const WAIT: Duration = Duration::from_secs(20);
@@ -345,7 +346,6 @@ fn a_wrong_address_is_named_with_the_cause() {
     let error = reader.read(&mut block, 1, 1, WAIT).unwrap_err();
     assert!(started.elapsed() < FIRST_CONTACT);
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.is_retryable());
     let text = error.to_string();
     assert!(text.starts_with("orders[0]: nothing came for "), "{text}");
     assert!(
@@ -366,13 +366,35 @@ fn a_broker_that_goes_silent_is_an_error_after_the_stall_time_out() {
     reader.open(&partition(1), range(0, 1)).unwrap();
     let mut block = MessageBlock::default();
     let error = reader.read(&mut block, 1, 1, WAIT).unwrap_err();
-    assert!(error.is_retryable(), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout),
+        "{error}"
+    );
     assert!(
         error
             .to_string()
             .starts_with("orders[1]: nothing came for 2 s at offset 0, before the range's end 1"),
         "{error}"
     );
+}
+
+#[test]
+fn a_cluster_that_answered_once_gets_the_stall_time_out_from_each_reader() {
+    let cluster = Cluster::with_messages(10);
+    let address = cluster.mock.bootstrap_servers();
+    let stall = HOPELESS_PATIENCE + Duration::from_secs(1);
+    let settings = Settings::new([CLOSED, &address], [("", ""); 0])
+        .unwrap()
+        .with_stall_timeout(stall);
+    Client::new(&settings).unwrap().topic(TOPIC).unwrap();
+    cluster.mock.broker_down(1).unwrap();
+    let mut reader = Reader::new(&settings, BUDGET).unwrap();
+    reader.open(&partition(0), range(0, 1)).unwrap();
+    let started = clock::now();
+    let error = reader
+        .read(&mut MessageBlock::default(), 1, 1, WAIT)
+        .unwrap_err();
+    assert!(started.elapsed() >= stall, "{error}");
 }
 
 #[test]

@@ -160,6 +160,57 @@ fn secrets_show_in_no_text() {
 }
 
 #[test]
+fn opaque_values_show_in_no_text() {
+    let opaque = |name: &'static str, value: &str| {
+        let options = [(name, OptionText::Opaque(value.to_owned()))];
+        Settings::new(["127.0.0.1:9092"], options)
+    };
+    let shown = format!("{:?}", opaque("client.id", "hunter2").unwrap());
+    assert!(
+        shown.contains("client.id") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    for (name, value, echo) in [
+        ("isolation.level", "hunter2", "hunter2"),
+        ("no.such.option", "hunter2", "hunter2"),
+        // librdkafka would say the number in its own way.
+        ("fetch.wait.max.ms", "0x7ffffff0", "2147483632"),
+        ("enable.partition.eof", "hunter2", "hunter2"),
+    ] {
+        let error = opaque(name, value).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("{name:?}")) && !error.contains(echo) && !error.contains(value),
+            "{error}"
+        );
+    }
+    let missing = Settings::new(
+        ["127.0.0.1:1"],
+        [
+            ("security.protocol", OptionText::from("ssl")),
+            (
+                "ssl.ca.location",
+                OptionText::Opaque("/no/hunter2".to_owned()),
+            ),
+        ],
+    );
+    let error = crate::Client::new(&missing.unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("ssl.ca.location") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn of_nested_values_the_longer_one_is_concealed() {
+    let options = [("client.id", "ann"), ("client.rack", "annabel")]
+        .map(|(name, value)| (name, OptionText::Opaque(value.to_owned())));
+    let settings = Settings::new(["a:1"], options).unwrap();
+    assert_eq!(settings.conceal("ann or annabel"), "… or …");
+}
+
+#[test]
 fn broker_lists_are_taken_apart() {
     let settings = Settings::new(["a:1, b:2", "c:3"], NONE).unwrap();
     assert_eq!(settings.brokers(), ["a:1", "b:2", "c:3"]);
