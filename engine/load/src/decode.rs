@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine_decode::{Decoder, Projection, Rejection};
+use engine_decode::{Decoder, Projection, RejectReason, Rejection};
 use engine_model::job::{RejectLimit, Tombstones};
 use engine_model::{
     Counts, Message, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
@@ -255,6 +255,13 @@ fn decode_part(
             Ok(()) => {
                 tally.rows += 1;
                 tally.tombstones_kept += u64::from(tombstone);
+            }
+            Err(rejection) if rejection.reason() == RejectReason::BatchFull => {
+                let message = format!(
+                    "the message at offset {} of {topic_partition} does not fit into a batch: {rejection}",
+                    message.offset,
+                );
+                return Err(Error::new(ErrorKind::Internal, message));
             }
             Err(rejection) => {
                 tally.rejected += 1;
