@@ -78,7 +78,8 @@ pub struct PartitionOffsets {
 
 /// The table that a run loads into, with its upload sessions.
 pub trait TargetTable: Send + Sync {
-    /// What tells this table from every other one, for locks, the journal and messages: endpoint and full name.
+    /// What tells this table from every other one, for locks, the journal and messages: endpoint and full name, the same
+    /// for all spellings of them.
     fn name(&self) -> String;
 
     /// The table's columns and partition keys.
@@ -109,7 +110,7 @@ pub trait TargetTable: Send + Sync {
 
     /// Makes all blocks visible at once, after comparing the server's list with `blocks` (rows by block id). When it
     /// fails with [`ErrorKind::CommitUnknown`](crate::ErrorKind::CommitUnknown), [`TargetTable::session`] may know
-    /// more. A session that is already closed counts as success.
+    /// more. A session that is already closed with the same blocks counts as success.
     fn commit(
         &self,
         partition: &PartitionSpec,

@@ -88,7 +88,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(FIRST_CONTACT_S_MAX),
             first_contact: Duration::from_secs(FIRST_CONTACT_S_MAX),
             answer: Duration::from_secs(330),
-            stall: Duration::from_secs(120),
+            stall: Duration::from_mins(2),
             statement: Duration::from_hours(1),
         }
     }

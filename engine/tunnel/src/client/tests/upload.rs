@@ -399,7 +399,7 @@ async fn an_answer_may_take_longer_than_a_stall() {
     // The connection takes the whole block at once, so that only the answer is missing.
     let server = Server::start([Reply::Hang]).await;
     let mut config = config(&server);
-    config.timeouts.stall = Duration::from_millis(1000);
+    config.timeouts.stall = Duration::from_secs(1);
     config.timeouts.answer = Duration::from_millis(1200);
     config.retry.tries_max = 1;
     let (client, _clock) = client(config);
