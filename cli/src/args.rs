@@ -163,6 +163,9 @@ pub(crate) struct RunArgs {
     /// Replace a table partition although it last got a window that this one does not contain
     #[arg(long)]
     pub(crate) replace_other_window: bool,
+    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way
+    #[arg(long)]
+    pub(crate) replan: bool,
     /// Settle a commit that nobody can tell about any more
     #[arg(long, value_name = "STATE")]
     pub(crate) assume: Option<AssumeArg>,

@@ -1,8 +1,9 @@
 //! A job against the real topic and the real table.
 
 use std::fmt;
+use std::path::Path;
 
-use engine_load::ports::{MessageSource, TargetTable};
+use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
     plan_notes,
@@ -83,14 +84,14 @@ impl Engine {
         }
     }
 
-    /// Makes the plan of a run and touches nothing.
-    pub fn plan(&self, job: &Job, state: &StateFolder) -> Result<PlanReport, Error> {
+    /// Makes the plan of a run that would keep its state in `state`, and touches nothing.
+    pub fn plan(&self, job: &Job, state: &Path) -> Result<PlanReport, Error> {
         let (source, target) = self.edges(job)?;
         let prepared = Prepared::new(job, &source, &target)?;
-        let plan = prepared.plan(job, &source, self.lanes(job))?;
+        let plan = prepared.plan(job, &source, now_ms(), self.lanes(job))?;
         let mut notes = plan_notes(&plan);
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
-        let disk_bytes_free = state.staging()?.free_bytes().ok();
+        let disk_bytes_free = engine_load::free_bytes(state);
         let bound = job
             .limits
             .disk_bytes
@@ -145,6 +146,7 @@ impl Engine {
         let options = RunOptions {
             allow_open_window: options.allow_open_window,
             replace_other_window: options.replace_other_window,
+            replan: options.replan,
             assume: options.assume,
             cores: self.cores,
             holder: format!("process {} (job {})", std::process::id(), job.name),
@@ -176,8 +178,15 @@ pub struct LoadOptions {
     pub allow_open_window: bool,
     /// Replace a target although it last got another window from us.
     pub replace_other_window: bool,
+    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way.
+    pub replan: bool,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<engine_load::Assume>,
+}
+
+/// The time at which a plan that nothing is loaded by was made.
+pub(crate) fn now_ms() -> i64 {
+    SystemClock::start().now().as_millisecond()
 }
 
 /// The messages of the window's start, for looking at some of them.
@@ -187,6 +196,6 @@ pub(crate) fn window_start(
     target: &dyn TargetTable,
 ) -> Result<(Prepared, LoadPlan), Error> {
     let prepared = Prepared::new(job, source, target)?;
-    let plan = prepared.plan(job, source, 1)?;
+    let plan = prepared.plan(job, source, now_ms(), 1)?;
     Ok((prepared, plan))
 }

@@ -18,7 +18,7 @@ fn every_count_agrees_with_what_was_produced() {
     let state = StateFolder::open(folder.path().join("state")).unwrap();
     let check = engine.check(&job);
     assert!(check.is_good(), "{check:?}");
-    let plan = engine.plan(&job, &state).unwrap();
+    let plan = engine.plan(&job, state.path()).unwrap();
     assert!(
         plan.offsets > 15_000 && plan.bytes_estimate > plan.offsets * 100,
         "{plan:?}"

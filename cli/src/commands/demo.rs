@@ -60,7 +60,7 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     let job = demo.job()?;
     let state = StateFolder::open(folder.path().join("state"))?;
     let engine = engine()?;
-    let plan = engine.plan(&job, &state)?;
+    let plan = engine.plan(&job, state.path())?;
     explain(
         output,
         &render::demo::heading("The plan of the daily run that is due at 2022-11-22 00:15"),

@@ -1,7 +1,5 @@
 //! `tidegate plan`.
 
-use engine::StateFolder;
-
 use super::{engine, job};
 use crate::args::PlanArgs;
 use crate::config::Surroundings;
@@ -12,7 +10,7 @@ use crate::render;
 pub(super) fn plan(args: &PlanArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
     let job = job(&args.job, Some(&args.at), &surroundings, output)?;
-    let state = StateFolder::open(surroundings.state_folder(&args.state)?)?;
+    let state = surroundings.state_folder(&args.state)?;
     let report = engine()?.plan(&job, &state)?;
     output.result(
         || render::plan::text(&job, &report),

@@ -27,6 +27,7 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
     let options = LoadOptions {
         allow_open_window: args.allow_open_window,
         replace_other_window: args.replace_other_window,
+        replan: args.replan,
         assume: args.assume.map(Into::into),
     };
     let report = watched(output, |progress, cancel| {

@@ -127,6 +127,7 @@ pub(crate) fn plan_report() -> PlanReport {
         slice(2, 1, range(70, 100)),
     ];
     let plan = LoadPlan {
+        planned_at_ms: 1_795_400_000_000,
         windows: windows(),
         partitions: vec![busy, young, idle],
         slices,
@@ -168,6 +169,7 @@ pub(crate) fn report() -> RunReport {
         job: "orders_daily".to_owned(),
         topic: "orders".to_owned(),
         table: "shop.orders".to_owned(),
+        open: false,
         resumed: true,
         slices: SliceCounts {
             planned: 3,

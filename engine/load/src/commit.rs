@@ -28,6 +28,8 @@ pub(crate) struct LoadedWindow<'a> {
     pub(crate) counts: WindowCounts,
     /// Rows by block id.
     pub(crate) blocks: BTreeMap<u32, u64>,
+    /// The first rejected message in words, where there is one.
+    pub(crate) first_reject: Option<&'a str>,
 }
 
 /// How a window ended, and the session that was committed for it.
@@ -50,22 +52,36 @@ impl Commits<'_> {
         } else {
             self.commit_rows(window)?
         };
-        let target = target_key(self.target, window.planned);
-        self.journal
-            .window_done(self.run, window.number, &target, window.planned.window)?;
+        self.record(window, outcome)?;
         Ok((outcome, session))
+    }
+
+    /// Journals how a window ended.
+    fn record(&self, window: &LoadedWindow<'_>, outcome: WindowOutcome) -> Result<(), Error> {
+        let target = target_key(self.target, window.planned);
+        let changed = matches!(outcome, WindowOutcome::Committed | WindowOutcome::Emptied);
+        let loaded = changed.then_some((target.as_str(), window.planned.window));
+        let recorded = self
+            .journal
+            .window_done(self.run, window.number, outcome, loaded);
+        recorded.map_err(|error| {
+            let message = format!(
+                "window {} is in {target}, but its record is not written: {error}; run the same command again to \
+                 write it",
+                window.planned.window,
+            );
+            Error::with_source(error.kind(), message, error)
+        })
     }
 
     /// The outcome of a window that an earlier attempt committed without living to tell.
     pub(crate) fn already_done(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
-        let target = target_key(self.target, window.planned);
-        self.journal
-            .window_done(self.run, window.number, &target, window.planned.window)?;
         let outcome = if window.counts.rows == 0 {
-            WindowOutcome::Empty
+            WindowOutcome::Emptied
         } else {
             WindowOutcome::Committed
         };
+        self.record(window, outcome)?;
         Ok((outcome, None))
     }
 
@@ -75,7 +91,7 @@ impl Commits<'_> {
             .set_phase(self.run, window.number, Phase::Committing)?;
         self.target
             .commit(&window.planned.partition, &session, &window.blocks)
-            .map_err(|error| self.uncommitted(error, &session))?;
+            .map_err(|error| self.uncommitted(window.number, error, &session))?;
         Ok((WindowOutcome::Committed, Some(session)))
     }
 
@@ -103,14 +119,22 @@ impl Commits<'_> {
         }
     }
 
-    fn uncommitted(&self, error: Error, session: &str) -> Error {
-        let unknown = error.kind() == ErrorKind::CommitUnknown;
-        let advice = match (unknown, self.write) {
-            (false, _) => return error,
-            (true, WriteMode::Replace) => {
+    fn uncommitted(&self, window: usize, error: Error, session: &str) -> Error {
+        if error.kind() != ErrorKind::CommitUnknown {
+            // The commit is known not to have happened. Where this can't be written, the next attempt asks the server.
+            return match self.journal.set_phase(self.run, window, Phase::Loading) {
+                Ok(()) => error,
+                Err(unwritten) => {
+                    let message = format!("{error}; and the journal failed: {unwritten}");
+                    Error::with_source(error.kind(), message, error)
+                }
+            };
+        }
+        let advice = match self.write {
+            WriteMode::Replace => {
                 "run the same command again: it asks the server and commits again if needed"
             }
-            (true, WriteMode::Append) => {
+            WriteMode::Append => {
                 "look at the table, then run the same command with --assume committed or --assume not-committed"
             }
         };
@@ -163,8 +187,9 @@ fn check_reject_share(limit: RejectLimit, window: &LoadedWindow<'_>) -> Result<(
     }
     let message = format!(
         "window {}: {rejected} of {messages} messages were rejected, more than `rejects` allows; nothing was committed: \
-         correct the mapping or raise `rejects`",
+         correct the mapping or raise `rejects`; the first is {}",
         window.planned.window,
+        window.first_reject.unwrap_or("not known"),
     );
     Err(Error::new(ErrorKind::Rejects, message))
 }

@@ -456,6 +456,16 @@ pub(crate) fn staged_name(run: i64, slice: u32, window: usize, content: &str) ->
     )
 }
 
+/// The run that a staged file belongs to; nothing for a name that is not ours.
+pub(crate) fn run_of_staged_file(name: &str) -> Option<i64> {
+    let (run, rest) = name.strip_prefix("run-")?.split_once('-')?;
+    if rest.starts_with("slice-") {
+        run.parse().ok()
+    } else {
+        None
+    }
+}
+
 /// What the names of all staged files of a run begin with.
 pub(crate) fn run_prefix(run: i64) -> String {
     format!("run-{run}-")

@@ -34,29 +34,32 @@ struct State {
 }
 
 impl DiskBudget {
-    /// A budget of `bytes_max` for the slices of `plan`, with what is staged already.
+    /// A budget of `bytes_max`, or without one of what the disk has, for the slices of `plan`. Staged already are the
+    /// bytes that wait for their upload, and the files whose blocks the session has.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Job`] where not even one slice for each of `lanes` lanes fits.
-    pub(crate) fn new<'r>(
+    /// [`ErrorKind::Job`] where not even one slice for each of `lanes` lanes fits into a bound that the job sets.
+    pub(crate) fn new(
         staging: Arc<dyn Staging>,
-        bytes_max: u64,
+        bytes_max: Option<u64>,
         plan: &LoadPlan,
         lanes: usize,
-        staged: impl Iterator<Item = &'r SliceReport>,
+        (waiting, uploaded): (u64, Vec<StagedFile>),
     ) -> Result<Self, Error> {
-        let held = staged.map(staged_bytes).sum();
-        let message_bytes = plan.message_bytes_mean;
-        let state = Mutex::new(State {
-            held,
-            uploaded: VecDeque::new(),
-        });
+        let held = waiting + uploaded.iter().map(|file| file.bytes).sum::<u64>();
+        let disk_bytes = staging
+            .free_bytes()
+            .unwrap_or(u64::MAX)
+            .saturating_add(held);
         let budget = Self {
             staging,
-            bytes_max,
-            message_bytes,
-            state,
+            bytes_max: bytes_max.unwrap_or(disk_bytes),
+            message_bytes: plan.message_bytes_mean,
+            state: Mutex::new(State {
+                held,
+                uploaded: uploaded.into(),
+            }),
             freed: Condvar::new(),
         };
         let largest = plan
@@ -66,14 +69,16 @@ impl DiskBudget {
             .max()
             .unwrap_or(0);
         let least = largest.saturating_mul(lanes as u64);
-        if least > bytes_max {
-            let message = format!(
-                "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; raise \
-                 it, or lower `limits.concurrency`",
-            );
-            return Err(Error::new(ErrorKind::Job, message));
+        match bytes_max {
+            Some(bytes_max) if least > bytes_max => Err(Error::new(
+                ErrorKind::Job,
+                format!(
+                    "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; \
+                     raise it, or lower `limits.concurrency`",
+                ),
+            )),
+            _ => Ok(budget),
         }
-        Ok(budget)
     }
 
     /// Waits until a slice's staged files are expected to fit, and holds the place for them.
@@ -124,10 +129,11 @@ impl DiskBudget {
 }
 
 fn staged_bytes(report: &SliceReport) -> u64 {
+    // Rejected messages stay, so that counting them would take a place that is never given back.
     let files = report
         .windows
         .iter()
-        .flat_map(|window| window.rows.iter().chain(&window.rejects));
+        .filter_map(|window| window.rows.as_ref());
     files.map(|file| file.bytes).sum()
 }
 
@@ -176,6 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_attempt_uploaded_makes_room_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        staging.create("file-0").unwrap().publish().unwrap();
+        let plan = LoadPlan {
+            windows: Vec::new(),
+            partitions: Vec::new(),
+            slices: vec![slice(0), slice(1)],
+            planned_at_ms: 0,
+            message_bytes_mean: 10,
+        };
+        let uploaded = report(0, 900).windows[0].rows.clone().unwrap();
+        let budget = DiskBudget::new(
+            Arc::clone(&staging),
+            Some(200),
+            &plan,
+            1,
+            (50, vec![uploaded]),
+        )
+        .unwrap();
+        budget.reserve(&plan.slices[1], &Cancel::default()).unwrap();
+        assert!(staging.list().unwrap().is_empty());
+    }
+
+    #[test]
     fn uploaded_files_go_first_and_then_reading_waits() {
         let folder = tempfile::tempdir().unwrap();
         let staging: Arc<dyn Staging> =
@@ -186,14 +218,15 @@ mod tests {
             windows: Vec::new(),
             partitions: Vec::new(),
             slices: slices.clone(),
+            planned_at_ms: 0,
             message_bytes_mean: 10,
         };
-        let none = || std::iter::empty();
-        let error = DiskBudget::new(Arc::clone(&staging), 250, &plan, 3, none())
+        let none = || (0, Vec::new());
+        let error = DiskBudget::new(Arc::clone(&staging), Some(250), &plan, 3, none())
             .err()
             .unwrap();
         assert_eq!(error.kind(), ErrorKind::Job);
-        let budget = DiskBudget::new(Arc::clone(&staging), 250, &plan, 2, none()).unwrap();
+        let budget = DiskBudget::new(Arc::clone(&staging), Some(250), &plan, 2, none()).unwrap();
         let cancel = Cancel::default();
 
         budget.reserve(&slices[0], &cancel).unwrap();

@@ -69,7 +69,7 @@ impl Error {
     /// An IO error while staging; a full disk says so and what to do.
     pub(crate) fn staging(doing: &str, location: &str, source: io::Error) -> Self {
         let advice = if source.kind() == io::ErrorKind::StorageFull {
-            "; free space there, or point --state to a larger disk, and run again: what is staged is kept"
+            "; free space there and run again, for what is staged is kept, or set `limits.disk`"
         } else {
             ""
         };

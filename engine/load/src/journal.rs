@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine_model::{LoadPlan, SliceReport, Window};
+use engine_model::{LoadPlan, SliceReport, Window, WindowOutcome};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,8 @@ pub(crate) struct WindowState {
     pub(crate) phase: Phase,
     /// The upload session, once one was opened.
     pub(crate) session: Option<String>,
+    /// How the window ended, once it is done.
+    pub(crate) outcome: Option<WindowOutcome>,
 }
 
 /// The phases of a window, in order.
@@ -111,67 +113,54 @@ impl Journal {
         let connection = self.lock();
         let found = connection
             .query_row(
-                "SELECT id, plan FROM runs WHERE target = ?1 AND fingerprint = ?2 AND state = 'open' \
+                "SELECT id FROM runs WHERE target = ?1 AND fingerprint = ?2 AND state = 'open' \
                  ORDER BY id DESC LIMIT 1",
                 [target, fingerprint],
-                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+                |row| row.get(0),
             )
             .optional()?;
-        let Some((id, plan)) = found else {
-            return Ok(None);
-        };
-        let windows = rows(
-            &connection,
-            "SELECT phase, session FROM windows WHERE run = ?1 ORDER BY number",
-            [id],
-            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
-        )?;
-        let windows = windows
-            .into_iter()
-            .map(|(phase, session)| {
-                let phase = Phase::from_name(&phase).ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Journal,
-                        format!("the journal holds an unknown phase {phase:?}"),
-                    )
-                })?;
-                Ok(WindowState { phase, session })
-            })
-            .collect::<Result<_, Error>>()?;
-        let reports = rows(
-            &connection,
-            "SELECT report FROM slices WHERE run = ?1",
-            [id],
-            |row| row.get::<_, String>(0),
-        )?;
-        let staged = reports
-            .iter()
-            .map(|report| from_json::<SliceReport>(report).map(|report| (report.number, report)))
-            .collect::<Result<_, Error>>()?;
-        Ok(Some(OpenRun {
-            id,
-            plan: from_json(&plan)?,
-            windows,
-            staged,
-        }))
+        found.map(|run| load_run(&connection, run)).transpose()
     }
 
-    /// Begins a run. Every other open run of the target is given up; the ids of those are returned, so that their
-    /// staged files can be deleted.
+    /// The open runs of `target` of which a commit was sent, or was about to be, and whose end is not known.
+    pub(crate) fn undecided_runs(&self, target: &str) -> Result<Vec<OpenRun>, Error> {
+        let connection = self.lock();
+        let found = rows(
+            &connection,
+            "SELECT DISTINCT runs.id FROM runs JOIN windows ON windows.run = runs.id \
+             WHERE runs.target = ?1 AND runs.state = 'open' AND windows.phase = 'committing' ORDER BY runs.id",
+            [target],
+            |row| row.get(0),
+        )?;
+        found
+            .into_iter()
+            .map(|run| load_run(&connection, run))
+            .collect()
+    }
+
+    /// The runs that have not ended, of all targets.
+    pub(crate) fn open_run_ids(&self) -> Result<Vec<i64>, Error> {
+        rows(
+            &self.lock(),
+            "SELECT id FROM runs WHERE state = 'open' ORDER BY id",
+            [],
+            |row| row.get(0),
+        )
+    }
+
+    /// Begins a run. Every other open run of the target is given up.
     pub(crate) fn begin_run(
         &self,
         target: &str,
         fingerprint: &str,
         job: &str,
         plan: &LoadPlan,
-    ) -> Result<(i64, Vec<i64>), Error> {
+    ) -> Result<i64, Error> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let given_up = rows(
-            &transaction,
-            "UPDATE runs SET state = 'given up' WHERE target = ?1 AND state = 'open' RETURNING id",
+        transaction.execute(
+            "UPDATE runs SET state = 'given up' WHERE target = ?1 AND state = 'open'",
             [target],
-            |row| row.get(0),
         )?;
         transaction.execute(
             "INSERT INTO runs (target, fingerprint, job, state, plan) VALUES (?1, ?2, ?3, 'open', ?4)",
@@ -192,7 +181,7 @@ impl Journal {
             )?;
         }
         transaction.commit()?;
-        Ok((run, given_up))
+        Ok(run)
     }
 
     /// Records a slice as staged; its files are durable.
@@ -232,24 +221,26 @@ impl Journal {
         )
     }
 
-    /// Records that a window is done and that `target` now holds it.
+    /// Records how a window ended. With `loaded`, a target and the window that it now holds, later runs know of it.
     pub(crate) fn window_done(
         &self,
         run: i64,
         window: usize,
-        target: &str,
-        loaded: Window,
+        outcome: WindowOutcome,
+        loaded: Option<(&str, Window)>,
     ) -> Result<(), Error> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
-            "UPDATE windows SET phase = 'done' WHERE run = ?1 AND number = ?2",
-            params![run, key(window)],
+            "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND number = ?2",
+            params![run, key(window), to_json(&outcome)?],
         )?;
-        transaction.execute(
-            "INSERT INTO loads (target, run, start_ms, end_ms) VALUES (?1, ?2, ?3, ?4)",
-            params![target, run, loaded.start_ms, loaded.end_ms],
-        )?;
+        if let Some((target, window)) = loaded {
+            transaction.execute(
+                "INSERT INTO loads (target, run, start_ms, end_ms) VALUES (?1, ?2, ?3, ?4)",
+                params![target, run, window.start_ms, window.end_ms],
+            )?;
+        }
         transaction.commit()?;
         Ok(())
     }
@@ -304,6 +295,58 @@ impl Journal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
+    let plan: String =
+        connection.query_row("SELECT plan FROM runs WHERE id = ?1", [run], |row| {
+            row.get(0)
+        })?;
+    let windows = rows(
+        connection,
+        "SELECT phase, session, outcome FROM windows WHERE run = ?1 ORDER BY number",
+        [run],
+        |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get(1)?,
+                row.get::<_, Option<String>>(2)?,
+            ))
+        },
+    )?;
+    let windows = windows
+        .into_iter()
+        .map(|(phase, session, outcome)| {
+            let phase = Phase::from_name(&phase).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Journal,
+                    format!("the journal holds an unknown phase {phase:?}"),
+                )
+            })?;
+            let outcome = outcome.as_deref().map(from_json).transpose()?;
+            Ok(WindowState {
+                phase,
+                session,
+                outcome,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    let reports = rows(
+        connection,
+        "SELECT report FROM slices WHERE run = ?1",
+        [run],
+        |row| row.get::<_, String>(0),
+    )?;
+    let staged = reports
+        .iter()
+        .map(|report| from_json::<SliceReport>(report).map(|report| (report.number, report)))
+        .collect::<Result<_, Error>>()?;
+    Ok(OpenRun {
+        id: run,
+        plan: from_json(&plan)?,
+        windows,
+        staged,
+    })
 }
 
 /// A window's number as SQLite keeps it; plans have far fewer windows than that.

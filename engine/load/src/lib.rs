@@ -4,6 +4,7 @@
 //! only one that joins them, and [`run()`] calls it between the lock and the report. The journal is written at each
 //! border, so that the same call goes on where a crash left off.
 
+mod begin;
 mod budget;
 mod cancel;
 mod clock;
@@ -34,4 +35,4 @@ pub use progress::Progress;
 pub use resume::Assume;
 pub use run::{Ports, RunOptions, run};
 pub use shares::MemoryShares;
-pub use stage::FolderStaging;
+pub use stage::{FolderStaging, free_bytes};

@@ -56,7 +56,7 @@ impl Pipeline<'_> {
         thread::scope(|scope| -> Result<(), Error> {
             for upload in 0..UPLOADS_MAX {
                 let (waiting_blocks, failure) = (waiting_blocks.clone(), &failure);
-                spawn(scope, format!("upload-{upload}"), move || {
+                spawn(scope, format!("upload-{upload}"), self.cancel, move || {
                     failure.watch(self.cancel, self.uploads.run(&waiting_blocks));
                 })?;
             }
@@ -70,13 +70,16 @@ impl Pipeline<'_> {
                     self.rules.progress,
                 );
                 let (blocks, failure, queue) = (blocks.clone(), &failure, &queue);
-                spawn(scope, format!("read-{number}"), move || {
-                    match self.source.reader() {
+                spawn(
+                    scope,
+                    format!("read-{number}"),
+                    self.cancel,
+                    move || match self.source.reader() {
                         Ok(reader) => consumer.run(reader),
                         Err(error) => failure.watch(self.cancel, Err(error)),
-                    }
-                })?;
-                spawn(scope, format!("lane-{number}"), move || {
+                    },
+                )?;
+                spawn(scope, format!("lane-{number}"), self.cancel, move || {
                     let mut lane = Lane::new(self.rules, handle);
                     let done = self.run_lane(number, &mut lane, queue, &blocks, on_staged);
                     failure.watch(self.cancel, done);
@@ -175,20 +178,33 @@ impl FirstFailure {
     }
 }
 
+/// Starts a thread of the scope. One that panics, or that can't be started, stops the others: they would wait for it, or
+/// load all the rest before anyone heard of it.
 fn spawn<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     name: String,
+    cancel: &'scope Cancel,
     run: impl FnOnce() + Send + 'scope,
 ) -> Result<(), Error> {
-    thread::Builder::new()
-        .name(name)
-        .spawn_scoped(scope, run)
-        .map(drop)
-        .map_err(|error| {
-            Error::with_source(
-                ErrorKind::Internal,
-                format!("a thread can't be started: {error}"),
-                error,
-            )
-        })
+    let run = move || {
+        let _guard = CancelOnPanic(cancel);
+        run();
+    };
+    let started = thread::Builder::new().name(name).spawn_scoped(scope, run);
+    started.map(drop).map_err(|error| {
+        cancel.cancel();
+        let message = format!("a thread can't be started: {error}");
+        Error::with_source(ErrorKind::Internal, message, error)
+    })
+}
+
+/// Asks the others to stop when its thread unwinds.
+struct CancelOnPanic<'a>(&'a Cancel);
+
+impl Drop for CancelOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.cancel();
+        }
+    }
 }

@@ -54,9 +54,7 @@ pub fn plan_partition(
         end_offset: offsets.end,
         range: OffsetRange { start, end },
         closed: offsets.end.is_some(),
-        retention_gap: offsets.log_start > 0
-            && offsets.first.is_some()
-            && offsets.first == offsets.start,
+        retention_gap: offsets.log_start > 0 && offsets.first == offsets.start,
     }
 }
 
@@ -71,6 +69,7 @@ pub fn plan_partition(
 pub fn plan_slices(
     windows: Vec<PlannedWindow>,
     partitions: Vec<PlannedPartition>,
+    planned_at_ms: i64,
     message_bytes_mean: Option<u64>,
     lanes: usize,
 ) -> Result<LoadPlan, Error> {
@@ -104,6 +103,7 @@ pub fn plan_slices(
         windows,
         partitions,
         slices,
+        planned_at_ms,
         message_bytes_mean: message_bytes_mean.unwrap_or(0),
     })
 }

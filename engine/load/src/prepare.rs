@@ -80,11 +80,12 @@ impl Prepared {
         })
     }
 
-    /// Makes the plan. Touches nothing.
+    /// Makes the plan as of `now_ms`, in ms since the epoch. Touches nothing.
     pub fn plan(
         &self,
         job: &Job,
         source: &dyn MessageSource,
+        now_ms: i64,
         lanes: usize,
     ) -> Result<LoadPlan, Error> {
         let reach = match job.lateness {
@@ -101,7 +102,7 @@ impl Prepared {
             .map(|(topic_partition, offsets)| plan_partition(topic_partition, offsets, reach))
             .collect();
         let mean = sample(source, &partitions)?;
-        plan_slices(self.windows.clone(), partitions, mean, lanes)
+        plan_slices(self.windows.clone(), partitions, now_ms, mean, lanes)
     }
 }
 
@@ -232,6 +233,13 @@ fn sample(
 /// What a person should know about a plan before it runs.
 pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
     let mut notes = Vec::new();
+    if plan.is_open() {
+        notes.push(
+            "the window was not over when this was planned: messages of it that come later are not loaded; run it again \
+             when it is over"
+                .to_owned(),
+        );
+    }
     let name = |partitions: Vec<&TopicPartition>| {
         partitions
             .iter()
@@ -289,7 +297,7 @@ pub(crate) fn check_retention(
     }
     let message = format!(
         "the log of {} now begins at offset {}, within the window: part of the window may have been deleted by \
-         retention, and loading it would replace rows of {}; set `on_retention_gap: warn` to load what is left",
+         retention, and rows of it may be in {} that would be lost; set `on_retention_gap: warn` to load what is left",
         gap.topic_partition,
         gap.log_start,
         plan.windows

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine_model::job::WriteMode;
-use engine_model::{SliceReport, SliceSpec};
+use engine_model::{SliceReport, SliceSpec, StagedFile};
 
 use crate::decode::run_prefix;
 use crate::journal::{Journal, OpenRun, Phase};
@@ -37,6 +37,8 @@ pub(crate) struct Remaining {
     pub(crate) done: Vec<bool>,
     /// Blocks that the sessions already have.
     pub(crate) blocks_uploaded: u64,
+    /// The staged files of these blocks that are still there.
+    pub(crate) files_uploaded: Vec<StagedFile>,
 }
 
 /// The ports that resuming asks.
@@ -81,14 +83,18 @@ impl Resume<'_> {
             .filter(|slice| !staged.contains_key(&slice.number))
             .cloned()
             .collect();
-        self.delete_unknown_files(run.id, &staged)?;
+        let there = self.delete_unknown_files(run.id, &staged)?;
+        let blocks_uploaded = uploaded.len() as u64;
+        let files = uploaded.into_iter().map(|task| task.file);
+        let files_uploaded = files.filter(|file| there.contains(&file.name)).collect();
         Ok(Remaining {
             slices,
             blocks,
             staged,
             done: held.iter().map(|held| held.done).collect(),
             sessions: held.into_iter().map(|held| held.session).collect(),
-            blocks_uploaded: uploaded.len() as u64,
+            blocks_uploaded,
+            files_uploaded,
         })
     }
 
@@ -145,8 +151,9 @@ impl Resume<'_> {
         }
     }
 
-    /// The staged slices whose files are needed and not what was written. A session that holds a block of such a slice
-    /// is given up: read again, the slice might have no rows any more, and the old block would be committed.
+    /// The staged slices whose files are needed and not what was written. A session that holds a block of such a slice,
+    /// or of one that is not staged at all, is given up: read again, the slice might have no rows any more, and the
+    /// old block would be committed.
     fn lost_slices(&self, run: &OpenRun, held: &mut [Held]) -> BTreeSet<u32> {
         let mut verified = BTreeSet::new();
         let mut lost = BTreeSet::new();
@@ -163,7 +170,9 @@ impl Resume<'_> {
             }
             let mut given_up = false;
             for window in held.iter_mut() {
-                if lost.iter().any(|number| window.blocks.contains_key(number)) {
+                let stray =
+                    |number: &u32| lost.contains(number) || !run.staged.contains_key(number);
+                if window.blocks.keys().any(stray) {
                     window.session = None;
                     window.blocks.clear();
                     given_up = true;
@@ -175,11 +184,12 @@ impl Resume<'_> {
         }
     }
 
+    /// Deletes the run's files that the journal does not know, and returns the names of all that are left.
     fn delete_unknown_files(
         &self,
         run: i64,
         staged: &BTreeMap<u32, SliceReport>,
-    ) -> Result<(), Error> {
+    ) -> Result<BTreeSet<String>, Error> {
         let known: BTreeSet<&str> = staged
             .values()
             .flat_map(|report| &report.windows)
@@ -187,9 +197,14 @@ impl Resume<'_> {
             .map(|file| file.name.as_str())
             .collect();
         let prefix = run_prefix(run);
-        delete_files(&**self.staging, |name| {
+        let staging = &**self.staging;
+        delete_files(staging, |name| {
             name.starts_with(&prefix) && !known.contains(name)
-        })
+        })?;
+        let left = staging.list().map_err(|error| {
+            Error::staging("looking for staged files", &staging.location(), error)
+        })?;
+        Ok(left.into_iter().collect())
     }
 }
 

@@ -12,16 +12,17 @@ use engine_model::{
     Counts, Ledger, LedgerEntry, LoadPlan, RunReport, SliceCounts, SliceReport, WindowReport,
 };
 
+use crate::begin::Begin;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
 use crate::decode::{RejectGuard, SliceRules, run_prefix};
 use crate::disk::DiskBudget;
-use crate::journal::{Journal, OpenRun, Phase, WindowState};
+use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
-use crate::prepare::{Prepared, check_retention, check_window_is_over, plan_notes};
+use crate::prepare::{Prepared, check_window_is_over, plan_notes};
 use crate::progress::{Progress, count};
 use crate::resume::{Assume, Remaining, Resume, delete_files};
 use crate::shares::MemoryShares;
@@ -59,6 +60,8 @@ pub struct RunOptions {
     pub allow_open_window: bool,
     /// Replace a target although it last got another window from us.
     pub replace_other_window: bool,
+    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way.
+    pub replan: bool,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<Assume>,
     /// Cores that the run may use, at least 1.
@@ -71,8 +74,8 @@ pub struct RunOptions {
 ///
 /// # Errors
 ///
-/// Nothing was committed where it fails, except with [`ErrorKind::CommitUnknown`]. What was staged is kept: the same
-/// call goes on from there.
+/// Nothing was committed where it fails, except with [`ErrorKind::CommitUnknown`] and where the text says that only a
+/// record of the commit is missing. What was staged is kept: the same call goes on from there.
 pub fn run(
     job: &Job,
     ports: &Ports<'_>,
@@ -95,7 +98,13 @@ pub fn run(
         let target = target_key(ports.target, window);
         locks.push(TargetLock::take(ports.locks, &target, &options.holder)?);
     }
-    let (run, resumed) = attempt.begin(&prepared)?;
+    let begin = Begin {
+        job,
+        ports,
+        options,
+        lanes: attempt.lanes(usize::MAX),
+    };
+    let (run, resumed) = begin.begin(&prepared)?;
     let planned = ports.clock.elapsed().saturating_sub(started);
     progress
         .plan
@@ -103,7 +112,10 @@ pub fn run(
     let mut report = attempt.load(&prepared, &run)?;
     report.resumed = resumed;
     report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
-    ports.journal.end_run(run.id, &report)?;
+    ports.journal.end_run(run.id, &report).map_err(|error| {
+        let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
+        Error::with_source(ErrorKind::Journal, message, error)
+    })?;
     attempt.clean_up(&run, &mut report);
     Ok(report)
 }
@@ -118,87 +130,14 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn lanes(&self) -> usize {
-        self.job
+    /// Lanes for so many slices: what the job or the cores say, and no more than there are slices.
+    fn lanes(&self, slices: usize) -> usize {
+        let configured = self
+            .job
             .limits
             .concurrency
-            .map_or(self.options.cores, NonZeroUsize::get)
-            .max(1)
-    }
-
-    /// The run to go on with, or a new one; and whether it was begun before.
-    fn begin(&self, prepared: &Prepared) -> Result<(OpenRun, bool), Error> {
-        let Ports {
-            source,
-            target,
-            journal,
-            ..
-        } = self.ports;
-        let key = run_key(*target, prepared);
-        let fingerprint = prepared.fingerprint(self.job)?;
-        if let Some(open) = journal.open_run(&key, &fingerprint)? {
-            return Ok((open, true));
-        }
-        self.check_earlier_loads(prepared)?;
-        let plan = prepared.plan(self.job, *source, self.lanes())?;
-        check_retention(self.job, &plan, *target)?;
-        let (id, given_up) = journal.begin_run(&key, &fingerprint, &self.job.name, &plan)?;
-        let prefixes: Vec<_> = given_up.into_iter().chain([id]).map(run_prefix).collect();
-        delete_files(&*self.ports.staging, |name| {
-            prefixes.iter().any(|prefix| name.starts_with(prefix))
-        })?;
-        let windows = plan
-            .windows
-            .iter()
-            .map(|_| WindowState {
-                phase: Phase::Loading,
-                session: None,
-            })
-            .collect();
-        Ok((
-            OpenRun {
-                id,
-                plan,
-                windows,
-                staged: BTreeMap::new(),
-            },
-            false,
-        ))
-    }
-
-    /// What the journal says against loading this window into its target now.
-    fn check_earlier_loads(&self, prepared: &Prepared) -> Result<(), Error> {
-        for planned in &prepared.windows {
-            let target = target_key(self.ports.target, planned);
-            let window = planned.window;
-            match self.job.destination.write {
-                WriteMode::Append => {
-                    if let Some(earlier) = self.ports.journal.overlapping_load(&target, window)? {
-                        let message = format!(
-                            "{target} already got {} in run {}: appending {window} would load messages twice; use \
-                             `write: replace`, or another window",
-                            earlier.window, earlier.run,
-                        );
-                        return Err(Error::new(ErrorKind::Job, message));
-                    }
-                }
-                WriteMode::Replace if !self.options.replace_other_window => {
-                    let earlier = self.ports.journal.last_load(&target)?;
-                    if let Some(earlier) =
-                        earlier.filter(|earlier| !window.contains(earlier.window))
-                    {
-                        let message = format!(
-                            "{target} last got {} (run {}), which {window} does not contain: replacing it would lose \
-                             rows; correct the partition, or pass --replace-other-window",
-                            earlier.window, earlier.run,
-                        );
-                        return Err(Error::new(ErrorKind::Job, message));
-                    }
-                }
-                WriteMode::Replace => {}
-            }
-        }
-        Ok(())
+            .map_or(self.options.cores, NonZeroUsize::get);
+        configured.min(slices).max(1)
     }
 
     /// Does what is left of the run and commits its windows.
@@ -220,16 +159,18 @@ impl Attempt<'_> {
             uploaded_before: remaining.blocks_uploaded,
         };
         let done = remaining.done.clone();
-        let rules = self.rules(prepared, run, &remaining.staged);
+        let lanes = self.lanes(remaining.slices.len());
+        let rules = self.rules(prepared, run, &remaining.staged, lanes);
+        let waiting = remaining.blocks.iter().map(|task| task.file.bytes).sum();
         let disk = DiskBudget::new(
             Arc::clone(&self.ports.staging),
-            self.job.limits.disk_bytes.unwrap_or(u64::MAX),
+            self.job.limits.disk_bytes,
             &run.plan,
-            self.lanes(),
-            remaining.staged.values(),
+            lanes,
+            (waiting, remaining.files_uploaded.clone()),
         )?;
         let uploads = self.uploads(run, remaining.sessions.clone(), &disk);
-        let reports = self.execute(&rules, &uploads, remaining)?;
+        let reports = self.execute(&rules, &uploads, remaining, lanes)?;
         slices.uploaded =
             self.progress.blocks_uploaded.load(Ordering::Relaxed) - slices.uploaded_before;
         let ledger = check_ledger(&run.plan, &reports)?;
@@ -256,8 +197,8 @@ impl Attempt<'_> {
         count(&self.progress.blocks_uploaded, remaining.blocks_uploaded);
     }
 
-    fn shares(&self) -> MemoryShares {
-        MemoryShares::new(self.job.limits.memory_bytes, self.lanes())
+    fn shares(&self, lanes: usize) -> MemoryShares {
+        MemoryShares::new(self.job.limits.memory_bytes, lanes)
     }
 
     fn rules(
@@ -265,6 +206,7 @@ impl Attempt<'_> {
         prepared: &Prepared,
         run: &OpenRun,
         staged: &BTreeMap<u32, SliceReport>,
+        lanes: usize,
     ) -> SliceRules<'_> {
         let windows = run.plan.windows.len();
         let rejected = (0..windows).map(|window| {
@@ -272,7 +214,7 @@ impl Attempt<'_> {
                 |report: &SliceReport| report.windows[window].rejected.values().sum::<u64>();
             staged.values().map(of_window).sum()
         });
-        let shares = self.shares();
+        let shares = self.shares(lanes);
         SliceRules {
             run: run.id,
             windows: run
@@ -287,7 +229,7 @@ impl Attempt<'_> {
             rejects: RejectGuard::new(self.job.rejects, rejected),
             batch_bytes: shares.batch_bytes,
             row_group_bytes: shares.row_group_bytes_per_lane,
-            threads_per_block: (self.options.cores / self.lanes()).max(1),
+            threads_per_block: (self.options.cores / lanes).max(1),
             clock: self.ports.clock,
             progress: self.progress,
         }
@@ -320,9 +262,10 @@ impl Attempt<'_> {
         rules: &SliceRules<'_>,
         uploads: &Uploads<'_>,
         remaining: Remaining,
+        lanes: usize,
     ) -> Result<BTreeMap<u32, SliceReport>, Error> {
         let reports = Mutex::new(remaining.staged);
-        let budget = ByteBudget::new(self.shares().block_bytes);
+        let budget = ByteBudget::new(self.shares(lanes).block_bytes);
         let pipeline = Pipeline {
             source: self.ports.source,
             rules,
@@ -331,7 +274,7 @@ impl Attempt<'_> {
             budget: &budget,
             disk: uploads.disk,
             cancel: self.cancel,
-            lanes: self.lanes(),
+            lanes,
         };
         pipeline.run(remaining.slices, remaining.blocks, &|report| {
             reports
@@ -368,12 +311,13 @@ impl Attempt<'_> {
                 planned,
                 counts: total.windows.get(number).copied().unwrap_or_default(),
                 blocks: blocks(reports.values(), number),
+                first_reject: first_reject(reports, number),
             };
             self.cancel.check()?;
-            outcomes.push(if done[number] {
-                commits.already_done(&window)?
-            } else {
-                commits.commit(&window)?
+            outcomes.push(match run.windows[number].outcome {
+                Some(outcome) => (outcome, run.windows[number].session.clone()),
+                None if done[number] => commits.already_done(&window)?,
+                None => commits.commit(&window)?,
             });
         }
         let busy = self.ports.clock.elapsed().saturating_sub(started);
@@ -410,6 +354,7 @@ impl Attempt<'_> {
             job: self.job.name.clone(),
             topic: self.job.source.topic.clone(),
             table: self.job.destination.table.to_string(),
+            open: run.plan.is_open(),
             resumed: false,
             slices,
             ledger: ledger
@@ -443,7 +388,12 @@ impl Attempt<'_> {
             .plan
             .partitions
             .iter()
-            .map(|partition| (partition.topic_partition.clone(), partition.range.end))
+            .map(|partition| {
+                // Messages behind the look-up of the end are mostly of later windows, and a group never goes back.
+                let end = partition.end_offset.unwrap_or(partition.range.end);
+                let end = end.clamp(partition.range.start, partition.range.end);
+                (partition.topic_partition.clone(), end)
+            })
             .collect();
         let told = self.ports.source.set_group_position(&ends);
         for error in [deleted.err(), told.err()].into_iter().flatten() {
@@ -504,14 +454,11 @@ fn rejects_of(
     (counts, files)
 }
 
-/// The targets of a run's windows, as the journal keys runs.
-fn run_key(target: &dyn TargetTable, prepared: &Prepared) -> String {
-    let targets: Vec<_> = prepared
-        .windows
-        .iter()
-        .map(|window| target_key(target, window))
-        .collect();
-    targets.join(" ")
+/// The first rejected message of a window in words.
+fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: usize) -> Option<&str> {
+    reports
+        .values()
+        .find_map(|report| report.windows.get(window)?.first_reject.as_deref())
 }
 
 /// The most memory that the process held at once, as Linux tells it.

@@ -12,8 +12,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-pub use folder::FolderStaging;
 pub(crate) use folder::create_private_folder;
+pub use folder::{FolderStaging, free_bytes};
 pub(crate) use rejects::{RejectWriter, RejectedMessage};
 pub(crate) use rows::{RowWriter, StagedRows};
 

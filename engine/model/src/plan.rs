@@ -14,6 +14,8 @@ pub struct LoadPlan {
     pub partitions: Vec<PlannedPartition>,
     /// The slices, by number. They tile the ranges of `partitions`.
     pub slices: Vec<SliceSpec>,
+    /// When the plan was made, in ms since the epoch: what was written later is not in it.
+    pub planned_at_ms: i64,
     /// Mean bytes of key, payload and headers in the messages that planning sampled; 0 where there were none.
     pub message_bytes_mean: u64,
 }
@@ -58,6 +60,13 @@ impl LoadPlan {
             .iter()
             .map(|partition| partition.range.len())
             .sum()
+    }
+
+    /// Whether some window was not over when the plan was made, so that messages of it may be missing.
+    pub fn is_open(&self) -> bool {
+        self.windows
+            .iter()
+            .any(|planned| planned.window.end_ms > self.planned_at_ms)
     }
 
     /// Bytes to read, estimated from the sampled messages.

@@ -17,6 +17,8 @@ pub struct RunReport {
     pub topic: String,
     /// The table, as `project.table` or `project.schema.table`.
     pub table: String,
+    /// Whether a window was not over when the run was planned, so that messages of it may be missing.
+    pub open: bool,
     /// Whether the run went on from where an earlier attempt stopped.
     pub resumed: bool,
     /// The slices and where they came from.

@@ -26,6 +26,7 @@ const TABLES: &str = "
         end_ms INTEGER NOT NULL,
         partition TEXT NOT NULL,
         session TEXT,
+        outcome TEXT,
         PRIMARY KEY (run, number)
     );
     CREATE TABLE slices (

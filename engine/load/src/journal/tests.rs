@@ -12,6 +12,7 @@ fn plan() -> LoadPlan {
         partitions: Vec::new(),
         slices: Vec::new(),
         message_bytes_mean: 7,
+        planned_at_ms: 3_000,
     }
 }
 
@@ -31,8 +32,7 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite");
     let journal = Journal::open(&path).unwrap();
-    let (run, given_up) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
-    assert!(given_up.is_empty());
+    let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
     journal.slice_staged(run, &slice(3)).unwrap();
     journal.slice_staged(run, &slice(4)).unwrap();
     journal.slice_lost(run, 4).unwrap();
@@ -47,14 +47,22 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
         open.windows,
         [WindowState {
             phase: Phase::Committing,
-            session: Some("s-1".into())
+            session: Some("s-1".into()),
+            outcome: None,
         }]
     );
     assert_eq!(open.staged.into_iter().collect::<Vec<_>>(), [(3, slice(3))]);
     assert!(journal.open_run("t", "other").unwrap().is_none());
+    assert_eq!(journal.undecided_runs("t").unwrap().len(), 1);
+    assert!(journal.undecided_runs("u").unwrap().is_empty());
 
     journal
-        .window_done(run, 0, "t", plan().windows[0].window)
+        .window_done(
+            run,
+            0,
+            WindowOutcome::Committed,
+            Some(("t", plan().windows[0].window)),
+        )
         .unwrap();
     journal.end_run(run, &"report").unwrap();
     assert!(journal.open_run("t", "f").unwrap().is_none());
@@ -64,10 +72,11 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
 fn a_new_run_gives_up_the_older_ones_of_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let (first, _) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
-    let (other, _) = journal.begin_run("u", "f", "orders", &plan()).unwrap();
-    let (second, given_up) = journal.begin_run("t", "g", "orders", &plan()).unwrap();
-    assert_eq!(given_up, [first]);
+    let first = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let other = journal.begin_run("u", "f", "orders", &plan()).unwrap();
+    let second = journal.begin_run("t", "g", "orders", &plan()).unwrap();
+    assert_eq!(journal.open_run_ids().unwrap(), [other, second]);
+    assert_ne!(first, second);
     assert!(journal.open_run("t", "f").unwrap().is_none());
     assert_eq!(journal.open_run("t", "g").unwrap().unwrap().id, second);
     assert_eq!(journal.open_run("u", "f").unwrap().unwrap().id, other);
@@ -77,10 +86,12 @@ fn a_new_run_gives_up_the_older_ones_of_its_target() {
 fn the_last_and_overlapping_loads_of_a_target_are_known() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let (run, _) = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
     assert_eq!(journal.last_load("t").unwrap(), None);
     let window = Window::new(1_000, 2_000).unwrap();
-    journal.window_done(run, 0, "t", window).unwrap();
+    journal
+        .window_done(run, 0, WindowOutcome::Committed, Some(("t", window)))
+        .unwrap();
     assert_eq!(
         journal.last_load("t").unwrap(),
         Some(LastLoad { run, window })

@@ -54,6 +54,11 @@ fn retention_may_have_cut_the_window_only_where_the_first_kept_message_is_in_it(
         "the first kept message is older than the window"
     );
     assert!(!gap(offsets(0, Some(0), None, 100)), "nothing was deleted");
+    let emptied = PartitionOffsets {
+        first: None,
+        ..offsets(100, None, None, 100)
+    };
+    assert!(gap(emptied), "everything was deleted");
 }
 
 #[test]
@@ -68,7 +73,14 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
             .zip(&lengths)
             .map(|(number, length)| planned(number, 5, 5 + length))
             .collect();
-        let plan = plan_slices(Vec::new(), partitions.clone(), Some(message_bytes), lanes).unwrap();
+        let plan = plan_slices(
+            Vec::new(),
+            partitions.clone(),
+            0,
+            Some(message_bytes),
+            lanes,
+        )
+        .unwrap();
         for partition in &partitions {
             let mut position = partition.range.start;
             for slice_range in plan.slices.iter().flat_map(|slice| &slice.ranges) {
@@ -91,21 +103,22 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
 
 #[test]
 fn one_long_topic_partition_makes_slices_for_every_lane() {
-    let plan = plan_slices(Vec::new(), vec![planned(0, 0, 1_500_000)], Some(700), 2).unwrap();
+    let plan = plan_slices(Vec::new(), vec![planned(0, 0, 1_500_000)], 0, Some(700), 2).unwrap();
     assert_eq!(plan.slices.len(), 8);
 }
 
 #[test]
 fn short_ranges_share_a_slice() {
     let partitions = (0..100).map(|number| planned(number, 0, 10)).collect();
-    let plan = plan_slices(Vec::new(), partitions, Some(700), 2).unwrap();
+    let plan = plan_slices(Vec::new(), partitions, 0, Some(700), 2).unwrap();
     assert_eq!(plan.slices.len(), 1);
     assert_eq!(plan.slices[0].ranges.len(), 100);
 }
 
 #[test]
 fn a_window_beyond_all_block_ids_is_refused_with_advice() {
-    let error = plan_slices(Vec::new(), vec![planned(0, 0, i64::MAX)], Some(700), 2).unwrap_err();
+    let error =
+        plan_slices(Vec::new(), vec![planned(0, 0, i64::MAX)], 0, Some(700), 2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Job);
     assert!(
         error
@@ -120,6 +133,7 @@ fn lanes_read_neighbours_in_a_row_and_share_what_is_left() {
     let plan = plan_slices(
         Vec::new(),
         vec![planned(0, 0, 4_000), planned(1, 0, 400)],
+        0,
         Some(1 << 20),
         2,
     )

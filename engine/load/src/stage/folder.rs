@@ -23,6 +23,15 @@ impl FolderStaging {
     }
 }
 
+/// Bytes that can be written where `folder` is, or would be made; nothing where the system doesn't say.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let nearest = folder
+        .ancestors()
+        .find(|ancestor| ancestor.try_exists().is_ok_and(|there| there));
+    let stat = rustix::fs::statvfs(nearest.unwrap_or(Path::new("."))).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Makes a folder and its parents, the new ones with mode 0700: staged rows are the user's data.
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -68,8 +77,7 @@ impl Staging for FolderStaging {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.folder)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free_bytes(&self.folder).ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
     }
 
     fn location(&self) -> String {

@@ -47,6 +47,8 @@ fn what_was_staged_and_uploaded_is_not_done_again() {
     );
     assert_eq!(report.slices.uploaded_before, 5);
     assert_eq!(report.slices.uploaded + 5, report.slices.planned);
+    // Slices that were under way are read from their start again; a slice has 25 messages at most.
+    assert!(world.topic.delivered_again() as u64 <= report.slices.read * 25);
 }
 
 #[test]
@@ -167,6 +169,77 @@ fn a_changed_job_starts_anew() {
     assert!(!report.resumed);
     assert_eq!(report.slices.kept, 0);
     assert_loaded_once(&world);
+}
+
+#[test]
+fn an_append_whose_commit_nobody_saw_is_settled_before_the_next_window() {
+    let mut world = world();
+    let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+    world
+        .table
+        .faults
+        .lose_commit_answer
+        .store(true, Ordering::Relaxed);
+    world.run(&append).unwrap_err();
+    let mut next = append.clone();
+    next.window.start_ms = append.window.end_ms;
+    next.window.end_ms = append.window.end_ms + 86_400_000;
+    world.now += jiff::SignedDuration::from_hours(24);
+    world.run(&next).unwrap();
+    let error = world.run(&append).unwrap_err();
+    assert!(
+        error.to_string().contains("would load messages twice"),
+        "{error}"
+    );
+    assert_loaded_once(&world);
+}
+
+#[test]
+fn a_run_that_was_planned_too_early_is_planned_again() {
+    let mut world = world();
+    world.now = jiff::Timestamp::from_millisecond(crate::DAY_END_MS - 1).unwrap();
+    world.options.allow_open_window = true;
+    fail_uploads_after(&world, Some(2));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    let open = world.run(&job("")).unwrap();
+    assert!(
+        open.resumed && open.open,
+        "the window is still open, and the report says so"
+    );
+
+    fail_uploads_after(&world, Some(2));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    world.now = jiff::Timestamp::from_millisecond(crate::DAY_END_MS).unwrap();
+    let report = world.run(&job("")).unwrap();
+    assert!(!report.resumed && !report.open);
+    assert_loaded_once(&world);
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_not_mixed_with_what_is_staged() {
+    let mut world = world();
+    *world.table.faults.fail_uploads_after.lock().unwrap() = Some(0);
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    let staged = std::fs::read_dir(world.staging_folder())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    std::fs::remove_file(staged.path()).unwrap();
+    let timestamps: Vec<_> = (0..MESSAGES)
+        .map(|minute| DAY_START_MS + minute * 30_000)
+        .collect();
+    let shorter = log(1_000, &timestamps[..150]);
+    world.topic = std::sync::Arc::new(Topic::new(vec![shorter]));
+    let error = world.run(&job("")).unwrap_err();
+    assert!(error.to_string().contains("pass --replan"), "{error}");
+    assert!(world.table.ids(&day()).is_empty());
+    world.options.replan = true;
+    assert!(!world.run(&job("")).unwrap().resumed);
+    assert_eq!(world.table.ids(&day()), (1_000..1_150).collect::<Vec<_>>());
 }
 
 /// Asks the run to stop when the third block is uploaded.

@@ -46,6 +46,7 @@ impl World {
             options: RunOptions {
                 allow_open_window: false,
                 replace_other_window: false,
+                replan: false,
                 assume: None,
                 cores: 2,
                 holder: "a test".into(),
