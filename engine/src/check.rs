@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopic;
 use crate::adapters::tunnel::MaxComputeTable;
+use crate::load::now_ms;
 
 /// What was checked, in order.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -243,7 +244,7 @@ fn check_mapping_and_plan(
             Err(error) => report.error("target", &error),
         }
     }
-    match prepared.plan(job, source, 1) {
+    match prepared.plan(job, source, now_ms(), 1) {
         Ok(plan) => describe_plan(report, job, &plan),
         Err(error) => report.error("window", &error),
     }

@@ -78,7 +78,7 @@ impl Engine {
 
     /// Looks for everything that would keep the job from running: brokers, topic, table, columns, permissions.
     pub fn check(&self, job: &Job) -> CheckReport {
-        match self.edges(job) {
+        match self.edges(job, &Cancel::default()) {
             Ok((source, target)) => check(job, &source, &target),
             Err(error) => CheckReport::failed("settings", &error),
         }
@@ -86,7 +86,7 @@ impl Engine {
 
     /// Makes the plan of a run that would keep its state in `state`, and touches nothing.
     pub fn plan(&self, job: &Job, state: &Path) -> Result<PlanReport, Error> {
-        let (source, target) = self.edges(job)?;
+        let (source, target) = self.edges(job, &Cancel::default())?;
         let prepared = Prepared::new(job, &source, &target)?;
         let plan = prepared.plan(job, &source, now_ms(), self.lanes(job))?;
         let mut notes = plan_notes(&plan);
@@ -117,7 +117,7 @@ impl Engine {
 
     /// Decodes the first `rows` messages of the window and shows them.
     pub fn preview(&self, job: &Job, rows: usize) -> Result<Preview, Error> {
-        let (source, target) = self.edges(job)?;
+        let (source, target) = self.edges(job, &Cancel::default())?;
         preview(job, &source, &target, rows)
     }
 
@@ -134,7 +134,7 @@ impl Engine {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RunReport, Error> {
-        let (source, target) = self.edges(job)?;
+        let (source, target) = self.edges(job, cancel)?;
         let ports = Ports {
             source: &source,
             target: &target,
@@ -160,13 +160,18 @@ impl Engine {
             .map_or(self.cores, std::num::NonZero::get)
     }
 
-    fn edges(&self, job: &Job) -> Result<(KafkaTopic, MaxComputeTable), Error> {
+    fn edges(&self, job: &Job, cancel: &Cancel) -> Result<(KafkaTopic, MaxComputeTable), Error> {
         let lanes = self.lanes(job);
         let fetch_bytes = MemoryShares::new(job.limits.memory_bytes, lanes).fetch_bytes_per_lane;
         let source = KafkaTopic::new(job, fetch_bytes)?;
         let destination = &job.destination;
         let runtime = self.runtime.handle().clone();
-        let target = MaxComputeTable::new(&destination.connection, &destination.table, runtime)?;
+        let target = MaxComputeTable::new(
+            &destination.connection,
+            &destination.table,
+            runtime,
+            cancel.clone(),
+        )?;
         Ok((source, target))
     }
 }

@@ -78,7 +78,7 @@ impl Error {
     }
 
     /// The request to stop, as the error that unwinds the threads.
-    pub(crate) fn stopped() -> Self {
+    pub fn stopped() -> Self {
         Self::new(
             ErrorKind::Stopped,
             "stopped as asked; run the same command to go on from here",

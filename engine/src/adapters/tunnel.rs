@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
-use engine_load::{Error, ErrorKind};
+use engine_load::{Cancel, Error, ErrorKind};
 use engine_model::job::MaxComputeConnection;
 use engine_model::{PartitionSpec, TableColumns, TableName};
 use engine_tunnel::{
@@ -20,6 +21,7 @@ pub(crate) struct MaxComputeTable {
     name: String,
     table: TableName,
     runtime: Handle,
+    cancel: Cancel,
     /// The sessions as the server described them when they were opened or asked about, by id: blocks are encoded for
     /// the columns in there.
     sessions: Mutex<BTreeMap<String, UploadSession>>,
@@ -53,6 +55,7 @@ impl MaxComputeTable {
         connection: &MaxComputeConnection,
         table: &TableName,
         runtime: Handle,
+        cancel: Cancel,
     ) -> Result<Self, Error> {
         let client = client(connection)?;
         Ok(Self {
@@ -60,6 +63,7 @@ impl MaxComputeTable {
             client,
             table: table.clone(),
             runtime,
+            cancel,
             sessions: Mutex::default(),
         })
     }
@@ -70,7 +74,17 @@ impl MaxComputeTable {
     }
 
     fn wait<T>(&self, call: impl Future<Output = engine_tunnel::Result<T>>) -> Result<T, Error> {
-        self.runtime.block_on(call).map_err(target_error)
+        self.wait_for(call)?.map_err(target_error)
+    }
+
+    /// Waits for a call, or drops it when the run is asked to stop: the client would try again for up to half an hour.
+    fn wait_for<T>(&self, call: impl Future<Output = T>) -> Result<T, Error> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                result = call => Ok(result),
+                () = cancelled(&self.cancel) => Err(Error::stopped()),
+            }
+        })
     }
 
     fn key(&self, partition: &PartitionSpec, session: &str) -> SessionKey {
@@ -110,10 +124,7 @@ impl TargetTable for MaxComputeTable {
     }
 
     fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error> {
-        match self
-            .runtime
-            .block_on(self.client.row_count(&self.table, partition))
-        {
+        match self.wait_for(self.client.row_count(&self.table, partition))? {
             Ok(rows) => Ok(Some(rows)),
             Err(error)
                 if error.kind() == engine_tunnel::ErrorKind::NotFound(Missing::Partition) =>
@@ -140,9 +151,7 @@ impl TargetTable for MaxComputeTable {
     }
 
     fn session(&self, partition: &PartitionSpec, session: &str) -> Result<SessionState, Error> {
-        let asked = self
-            .runtime
-            .block_on(self.client.reload(&self.key(partition, session)));
+        let asked = self.wait_for(self.client.reload(&self.key(partition, session)))?;
         let session = match asked {
             Ok(session) => session,
             Err(error) if is_gone(&error) => return Ok(SessionState::Gone),
@@ -177,8 +186,20 @@ impl TargetTable for MaxComputeTable {
         session: &str,
         blocks: &BTreeMap<u32, u64>,
     ) -> Result<(), Error> {
-        self.wait(self.client.commit(&self.key(partition, session), blocks))
-            .map(drop)
+        // Never dropped half-way: whether it happened would not be known.
+        let committed = self
+            .runtime
+            .block_on(self.client.commit(&self.key(partition, session), blocks));
+        committed.map(drop).map_err(target_error)
+    }
+}
+
+/// How often a waiting call looks whether the run was asked to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+
+async fn cancelled(cancel: &Cancel) {
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(CANCEL_POLL).await;
     }
 }
 
