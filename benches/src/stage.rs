@@ -108,6 +108,7 @@ pub fn engine(
     let options = RunOptions {
         allow_open_window: false,
         replace_other_window: false,
+        replan: false,
         assume: None,
         cores: 1,
         holder: "a bench".to_owned(),

@@ -105,7 +105,7 @@ pub(crate) struct StateArgs {
     pub(crate) state: Option<PathBuf>,
 }
 
-/// Check job file, connections, permissions and mapping; show every finding at once
+/// Check job file, connections and mapping; show every finding at once
 #[derive(Debug, Args)]
 #[command(after_help = "Example: tidegate check orders.yaml --env dev")]
 pub(crate) struct CheckArgs {
@@ -148,6 +148,10 @@ pub(crate) struct PreviewArgs {
 #[command(
     after_help = "Example: tidegate run orders.yaml --at 2026-11-23T00:15:00\n\n\
     Ctrl-C stops at the next border and leaves a run that the same command resumes; a second one kills."
+)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
 )]
 pub(crate) struct RunArgs {
     #[command(flatten)]

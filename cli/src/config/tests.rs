@@ -171,20 +171,20 @@ fn the_state_folder_follows_the_xdg_specification() {
     };
     let path = |text: &str| Some(PathBuf::from(text));
     assert_eq!(
-        folder(Some("here"), Some("/xdg"), Some("/home/me")),
+        folder(Some("here"), Some("/xdg"), Some("/users/me")),
         path("here")
     );
     assert_eq!(
-        folder(None, Some("/xdg"), Some("/home/me")),
+        folder(None, Some("/xdg"), Some("/users/me")),
         path("/xdg/tidegate")
     );
     assert_eq!(
-        folder(None, None, Some("/home/me")),
-        path("/home/me/.local/state/tidegate")
+        folder(None, None, Some("/users/me")),
+        path("/users/me/.local/state/tidegate")
     );
     assert_eq!(
-        folder(None, Some("relative"), Some("/home/me")),
-        path("/home/me/.local/state/tidegate")
+        folder(None, Some("relative"), Some("/users/me")),
+        path("/users/me/.local/state/tidegate")
     );
     assert_eq!(folder(None, Some(""), None), None);
 }

@@ -227,8 +227,8 @@ async fn while_moving<T>(
     const LOOKS: u32 = 8;
     let mut receive = pin!(receive);
     let mut taken = queue.taken();
-    let mut still = 0;
-    while still < LOOKS {
+    let mut idle_looks = 0;
+    while idle_looks < LOOKS {
         if let Ok(received) = timeout(stall / LOOKS, &mut receive).await {
             return Ok(received);
         }
@@ -236,7 +236,7 @@ async fn while_moving<T>(
             return answered(receive, within).await;
         }
         let before = std::mem::replace(&mut taken, queue.taken());
-        still = if taken == before { still + 1 } else { 0 };
+        idle_looks = if taken == before { idle_looks + 1 } else { 0 };
     }
     let stall = stall.as_secs_f64().ceil();
     Err(format!("the connection took no byte for {stall} s"))
