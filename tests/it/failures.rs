@@ -153,7 +153,7 @@ fn check_finds_the_same_and_says_what_is_good() {
     );
 }
 
-/// A file system of so many bytes, where this machine lets us mount one.
+/// A file system of so many bytes, less than one slice stages, where this machine lets us mount one.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -182,7 +182,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_staging_disk_is_named_in_time_and_changes_nothing() {
-    let Some(disk) = SmallDisk::mount("4m") else {
+    let Some(disk) = SmallDisk::mount("2m") else {
         println!(
             "SKIPPED: this machine lets nobody mount a tmpfs; the simulated full disk in engine/load/tests still ran"
         );
@@ -190,7 +190,7 @@ fn a_full_staging_disk_is_named_in_time_and_changes_nothing() {
     };
     let scene = Scene::new(
         "a_full_staging_disk_is_named_in_time_and_changes_nothing",
-        40_000,
+        80_000,
     );
     let before = scene.server.count("orders", "");
     let (ended, took) = scene.run(&scene.job, ACCESS_SECRET, disk.0.path());
