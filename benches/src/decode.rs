@@ -186,7 +186,7 @@ pub fn rows(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
         .collect()
 }
 
-/// The same from the nested batches of [`arrow_json`].
+/// The same from the nested batches of [`arrow_json()`].
 pub fn nested_rows(batches: &[RecordBatch], fields: &MappedFields) -> Vec<Vec<Option<String>>> {
     let cell = |batch: &RecordBatch, row: usize, path: &FieldPath| {
         let (first, rest) = path.steps().split_first()?;
