@@ -1,13 +1,9 @@
 //! One byte budget for what is between reading and decoding, shared by all lanes.
 
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::Error;
-use crate::cancel::Cancel;
-
-/// How often a waiting thread looks whether it was asked to stop.
-const CANCEL_POLL: Duration = Duration::from_millis(100);
+use crate::cancel::{CANCEL_POLL, Cancel};
 
 /// Counts bytes rather than slots: channel lengths bound nothing when messages differ a thousandfold in size.
 #[derive(Debug)]

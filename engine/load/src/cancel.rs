@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{SendTimeoutError, Sender};
 
 use crate::Error;
+
+/// How often a waiting thread looks whether it was asked to stop.
+pub(crate) const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// Set once, by a signal or by the first thread that fails; every thread looks at it between blocks.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +32,21 @@ impl Cancel {
             Err(Error::stopped())
         } else {
             Ok(())
+        }
+    }
+
+    /// Sends `item`, however long the queue is full, unless a stop is asked for or nobody receives any more.
+    pub(crate) fn send<T>(&self, queue: &Sender<T>, item: T) -> Result<(), Error> {
+        let mut item = item;
+        loop {
+            match queue.send_timeout(item, CANCEL_POLL) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(unsent)) => {
+                    self.check()?;
+                    item = unsent;
+                }
+                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::stopped()),
+            }
         }
     }
 }

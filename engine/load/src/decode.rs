@@ -102,7 +102,6 @@ impl<'a> Lane<'a> {
         self.read.begin(spec)?;
         let mut files = SliceFiles::new(self.rules, spec.number);
         let mut ranges = Vec::with_capacity(spec.ranges.len());
-        let mut bytes_read = 0;
         for SliceRange {
             topic_partition,
             range,
@@ -112,7 +111,6 @@ impl<'a> Lane<'a> {
             loop {
                 match self.read.next()? {
                     ReadEvent::Block(block) => {
-                        bytes_read += block.size() as u64;
                         let done = self.decode_block(&block, &mut tally, &mut files);
                         self.read.recycle(block);
                         done?;
@@ -130,7 +128,6 @@ impl<'a> Lane<'a> {
             number: spec.number,
             ranges,
             windows,
-            bytes_read,
         })
     }
 

@@ -2,16 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use engine_model::{LoadPlan, SliceReport, SliceSpec, StagedFile};
 
-use crate::cancel::Cancel;
+use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::ports::Staging;
 use crate::{Error, ErrorKind};
-
-/// How often a waiting thread looks whether it was asked to stop.
-const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// Counts staged bytes. Where they reach the bound, files whose blocks are uploaded are deleted, the oldest first; then
 /// reading waits for uploads.
@@ -177,7 +173,6 @@ mod tests {
             number,
             ranges: Vec::new(),
             windows,
-            bytes_read: 0,
         }
     }
 

@@ -2,16 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
-use crossbeam_channel::{SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use engine_model::{SliceReport, SliceSpec};
 
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::decode::{Lane, SliceRules};
-use crate::disk::DiskBudget;
-use crate::journal::Journal;
 use crate::plan::SliceQueue;
 use crate::ports::MessageSource;
 use crate::progress::count;
@@ -23,18 +20,15 @@ use crate::{Error, ErrorKind};
 pub(crate) const UPLOADS_MAX: usize = 4;
 /// Staged blocks that wait for an upload before the lanes wait too.
 const BLOCKS_WAITING_MAX: usize = 8;
-/// How often a waiting thread looks whether it was asked to stop.
-const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// What the threads of the pipeline share.
 pub(crate) struct Pipeline<'a> {
     pub(crate) source: &'a dyn MessageSource,
     pub(crate) rules: &'a SliceRules<'a>,
     pub(crate) uploads: &'a Uploads<'a>,
-    pub(crate) journal: &'a Journal,
     pub(crate) budget: &'a ByteBudget,
-    pub(crate) disk: &'a DiskBudget,
     pub(crate) cancel: &'a Cancel,
+    /// At least 1, and no more than there are slices.
     pub(crate) lanes: usize,
 }
 
@@ -49,7 +43,7 @@ impl Pipeline<'_> {
         staged_before: Vec<BlockTask>,
         on_staged: &(dyn Fn(SliceReport) + Sync),
     ) -> Result<(), Error> {
-        let lanes = self.lanes.clamp(1, slices.len().max(1));
+        let lanes = self.lanes;
         let queue = Mutex::new(SliceQueue::new(slices, lanes));
         let failure = FirstFailure::default();
         let (blocks, waiting_blocks) = bounded(BLOCKS_WAITING_MAX);
@@ -86,7 +80,7 @@ impl Pipeline<'_> {
                 })?;
             }
             for task in staged_before {
-                if let Err(error) = self.send_block(&blocks, task) {
+                if let Err(error) = self.cancel.send(&blocks, task) {
                     failure.watch(self.cancel, Err(error));
                     break;
                 }
@@ -112,30 +106,16 @@ impl Pipeline<'_> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(number);
             let Some(spec) = next else { return Ok(()) };
-            self.disk.reserve(&spec, self.cancel)?;
+            self.uploads.disk.reserve(&spec, self.cancel)?;
             let report = lane.execute_slice(&spec)?;
-            self.disk.staged(&spec, &report);
-            self.journal.slice_staged(self.rules.run, &report)?;
+            self.uploads.disk.staged(&spec, &report);
+            self.uploads.journal.slice_staged(self.rules.run, &report)?;
             count(&self.rules.progress.slices_staged, 1);
             for task in block_tasks(&report) {
                 count(&self.rules.progress.blocks_known, 1);
-                self.send_block(blocks, task)?;
+                self.cancel.send(blocks, task)?;
             }
             on_staged(report);
-        }
-    }
-
-    fn send_block(&self, blocks: &Sender<BlockTask>, task: BlockTask) -> Result<(), Error> {
-        let mut task = task;
-        loop {
-            match blocks.send_timeout(task, CANCEL_POLL) {
-                Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Timeout(unsent)) => {
-                    self.cancel.check()?;
-                    task = unsent;
-                }
-                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::stopped()),
-            }
         }
     }
 }

@@ -1,13 +1,11 @@
 //! The read step: a lane's consumer thread.
 
-use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use engine_model::limits::BLOCK_BYTES_TARGET;
 use engine_model::{MessageBlock, SliceRange, SliceSpec};
 
 use crate::budget::ByteBudget;
-use crate::cancel::Cancel;
+use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::ports::{Clock, MessageReader};
 use crate::progress::Progress;
 use crate::{Error, ErrorKind};
@@ -16,8 +14,6 @@ use crate::{Error, ErrorKind};
 const BLOCKS_BETWEEN: usize = 16;
 /// Empty blocks that wait to be filled again; more are freed, for their memory is in no budget while they wait.
 const BLOCKS_RECYCLED: usize = 2;
-/// How often a waiting thread looks whether it was asked to stop.
-const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// What a consumer thread tells its worker.
 pub(crate) enum ReadEvent {
@@ -157,16 +153,6 @@ impl Consumer<'_> {
     }
 
     fn send(&self, event: ReadEvent) -> Result<(), Error> {
-        let mut event = event;
-        loop {
-            match self.events.send_timeout(event, CANCEL_POLL) {
-                Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Timeout(unsent)) => {
-                    self.cancel.check()?;
-                    event = unsent;
-                }
-                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::stopped()),
-            }
-        }
+        self.cancel.send(&self.events, event)
     }
 }

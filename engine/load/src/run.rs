@@ -270,9 +270,7 @@ impl Attempt<'_> {
             source: self.ports.source,
             rules,
             uploads,
-            journal: self.ports.journal,
             budget: &budget,
-            disk: uploads.disk,
             cancel: self.cancel,
             lanes,
         };

@@ -123,12 +123,3 @@ pub struct StepFigures {
     /// Bytes.
     pub bytes: u64,
 }
-
-impl StepFigures {
-    /// Adds what another thread did.
-    pub fn add(&mut self, other: &Self) {
-        self.seconds += other.seconds;
-        self.items += other.items;
-        self.bytes += other.bytes;
-    }
-}

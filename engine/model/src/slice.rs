@@ -42,8 +42,6 @@ pub struct SliceReport {
     pub ranges: Vec<RangeReport>,
     /// What was staged for each window of the plan, in the plan's order.
     pub windows: Vec<SliceWindowReport>,
-    /// Payload, key and header bytes that were read.
-    pub bytes_read: u64,
 }
 
 /// The counts of one range of a slice.

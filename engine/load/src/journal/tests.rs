@@ -23,7 +23,6 @@ fn slice(number: u32) -> SliceReport {
         number,
         ranges: Vec::new(),
         windows,
-        bytes_read: 5,
     }
 }
 
