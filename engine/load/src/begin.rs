@@ -82,9 +82,8 @@ impl Begin<'_> {
         if self.options.replan || (open.plan.is_open() && over) {
             return Ok(false);
         }
-        if open.staged.len() < open.plan.slices.len() {
-            self.check_same_topic(&open.plan)?;
-        }
+        // Also where every slice is staged: a damaged file has its slice read again.
+        self.check_same_topic(&open.plan)?;
         Ok(true)
     }
 
