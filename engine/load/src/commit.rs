@@ -74,15 +74,21 @@ impl Commits<'_> {
         })
     }
 
-    /// The outcome of a window that an earlier attempt committed without living to tell.
+    /// The outcome of a window that an earlier attempt committed without living to tell. Where the server still knows
+    /// the session, its blocks are compared with those that were to be committed.
     pub(crate) fn already_done(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
         let outcome = if window.counts.rows == 0 {
             WindowOutcome::Emptied
         } else {
             WindowOutcome::Committed
         };
+        let session = self.uploads.open_session(window.number);
+        if let Some(session) = &session {
+            self.target
+                .commit(&window.planned.partition, session, &window.blocks)?;
+        }
         self.record(window, outcome)?;
-        Ok((outcome, None))
+        Ok((outcome, session))
     }
 
     fn commit_rows(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine_model::{LoadPlan, SliceReport, Window, WindowOutcome};
+use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -339,14 +339,34 @@ fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
     )?;
     let staged = reports
         .iter()
-        .map(|report| from_json::<SliceReport>(report).map(|report| (report.number, report)))
+        .map(|report| {
+            let report = from_json::<SliceReport>(report)?;
+            check_format(report.format)?;
+            Ok((report.number, report))
+        })
         .collect::<Result<_, Error>>()?;
+    let plan: LoadPlan = from_json(&plan)?;
+    for slice in &plan.slices {
+        check_format(slice.format)?;
+    }
     Ok(OpenRun {
         id: run,
-        plan: from_json(&plan)?,
+        plan,
         windows,
         staged,
     })
+}
+
+/// Refuses slices that another version wrote in a way that this one doesn't know.
+fn check_format(format: u32) -> Result<(), Error> {
+    if format == SLICE_FORMAT {
+        return Ok(());
+    }
+    let message = format!(
+        "the journal holds slices of format {format}, and this version knows format {SLICE_FORMAT}; run it with \
+         the version that began it, or begin anew with another state folder"
+    );
+    Err(Error::new(ErrorKind::Journal, message))
 }
 
 /// A window's number as SQLite keeps it; plans have far fewer windows than that.

@@ -147,8 +147,6 @@ pub type RowBatches = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send
 pub struct BlockReceipt {
     /// Bytes of the last try's body.
     pub bytes: u64,
-    /// Tries, the successful one included.
-    pub tries: u32,
 }
 
 /// Where staged files are kept: one flat folder.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine_model::job::WriteMode;
 use engine_model::{SliceReport, SliceSpec, StagedFile};
 
+use crate::cancel::Cancel;
 use crate::decode::run_prefix;
 use crate::journal::{Journal, OpenRun, Phase};
 use crate::pipeline::block_tasks;
@@ -31,7 +32,7 @@ pub(crate) struct Remaining {
     pub(crate) blocks: Vec<BlockTask>,
     /// Staged slices that need not be read again, by number.
     pub(crate) staged: BTreeMap<u32, SliceReport>,
-    /// The upload session of each window that can still be used.
+    /// The upload session of each window that can still be used, or that was committed without an answer.
     pub(crate) sessions: Vec<Option<String>>,
     /// The windows that are done.
     pub(crate) done: Vec<bool>,
@@ -48,6 +49,7 @@ pub(crate) struct Resume<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) write: WriteMode,
     pub(crate) assume: Option<Assume>,
+    pub(crate) cancel: &'a Cancel,
 }
 
 /// What the server has of one window.
@@ -64,7 +66,7 @@ impl Resume<'_> {
         for window in 0..run.windows.len() {
             held.push(self.held(run, window)?);
         }
-        let lost = self.lost_slices(run, &mut held);
+        let lost = self.lost_slices(run, &mut held)?;
         for number in &lost {
             self.journal.slice_lost(run.id, *number)?;
         }
@@ -124,6 +126,7 @@ impl Resume<'_> {
             }),
             SessionState::Committed if committing => Ok(Held {
                 done: true,
+                session: Some(session.clone()),
                 ..nothing
             }),
             // Blocks that were only loading can be loaded again; after an unknown commit only a replace can.
@@ -154,7 +157,7 @@ impl Resume<'_> {
     /// The staged slices whose files are needed and not what was written. A session that holds a block of such a slice,
     /// or of one that is not staged at all, is given up: read again, the slice might have no rows any more, and the
     /// old block would be committed.
-    fn lost_slices(&self, run: &OpenRun, held: &mut [Held]) -> BTreeSet<u32> {
+    fn lost_slices(&self, run: &OpenRun, held: &mut [Held]) -> Result<BTreeSet<u32>, Error> {
         let mut verified = BTreeSet::new();
         let mut lost = BTreeSet::new();
         loop {
@@ -162,6 +165,7 @@ impl Resume<'_> {
             let needed = needed
                 .filter(|task| !held[task.window].done && !has_block(&held[task.window], task));
             for task in needed.collect::<Vec<_>>() {
+                self.cancel.check()?;
                 if verified.insert((task.window, task.block))
                     && verify(&**self.staging, &task.file).is_err()
                 {
@@ -179,7 +183,7 @@ impl Resume<'_> {
                 }
             }
             if !given_up {
-                return lost;
+                return Ok(lost);
             }
         }
     }

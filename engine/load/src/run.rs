@@ -148,6 +148,7 @@ impl Attempt<'_> {
             journal: self.ports.journal,
             write: self.job.destination.write,
             assume: self.options.assume,
+            cancel: self.cancel,
         };
         let remaining = resume.remaining(run)?;
         self.count_known(&run.plan, &remaining);

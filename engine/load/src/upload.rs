@@ -1,6 +1,6 @@
 //! The upload step: staged rows to blocks of an upload session, many at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Receiver;
 use engine_model::{PlannedWindow, StagedFile};
@@ -48,11 +48,14 @@ impl Uploads<'_> {
         Ok(())
     }
 
+    /// The id of the window's session, where there is one.
+    pub(crate) fn open_session(&self, window: usize) -> Option<String> {
+        self.lock_session(window).clone()
+    }
+
     /// The id of the window's session, which is opened, and journalled, where there is none yet.
     pub(crate) fn session(&self, window: usize) -> Result<String, Error> {
-        let mut session = self.sessions[window]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.lock_session(window);
         if let Some(open) = &*session {
             return Ok(open.clone());
         }
@@ -61,6 +64,12 @@ impl Uploads<'_> {
         let opened = self.target.open_session(partition, self.overwrite)?;
         self.journal.session_opened(self.run, window, &opened)?;
         Ok(session.insert(opened).clone())
+    }
+
+    fn lock_session(&self, window: usize) -> MutexGuard<'_, Option<String>> {
+        self.sessions[window]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn upload(&self, task: BlockTask) -> Result<(), Error> {

@@ -28,8 +28,6 @@ pub const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 
 /// A run that has not seen a first answer from a server after this long says so and ends, in seconds.
 pub const FIRST_CONTACT_S_MAX: u64 = 10;
-/// Upload sessions live for 24 hours; a plan that would take longer than this stages everything first, in hours.
-pub const SESSION_HOURS_SAFE: u64 = 20;
 
 /// Longest text or bytes in one cell, unless the session says otherwise (`MaxFieldSize`).
 pub const CELL_BYTES_MAX: usize = 8 << 20;

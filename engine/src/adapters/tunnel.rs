@@ -176,7 +176,6 @@ impl TargetTable for MaxComputeTable {
         check_rows(&session.key, block, rows.rows(), receipt.rows)?;
         Ok(BlockReceipt {
             bytes: receipt.bytes,
-            tries: receipt.tries,
         })
     }
 

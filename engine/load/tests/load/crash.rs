@@ -122,6 +122,24 @@ fn a_commit_that_happened_without_an_answer_is_found_out() {
         ),
         (0, 1)
     );
+    assert_eq!(report.windows[0].session.as_deref(), Some("session-0"));
+}
+
+#[test]
+fn a_session_that_was_committed_with_other_blocks_is_no_success() {
+    let world = world();
+    world
+        .table
+        .faults
+        .lose_commit_answer
+        .store(true, Ordering::Relaxed);
+    world.run(&job("")).unwrap_err();
+    let mut state = world.table.state.lock().unwrap();
+    let session = state.sessions.values_mut().next().unwrap();
+    session.blocks.pop_last().unwrap();
+    drop(state);
+    let error = world.run(&job("")).unwrap_err();
+    assert!(error.to_string().contains("with other blocks"), "{error}");
 }
 
 #[test]

@@ -311,7 +311,7 @@ impl TargetTable for Table {
             .get_mut(session)
             .ok_or_else(|| gone(session))?;
         session.blocks.insert(block, ids);
-        Ok(BlockReceipt { bytes: 1, tries: 1 })
+        Ok(BlockReceipt { bytes: 1 })
     }
 
     fn commit(
@@ -334,7 +334,14 @@ impl TargetTable for Table {
             .iter()
             .map(|(id, ids)| (*id, ids.len() as u64))
             .collect();
+        if open.committed && &held != blocks {
+            let message = "it was committed before, with other blocks";
+            return Err(Error::new(ErrorKind::Target, message));
+        }
         assert_eq!(&held, blocks, "the block lists differ");
+        if open.committed {
+            return Ok(());
+        }
         open.committed = true;
         let (overwrite, mut ids) = (
             open.overwrite,
