@@ -3,8 +3,8 @@
 use engine_kafka::{BrokerCheck, TimestampType};
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, plan_notes};
-use engine_model::job::{Job, explain_path};
-use engine_model::{ColumnSource, LoadPlan, Step};
+use engine_model::job::{Job, WriteMode, explain_path};
+use engine_model::{ColumnSource, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopic;
@@ -228,25 +228,47 @@ fn check_mapping_and_plan(
         format!("{mapped} of {columns} columns are mapped; the others get NULL"),
     );
     for window in &prepared.windows {
-        match target.row_count(&window.partition) {
-            Ok(Some(rows)) => report.add(
-                "target",
-                CheckStatus::Ok,
-                format!("{} holds {rows} rows", target.name()),
-            ),
-            Ok(None) => {
-                let found = format!(
-                    "table partition {} does not exist yet; the run creates it",
-                    window.partition
-                );
-                report.add("target", CheckStatus::Ok, found);
-            }
-            Err(error) => report.error("target", &error),
-        }
+        check_target(report, job.destination.write, &window.partition, target);
     }
     match prepared.plan(job, source, now_ms(), 1) {
         Ok(plan) => describe_plan(report, job, &plan),
         Err(error) => report.error("window", &error),
+    }
+}
+
+/// Looks at the table partition, and tries whether an upload session can be opened on it. Without a commit, a session
+/// changes nothing and expires within a day.
+fn check_target(
+    report: &mut CheckReport,
+    write: WriteMode,
+    partition: &PartitionSpec,
+    target: &MaxComputeTable,
+) {
+    match target.row_count(partition) {
+        Ok(Some(rows)) => {
+            let found = format!("{} holds {rows} rows", target.name());
+            report.add("target", CheckStatus::Ok, found);
+        }
+        Ok(None) => {
+            let found = format!(
+                "table partition {partition} does not exist yet; the run creates it, which shows whether the access key \
+                 may"
+            );
+            report.add("target", CheckStatus::Ok, found);
+            return;
+        }
+        Err(error) => return report.error("target", &error),
+    }
+    let (overwrite, done) = match write {
+        WriteMode::Replace => (true, "replace"),
+        WriteMode::Append => (false, "append to"),
+    };
+    match target.open_session(partition, overwrite) {
+        Ok(_) => {
+            let found = format!("the access key may {done} what it holds");
+            report.add("upload", CheckStatus::Ok, found);
+        }
+        Err(error) => report.error("upload", &error),
     }
 }
 

@@ -134,6 +134,7 @@ fn check_finds_the_same_and_says_what_is_good() {
         "table",
         "mapping",
         "target",
+        "upload",
         "window",
     ] {
         assert!(
