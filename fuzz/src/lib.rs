@@ -12,9 +12,11 @@
 //! | [`field_path`] | a field path | what is printed parses to the same |
 //! | [`frame`] | a block's body, and a block's data | the framing comes off; what is damaged is refused |
 //! | [`job_file`] | a job file and its sources | findings are one line each and hold no value of the environment |
+//! | [`messages`] | the data of a block in Arrow form | rows that are read are written and read alike |
 //! | [`parameters`] | a scheduled time and parameters | explaining and evaluating agree, alone and together |
 //! | [`partition_value`] | values of a table partition | what is accepted splits where it was joined |
 //! | [`projection`] | a payload | rows, NULLs and rejects as `serde_json` and a slow reading have them |
+//! | [`records`] | a block in record form | rows that are read are written and read alike |
 
 mod decode;
 mod model;
@@ -23,13 +25,13 @@ mod tunnel;
 
 pub use decode::projection;
 pub use model::{bound, column_type, field_path, job_file, parameters, partition_value};
-pub use tunnel::{answers, csv, frame};
+pub use tunnel::{answers, csv, frame, messages, records};
 
 /// A check: takes any bytes and panics where what must hold doesn't.
 pub type Check = fn(&[u8]);
 
 /// All checks by the name of their target and corpus.
-pub const CHECKS: [(&str, Check); 10] = [
+pub const CHECKS: [(&str, Check); 12] = [
     ("answers", answers),
     ("bound", bound),
     ("column_type", column_type),
@@ -37,9 +39,11 @@ pub const CHECKS: [(&str, Check); 10] = [
     ("field_path", field_path),
     ("frame", frame),
     ("job_file", job_file),
+    ("messages", messages),
     ("parameters", parameters),
     ("partition_value", partition_value),
     ("projection", projection),
+    ("records", records),
 ];
 
 #[cfg(test)]

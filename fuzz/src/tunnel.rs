@@ -1,11 +1,16 @@
 //! What comes from MaxCompute, and how blocks go there.
 
-use engine_model::TableColumns;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use engine_model::job::BlockFormat;
+use engine_model::{Column, TableColumns};
 use engine_tunnel::Missing;
 use engine_tunnel::wire::{
-    InstanceResult, InstanceStatus, SqlRows, TaskStatus, classify, frame as framing, parse_csv,
-    parse_download, parse_error_body, parse_project, parse_session, parse_session_status,
-    parse_table,
+    BodyEncoder, BodyForm, EncodeError, InstanceResult, InstanceStatus, SqlRows, TaskStatus,
+    classify, frame as framing, parse_csv, parse_download, parse_error_body, parse_project,
+    parse_session, parse_session_status, parse_table, read_body,
 };
 
 use crate::model::check_column_type;
@@ -132,4 +137,87 @@ fn framed(data: &[u8], chunk_bytes: usize) -> Vec<u8> {
     }
     body.extend_from_slice(&framer.finish());
     body
+}
+
+/// The columns of [`records`] and [`messages`]: every type, nested ones within each other.
+const COLUMNS: [&str; 20] = [
+    "tinyint",
+    "smallint",
+    "int",
+    "bigint",
+    "float",
+    "double",
+    "string",
+    "binary",
+    "varchar(20)",
+    "char(4)",
+    "boolean",
+    "decimal(38,18)",
+    "datetime",
+    "date",
+    "timestamp",
+    "timestamp_ntz",
+    "json",
+    "array<bigint>",
+    "map<string,bigint>",
+    "struct<a:bigint,b:string>",
+];
+
+/// The columns of a form. JSON travels as STRING does in Arrow form, where PyODPS doesn't know it.
+fn columns(format: BlockFormat) -> Arc<[Column]> {
+    let types = COLUMNS
+        .into_iter()
+        .filter(|text| format == BlockFormat::Record || *text != "json");
+    types
+        .map(|text| Column::new(text, text.parse().expect("the type of a column")))
+        .collect()
+}
+
+/// A body in record form: what is read is written and read again as the same.
+pub fn records(data: &[u8]) {
+    let form = BodyForm {
+        format: BlockFormat::Record,
+        ..BodyForm::default()
+    };
+    check_rows(form, data);
+}
+
+/// The data of a body in Arrow form: what is read is written and read again as the same.
+pub fn messages(data: &[u8]) {
+    check_rows(BodyForm::default(), &framed(data, framing::CHUNK_BYTES));
+}
+
+fn check_rows(form: BodyForm, body: &[u8]) {
+    let columns = columns(form.format);
+    let read = |body: &[u8]| {
+        read_body(form, Arc::clone(&columns), Bytes::copy_from_slice(body))?
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let batches = match read(body) {
+        Ok(batches) => batches,
+        Err(error) => return check_error(body, Some(error)),
+    };
+    let mut again = Vec::new();
+    let take = |piece: Bytes| {
+        again.extend_from_slice(&piece);
+        Ok(())
+    };
+    let mut encoder = BodyEncoder::new(form, Arc::clone(&columns), usize::MAX, take)
+        .expect("there is no compressor");
+    for batch in &batches {
+        match encoder.write(batch) {
+            Ok(()) => {}
+            // Such as -2^63, which is read and not written.
+            Err(EncodeError::Rows(error)) => return check_error(body, Some(error)),
+            Err(EncodeError::Io(error)) => unreachable!("{error}"),
+        }
+    }
+    encoder.finish().expect("a vector takes all");
+    let texts = |batches: &[RecordBatch]| -> Vec<String> {
+        let rows = batches.iter().filter(|batch| batch.num_rows() > 0);
+        // As text, in which NaN is like itself.
+        rows.map(|batch| format!("{batch:?}")).collect()
+    };
+    let again = read(&again).expect("what was written is read");
+    assert_eq!(texts(&again), texts(&batches));
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use engine_local::maxcompute::{Config, Credential, MaxCompute};
-use engine_model::job::{MaxComputeConnection, Secret};
+use engine_model::job::{BlockFormat, Compression, MaxComputeConnection, Secret};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -75,6 +75,8 @@ impl Server {
             schema: None,
             quota: None,
             region: None,
+            block_format: BlockFormat::default(),
+            compression: Compression::default(),
             access_id: Some(ACCESS_ID.to_owned()),
             access_secret: Some(Secret::new(ACCESS_SECRET)),
             security_token: None,

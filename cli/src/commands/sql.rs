@@ -1,7 +1,7 @@
 //! `tidegate sql`.
 
 use engine::Sql;
-use engine::model::job::{MaxComputeConnection, Secret};
+use engine::model::job::{BlockFormat, Compression, MaxComputeConnection, Secret};
 
 use crate::args::SqlArgs;
 use crate::config::Surroundings;
@@ -36,6 +36,8 @@ fn connection(
         schema: args.schema.clone(),
         quota: None,
         region: args.region.clone(),
+        block_format: BlockFormat::default(),
+        compression: Compression::default(),
         access_id: Some(args.access_id.clone()),
         access_secret: Some(secret("--secret-from-env", &args.secret_from_env)?),
         security_token: token.transpose()?,

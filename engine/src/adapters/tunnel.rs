@@ -47,6 +47,8 @@ pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error>
     config.schema.clone_from(&connection.schema);
     config.quota.clone_from(&connection.quota);
     config.region.clone_from(&connection.region);
+    config.block_format = connection.block_format;
+    config.compression = connection.compression;
     Client::new(config, Arc::new(SystemClock::start())).map_err(target_error)
 }
 

@@ -1,5 +1,6 @@
 //! A block on its way: from record batches to the pieces of a request's body.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,8 @@ use tokio::sync::mpsc;
 
 use crate::ErrorKind;
 use crate::error::Failure;
-use crate::wire::BatchEncoder;
-use crate::wire::frame::{CHUNK_BYTES, Framer};
+use crate::wire::frame::CHUNK_BYTES;
+use crate::wire::{BodyEncoder, BodyForm, CHUNKS_PER_PIECE, EncodeError};
 
 /// Any error, of a source of rows for one.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -40,16 +41,15 @@ pub struct BlockReceipt {
     pub tries: u32,
 }
 
-/// Chunks that are handed to the connection together: fewer, larger writes.
-const CHUNKS_PER_PIECE: usize = 4;
 /// Pieces that wait for the connection.
 const PIECES_QUEUED: usize = 4;
 
 /// Memory of the pieces of one upload, in bytes, without their checksums (4 bytes a chunk): those in the queue, one that
-/// waits for a place there, one being filled, and two in the connection.
+/// waits for a place there, one being filled, and two in the connection. Pieces in record form or compressed are as large
+/// as those of chunks, give or take one long record.
 ///
-/// On top come the record batch in progress, of which a message shares what is aligned and copies the rest, and the
-/// buffers of the system's socket.
+/// On top come the record batch in progress, of which an Arrow message shares what is aligned and copies the rest, the
+/// state of a compressor (some MiB for zstd, less for the others), and the buffers of the system's socket.
 pub const UPLOAD_BYTES_MAX: usize = (PIECES_QUEUED + 4) * CHUNKS_PER_PIECE * CHUNK_BYTES;
 
 /// What goes through the queue. A queue that closes without an `End` was cut, and so will the body be.
@@ -75,10 +75,18 @@ pub(crate) enum Stop {
     Abandoned,
 }
 
+/// What the body of a block looks like.
+#[derive(Clone)]
+pub(crate) struct BlockShape {
+    pub(crate) form: BodyForm,
+    pub(crate) columns: Arc<[Column]>,
+    pub(crate) cell_bytes_max: usize,
+}
+
 /// The near end of the queue: encodes on the thread that it is called from.
 pub(crate) struct Encoder {
     batches: RecordBatches,
-    columns: Arc<[Column]>,
+    shape: BlockShape,
     pieces: mpsc::Sender<Piece>,
 }
 
@@ -97,7 +105,7 @@ struct Moved {
 }
 
 /// A queue from `batches` to a body.
-pub(crate) fn queue(batches: RecordBatches, columns: Arc<[Column]>) -> (Encoder, Queue) {
+pub(crate) fn queue(batches: RecordBatches, shape: BlockShape) -> (Encoder, Queue) {
     let (sender, receiver) = mpsc::channel(PIECES_QUEUED);
     let queue = Queue {
         pieces: Arc::new(Mutex::new(receiver)),
@@ -106,7 +114,7 @@ pub(crate) fn queue(batches: RecordBatches, columns: Arc<[Column]>) -> (Encoder,
     (
         Encoder {
             batches,
-            columns,
+            shape,
             pieces: sender,
         },
         queue,
@@ -118,43 +126,57 @@ impl Encoder {
     pub(crate) fn run(self) -> Result<Sent, Stop> {
         let Self {
             batches,
-            columns,
+            shape,
             pieces,
         } = self;
-        let mut encoder = BatchEncoder::new(columns);
-        let mut framer = Framer::new(CHUNK_BYTES, CHUNKS_PER_PIECE);
-        let mut sent = Sent { rows: 0, bytes: 0 };
-        let hand_on = |piece: Bytes, sent: &mut Sent| {
-            sent.bytes += piece.len() as u64;
+        let mut bytes = 0;
+        let hand_on = |piece: Bytes| {
+            bytes += piece.len() as u64;
             pieces
                 .blocking_send(Piece::Data(piece))
-                .map_err(|_| Stop::Abandoned)
+                .map_err(|_| io::ErrorKind::BrokenPipe.into())
         };
+        let BlockShape {
+            form,
+            columns,
+            cell_bytes_max,
+        } = shape;
+        let mut encoder = BodyEncoder::new(form, columns, cell_bytes_max, hand_on)
+            .map_err(|error| Failure::new(ErrorKind::Config, error.to_string()))?;
         for batch in batches {
-            let batch = batch.map_err(|error| Stop::Failed(Failure::source(error)))?;
-            if batch.num_rows() == 0 {
-                continue;
+            let batch = batch.map_err(Failure::source)?;
+            if batch.num_rows() > 0 {
+                encoder.write(&batch)?;
             }
-            let message = encoder.encode(&batch).map_err(|error| {
-                Stop::Failed(Failure::new(ErrorKind::Unsupported, error.to_string()))
-            })?;
-            for buffer in message {
-                let mut rest = buffer.as_slice();
-                while let Some(piece) = framer.push(&mut rest) {
-                    hand_on(piece, &mut sent)?;
-                }
-            }
-            sent.rows += batch.num_rows() as u64;
         }
-        if sent.rows == 0 {
+        let rows = encoder.rows();
+        if rows == 0 {
             let text = "it has no rows; leave an empty block out";
-            return Err(Stop::Failed(Failure::new(ErrorKind::InvalidRequest, text)));
+            return Err(Failure::new(ErrorKind::InvalidRequest, text).into());
         }
-        hand_on(framer.finish(), &mut sent)?;
+        encoder.finish().map_err(|_| Stop::Abandoned)?;
         pieces
             .blocking_send(Piece::End)
             .map_err(|_| Stop::Abandoned)?;
-        Ok(sent)
+        Ok(Sent { rows, bytes })
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<EncodeError> for Stop {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Rows(error) => {
+                Self::Failed(Failure::new(ErrorKind::Unsupported, error.to_string()))
+            }
+            // Only the queue takes pieces, and it fails by closing.
+            EncodeError::Io(_) => Self::Abandoned,
+        }
     }
 }
 

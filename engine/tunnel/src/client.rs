@@ -2,6 +2,7 @@
 
 mod commit;
 mod discovery;
+mod download;
 mod metadata;
 mod sql;
 mod transport;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use engine_model::job::Secret;
+use engine_model::job::{BlockFormat, Compression, Secret};
 use engine_model::limits::FIRST_CONTACT_S_MAX;
 
 use crate::RetryPolicy;
+use crate::wire::BodyForm;
 
 /// Settings of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct ClientConfig {
     pub quota: Option<String>,
     /// With a region such as `cn-shanghai` requests are signed by version 4, without one by version 2.
     pub region: Option<String>,
+    /// The form in which rows travel, up and down.
+    pub block_format: BlockFormat,
+    /// How they are compressed on their way.
+    pub compression: Compression,
     /// Who asks.
     pub credentials: Credentials,
     /// What the server is told about the program.
@@ -47,10 +52,19 @@ impl ClientConfig {
             schema: None,
             quota: None,
             region: None,
+            block_format: BlockFormat::default(),
+            compression: Compression::default(),
             credentials,
             user_agent: concat!("tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
+        }
+    }
+
+    pub(crate) fn form(&self) -> BodyForm {
+        BodyForm {
+            format: self.block_format,
+            compression: self.compression,
         }
     }
 }

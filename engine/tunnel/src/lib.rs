@@ -1,9 +1,10 @@
-//! The client of MaxCompute: table metadata, SQL instances, and the Tunnel's upload sessions.
+//! The client of MaxCompute: table metadata, SQL instances, and the Tunnel's upload and download sessions.
 //!
 //! [`Client`] does what a loader needs and no more. A window is loaded in four calls: the table partition is made
 //! ([`Client::create_partition`]), a session opened ([`Client::create_upload_session`]), each slice sent as one block
 //! ([`Client::put_block`]), and everything made visible at once ([`Client::commit`]). Blocks are encoded while they are
-//! sent, so that memory doesn't grow with them, and re-read from their [`BlockSource`] when a try fails.
+//! sent, so that memory doesn't grow with them, and re-read from their [`BlockSource`] when a try fails. Rows come back the
+//! other way: [`Client::open_download`], then [`Client::read_rows`] a range at a time.
 //!
 //! [`wire`] holds the protocol itself as pure functions: what is signed, how answers are read, how a block is framed.
 //! [`session`] holds the rules of an upload session: its states, its block list, and what to do about a commit whose
@@ -24,7 +25,9 @@ pub use clock::{Clock, SystemClock};
 pub use config::{ClientConfig, Credentials, Timeouts};
 pub use error::{Error, ErrorKind, Missing};
 pub use retry::RetryPolicy;
-pub use session::{BlockInfo, Committed, SessionKey, SessionStatus, UploadSession};
+pub use session::{
+    BlockInfo, Committed, DownloadSession, SessionKey, SessionStatus, UploadSession,
+};
 
 /// The result of a call to MaxCompute.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

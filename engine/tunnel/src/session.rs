@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ErrorKind;
 
-/// What names an upload session in every later call. Keep it to resume.
+/// What names a session in every later call. Keep it to resume an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionKey {
     /// The table.
@@ -42,6 +42,19 @@ pub struct UploadSession {
     pub columns: TableColumns,
     /// The blocks that the server has whole, by block id.
     pub blocks: BTreeMap<u32, BlockInfo>,
+    /// Bytes that a text or a BINARY may have in one cell.
+    pub cell_bytes_max: usize,
+}
+
+/// A download session: the rows of a table or table partition as they were when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadSession {
+    /// What names it.
+    pub key: SessionKey,
+    /// Rows that it has.
+    pub rows: u64,
+    /// The table's columns, in the order in which rows come, and its partition keys, which don't come.
+    pub columns: TableColumns,
 }
 
 /// What the server says of a block.

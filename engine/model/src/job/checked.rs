@@ -110,6 +110,10 @@ pub struct MaxComputeConnection {
     pub quota: Option<String>,
     /// The region, for requests signed with version 4.
     pub region: Option<String>,
+    /// The form in which blocks are sent.
+    pub block_format: BlockFormat,
+    /// How blocks are compressed on their way.
+    pub compression: Compression,
     /// The access key's id; with a secret if it is there.
     pub access_id: Option<String>,
     /// The access key's secret; with an id if it is there.
@@ -128,8 +132,36 @@ impl fmt::Debug for MaxComputeConnection {
             .field("schema", &self.schema)
             .field("quota", &self.quota)
             .field("region", &self.region)
+            .field("block_format", &self.block_format)
+            .field("compression", &self.compression)
             .finish_non_exhaustive()
     }
+}
+
+/// The form in which rows travel in a block, up or down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BlockFormat {
+    /// Arrow's record batches in chunks with checksums.
+    #[default]
+    Arrow,
+    /// A record for each row, a field for each cell, and a checksum for each record.
+    Record,
+}
+
+/// How a block is compressed on its way; what the service stores doesn't depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// A zlib stream.
+    Deflate,
+    /// Zstandard.
+    Zstd,
+    /// An LZ4 frame.
+    Lz4,
+    /// Snappy's framing format.
+    Snappy,
 }
 
 /// What becomes of the rows that the target has.

@@ -3,27 +3,29 @@
 use crate::limits::{NAME_BYTES_MAX, PARTITION_KEYS_MAX};
 use crate::{PartitionSpec, TableName};
 
-use super::checked::{MaxComputeConnection, MaxComputeTarget, WriteMode};
+use super::checked::{BlockFormat, Compression, MaxComputeConnection, MaxComputeTarget, WriteMode};
 use super::secret::Secret;
 use super::sources::{Connection, Environment, Kind};
 use super::walk::{Field, Section, Walk, shown};
 use super::yaml::Value;
 
 /// The keys that a data source may hold in the job's stead.
-pub(super) const CONNECTION_KEYS: [&str; 9] = [
+pub(super) const CONNECTION_KEYS: [&str; 11] = [
     "endpoint",
     "tunnel_endpoint",
     "project",
     "schema",
     "quota",
     "region",
+    "block_format",
+    "compression",
     "access_id",
     "access_secret",
     "security_token",
 ];
 
 /// All keys of `destination.maxcompute`.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "datasource",
     "endpoint",
     "tunnel_endpoint",
@@ -31,6 +33,8 @@ const KEYS: [&str; 13] = [
     "schema",
     "quota",
     "region",
+    "block_format",
+    "compression",
     "access_id",
     "access_secret",
     "security_token",
@@ -42,6 +46,19 @@ const KEYS: [&str; 13] = [
 const WRITE_MODES: [(&str, WriteMode); 2] = [
     ("replace", WriteMode::Replace),
     ("append", WriteMode::Append),
+];
+
+const BLOCK_FORMATS: [(&str, BlockFormat); 2] = [
+    ("arrow", BlockFormat::Arrow),
+    ("record", BlockFormat::Record),
+];
+
+const COMPRESSIONS: [(&str, Compression); 5] = [
+    ("none", Compression::None),
+    ("deflate", Compression::Deflate),
+    ("zstd", Compression::Zstd),
+    ("lz4", Compression::Lz4),
+    ("snappy", Compression::Snappy),
 ];
 
 impl Walk<'_> {
@@ -92,6 +109,10 @@ impl Walk<'_> {
         let region = connection
             .get(self, "region")
             .map(|field| self.name(&field));
+        let block_format = connection.get(self, "block_format");
+        let block_format = self.chosen(block_format, &BLOCK_FORMATS, BlockFormat::default());
+        let compression = connection.get(self, "compression");
+        let compression = self.chosen(compression, &COMPRESSIONS, Compression::default());
         let access_id = connection.get(self, "access_id");
         let access_secret = connection.get(self, "access_secret");
         let security_token = connection.get(self, "security_token");
@@ -111,6 +132,8 @@ impl Walk<'_> {
             schema: given(schema)?,
             quota: given(quota)?,
             region: given(region)?,
+            block_format,
+            compression,
             access_id: given(access_id)?,
             access_secret: given(access_secret)?,
             security_token: given(security_token)?,

@@ -68,8 +68,8 @@ use crate::finding::{Finding, Findings};
 use crate::params::ScheduledTime;
 
 pub use checked::{
-    Job, KafkaSource, Lateness, Limits, MaxComputeConnection, MaxComputeTarget, OnEmpty,
-    OnRetentionGap, OptionValue, RejectLimit, Tombstones, WriteMode,
+    BlockFormat, Compression, Job, KafkaSource, Lateness, Limits, MaxComputeConnection,
+    MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, WriteMode,
 };
 pub use columns::explain_path;
 pub use identity::JobIdentity;

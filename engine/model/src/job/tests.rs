@@ -174,6 +174,8 @@ fn the_example_of_the_documents_is_read_in_full() {
                 schema: Some("sales".to_owned()),
                 quota: None,
                 region: None,
+                block_format: BlockFormat::Arrow,
+                compression: Compression::None,
                 access_id: None,
                 access_secret: None,
                 security_token: None,
@@ -331,7 +333,8 @@ fn values_other_than_the_defaults_are_read() {
         ("end: 2026-11-23", "end: 2026-11-23, lateness: none"),
         (
             "table: t",
-            "table: t, write: append, quota: q, region: r, tunnel_endpoint: \"http://dt/\"",
+            "table: t, write: append, quota: q, region: r, tunnel_endpoint: \"http://dt/\", \
+             block_format: record, compression: zstd",
         ),
         (
             "columns: { c: a }",
@@ -363,6 +366,8 @@ fn values_other_than_the_defaults_are_read() {
     );
     assert_eq!(target.connection.quota.as_deref(), Some("q"));
     assert_eq!(target.connection.region.as_deref(), Some("r"));
+    assert_eq!(target.connection.block_format, BlockFormat::Record);
+    assert_eq!(target.connection.compression, Compression::Zstd);
     assert_eq!(
         target.connection.tunnel_endpoint.as_deref(),
         Some("http://dt")

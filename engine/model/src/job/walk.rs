@@ -318,7 +318,17 @@ impl Walk<'_> {
         choices: &[(&str, T)],
         default: T,
     ) -> T {
-        let Some(field) = section.get(key) else {
+        self.chosen(section.get(key), choices, default)
+    }
+
+    /// The same for a field that was looked up already.
+    pub(super) fn chosen<T: Copy>(
+        &mut self,
+        field: Option<Field<'_>>,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> T {
+        let Some(field) = field else {
             return default;
         };
         let Some(text) = self.open_text(&field) else {

@@ -26,6 +26,7 @@ fn session(status: SessionStatus) -> UploadSession {
             (3, BlockInfo { rows: Some(7) }),
             (9, BlockInfo { rows: None }),
         ]),
+        cell_bytes_max: 1024,
     }
 }
 

@@ -1,17 +1,11 @@
 //! What is there: project, tables, table partitions, rows.
 
-use std::time::Duration;
-
 use engine_model::{PartitionSpec, TableColumns, TableName};
 
 use super::Client;
 use super::tries::{Repeat, Small};
-use crate::error::Failure;
-use crate::wire::{DownloadAnswer, Method, Request, parse_download, parse_project, parse_table};
-use crate::{ErrorKind, Missing, Result};
-
-/// Between two looks at a download session that the server still prepares: from the first to the last, as PyODPS does.
-const PREPARING: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+use crate::wire::{Method, Request, parse_project, parse_table};
+use crate::{Missing, Result};
 
 impl Client {
     /// Checks that the endpoint answers, that the credentials are good and that they may see the project.
@@ -57,59 +51,8 @@ impl Client {
     /// `NotFound(Table)`, `NotFound(Partition)`: there is none such. `Protocol`: the server forgot the download session
     /// that counts, which says nothing about the table partition.
     pub async fn row_count(&self, table: &TableName, partition: &PartitionSpec) -> Result<u64> {
-        let server = self.tunnel().await?;
         let action = format!("count the rows of {}", target(table, partition));
-        let ask = async |request, missing| {
-            let small = Small {
-                request,
-                body: None,
-                missing,
-                repeat: Repeat::Safe,
-                action: action.clone(),
-            };
-            self.call(server, small, |answer| parse_download(&answer.body))
-                .await
-        };
-        let (mut wait, longest) = PREPARING;
-        let started = self.inner.clock.elapsed();
-        let create = self
-            .tunnel_table(Method::Post, table, partition)
-            .flag("downloads");
-        let missing = if partition.is_empty() {
-            Missing::Table
-        } else {
-            Missing::Partition
-        };
-        let mut answer = ask(create, missing).await?;
-        loop {
-            let DownloadAnswer {
-                id,
-                initiating,
-                rows,
-            } = answer;
-            if !initiating {
-                return Ok(rows);
-            }
-            if self.inner.clock.elapsed().saturating_sub(started)
-                > self.inner.config.timeouts.answer
-            {
-                let text = format!("download session {id} is still being prepared");
-                return Err(Failure::new(ErrorKind::Timeout, text).into_error(action));
-            }
-            self.inner.clock.sleep(wait).await;
-            wait = (wait * 2).min(longest);
-            let reload = self
-                .tunnel_table(Method::Get, table, partition)
-                .param("downloadid", &id);
-            answer = match ask(reload, Missing::Session).await {
-                // The table partition was there a moment ago, so that only the session can be what is missing.
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound(_)) => {
-                    let text = format!("the server forgot download session {id} ({error})");
-                    return Err(Failure::new(ErrorKind::Protocol, text).into_error(action));
-                }
-                answer => answer?,
-            };
-        }
+        Ok(self.prepared(table, partition, action).await?.rows)
     }
 
     /// A request at the REST endpoint.

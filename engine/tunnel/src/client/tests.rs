@@ -2,6 +2,7 @@
 
 mod commit;
 mod contact;
+mod download;
 mod metadata;
 mod server;
 mod sql;
@@ -55,18 +56,21 @@ impl Clock for TestClock {
     }
 }
 
-/// Settings under which recorded heads of PyODPS come out the same.
-fn config(server: &Server) -> ClientConfig {
-    let credentials = Credentials {
+fn credentials() -> Credentials {
+    Credentials {
         access_id: "DummyAccessId0001".into(),
         secret: Secret::new(SECRET),
         security_token: None,
-    };
+    }
+}
+
+/// Settings under which recorded heads of PyODPS come out the same.
+fn config(server: &Server) -> ClientConfig {
     let endpoint = format!("http://{}/api/", server.address);
     ClientConfig {
         tunnel_endpoint: Some(format!("http://{}", server.address)),
         user_agent: "pyodps/0.13.2".into(),
-        ..ClientConfig::new(endpoint, "wire_prj", credentials)
+        ..ClientConfig::new(endpoint, "wire_prj", credentials())
     }
 }
 

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 use super::{Client, Server};
 use crate::block::{PieceBody, Queue};
 use crate::error::Failure;
-use crate::wire::{Method, Request, authorization, canonical_string, classify, parse_error_body};
+use crate::wire::{
+    BODY_BYTES_MAX, Method, Request, authorization, canonical_string, classify, parse_error_body,
+};
 use crate::{BoxError, ErrorKind, Missing};
 
 /// Bytes of an answer that are read, at most. SQL results are the longest: 10,000 rows.
@@ -25,6 +27,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// What a request carries.
 pub(super) enum Outgoing<'a> {
     Nothing,
+    /// Nothing, for an answer that holds rows.
+    Download,
     Xml(&'a str),
     /// A block, with the queue that it comes from.
     Block(PieceBody, &'a Queue),
@@ -44,6 +48,8 @@ pub(super) struct Try<'a> {
 pub(super) struct Answer {
     pub(super) location: Option<String>,
     pub(super) request_id: Option<String>,
+    /// How the body is compressed.
+    pub(super) encoding: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -69,10 +75,15 @@ impl Client {
         } = attempt;
         let builder = self.signed(server, request, &outgoing)?;
         let received = match outgoing {
-            Outgoing::Nothing => answered(receive(builder), within).await,
-            Outgoing::Xml(body) => answered(receive(builder.body(body.to_owned())), within).await,
+            Outgoing::Nothing => answered(receive(builder, ANSWER_BYTES_MAX), within).await,
+            Outgoing::Download => answered(receive(builder, BODY_BYTES_MAX), within).await,
+            Outgoing::Xml(body) => {
+                let builder = builder.body(body.to_owned());
+                answered(receive(builder, ANSWER_BYTES_MAX), within).await
+            }
             Outgoing::Block(body, queue) => {
-                let receive = receive(builder.body(reqwest::Body::wrap(body)));
+                let builder = builder.body(reqwest::Body::wrap(body));
+                let receive = receive(builder, ANSWER_BYTES_MAX);
                 let stall = self.inner.config.timeouts.stall;
                 while_moving(receive, queue, stall, within).await
             }
@@ -89,6 +100,7 @@ impl Client {
             return Ok(Answer {
                 location: header("location"),
                 request_id,
+                encoding: header("content-encoding"),
                 body,
             });
         }
@@ -129,7 +141,7 @@ impl Client {
                 .map(|(name, value)| (*name, value.as_str())),
         );
         headers.extend(match outgoing {
-            Outgoing::Nothing => None,
+            Outgoing::Nothing | Outgoing::Download => None,
             Outgoing::Xml(_) => Some(("Content-Type", "application/xml")),
             Outgoing::Block(..) => Some(("Content-Type", "application/octet-stream")),
         });
@@ -159,8 +171,8 @@ impl Client {
         let reason = self.redact(reason(error));
         let unsent = is(reqwest::Error::is_connect);
         let (kind, text) = if error.is::<LengthLimitError>() {
-            let text = format!("it has more than {ANSWER_BYTES_MAX} bytes");
-            (ErrorKind::Protocol, text)
+            let text = "it has more bytes than are read of such an answer";
+            (ErrorKind::Protocol, text.to_owned())
         } else if unsent {
             (ErrorKind::Connect, unreachable(server, &reason))
         } else if is(reqwest::Error::is_builder) {
@@ -196,15 +208,15 @@ impl Client {
     }
 }
 
-async fn receive(builder: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Bytes), BoxError> {
+async fn receive(
+    builder: reqwest::RequestBuilder,
+    bytes_max: usize,
+) -> Result<(u16, HeaderMap, Bytes), BoxError> {
     let response = builder.send().await.map_err(reqwest::Error::without_url)?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = reqwest::Body::from(response);
-    let body = Limited::new(body, ANSWER_BYTES_MAX)
-        .collect()
-        .await?
-        .to_bytes();
+    let body = Limited::new(body, bytes_max).collect().await?.to_bytes();
     Ok((status, headers, body))
 }
 

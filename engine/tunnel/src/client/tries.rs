@@ -134,6 +134,12 @@ impl<'a> Tries<'a> {
         (known || elapsed + wait < config.timeouts.first_contact).then_some(wait)
     }
 
+    /// The error of a call whose answer came and can't be used.
+    pub(super) fn refuse(&mut self, request: &Request, failure: Failure) -> Error {
+        self.call.request = Some(request.to_string());
+        self.end(failure)
+    }
+
     /// The error of a call that is given up.
     pub(super) fn end(&mut self, failure: Failure) -> Error {
         self.call.elapsed = self.elapsed();
@@ -192,8 +198,7 @@ impl Client {
         parse(&answer).map_err(|error| {
             let mut failure = Failure::new(ErrorKind::Protocol, self.redact(error.to_string()));
             failure.request_id = answer.request_id;
-            tries.call.request = Some(request.to_string());
-            tries.end(failure)
+            tries.refuse(&request, failure)
         })
     }
 }

@@ -1,17 +1,16 @@
 //! Upload sessions and their blocks.
 
-use std::sync::Arc;
-
+use engine_model::job::BlockFormat;
 use engine_model::limits::BLOCK_ID_MAX;
-use engine_model::{Column, PartitionSpec, TableName};
+use engine_model::{PartitionSpec, TableName};
 
 use super::metadata::target;
 use super::transport::{Outgoing, Try};
 use super::tries::{Repeat, Small, Tries};
 use super::{Client, Server};
-use crate::block::{Sent, Stop, queue};
+use crate::block::{BlockShape, Sent, Stop, queue};
 use crate::error::Failure;
-use crate::wire::{Method, Request, SessionAnswer, parse_session};
+use crate::wire::{BodyForm, Method, Request, SessionAnswer, content_encoding, parse_session};
 use crate::{
     BlockReceipt, BlockSource, ErrorKind, Missing, RecordBatches, Result, SessionKey, UploadSession,
 };
@@ -85,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     /// `InvalidRequest`: the block has no rows, or its id is over 19,999; nothing was sent. `Unsupported`: the rows don't
-    /// fit `session.columns`. `Source`: the rows couldn't be read. `SessionExpired`, `NotFound(Session)`: the session is
+    /// fit `session.columns`, or a cell the limits of the service; the error names column and row. `Source`: the rows couldn't be read. `SessionExpired`, `NotFound(Session)`: the session is
     /// lost, and its blocks with it. `StatusConflict`: the session takes no blocks any more for another reason, such as
     /// its commit. `Corrupted`: the bytes arrived damaged, twice.
     pub async fn put_block(
@@ -102,17 +101,19 @@ impl Client {
         let server = self.tunnel().await?;
         let request = self
             .session_request(Method::Put, &session.key)
-            .param("blockid", block_id.to_string())
-            .flag("arrow");
-        let columns: Arc<[Column]> = session.columns.columns.as_slice().into();
+            .param("blockid", block_id.to_string());
+        let form = self.inner.config.form();
+        let request = in_form(request, form, "Content-Encoding");
+        let shape = BlockShape {
+            form,
+            columns: session.columns.columns.as_slice().into(),
+            cell_bytes_max: session.cell_bytes_max,
+        };
         let mut tries = Tries::new(self, server, Repeat::Safe, action);
         let mut damaged = false;
         loop {
             let sent = match rows.open() {
-                Ok(batches) => {
-                    self.send(server, &request, batches, Arc::clone(&columns))
-                        .await
-                }
+                Ok(batches) => self.send(server, &request, batches, shape.clone()).await,
                 Err(error) => Err(Failure::source(error)),
             };
             match sent {
@@ -160,9 +161,9 @@ impl Client {
         server: &Server,
         request: &Request,
         batches: RecordBatches,
-        columns: Arc<[Column]>,
+        shape: BlockShape,
     ) -> Result<Sent, Failure> {
-        let (encoder, queue) = queue(batches, columns);
+        let (encoder, queue) = queue(batches, shape);
         let encoding = tokio::task::spawn_blocking(move || encoder.run());
         let answer = match queue.body().await {
             Some(body) => {
@@ -196,17 +197,31 @@ impl Client {
     }
 }
 
+/// Says in which form rows travel, and in `header` how they are compressed.
+pub(super) fn in_form(request: Request, form: BodyForm, header: &'static str) -> Request {
+    let request = match form.format {
+        BlockFormat::Arrow => request.flag("arrow"),
+        BlockFormat::Record => request,
+    };
+    match content_encoding(form.format, form.compression) {
+        Some(encoding) => request.header(header, encoding),
+        None => request,
+    }
+}
+
 fn described(key: SessionKey, answer: SessionAnswer) -> UploadSession {
     let SessionAnswer {
         id: _,
         status,
         columns,
         blocks,
+        cell_bytes_max,
     } = answer;
     UploadSession {
         key,
         status,
         columns,
         blocks,
+        cell_bytes_max,
     }
 }

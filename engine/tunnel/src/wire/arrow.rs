@@ -3,13 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
 use arrow::ipc::writer::{IpcWriteOptions, StreamEncoder};
 use engine_model::{Column, ColumnType};
+
+mod reader;
+
+pub(crate) use self::reader::MessageReader;
+
+/// The schema of batches with rows of `columns`.
+pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
+    let field = |column: &Column| {
+        let data_type = arrow_type(&column.column_type);
+        Field::new(&column.name, data_type, column.nullable)
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Fields>()))
+}
 
 /// The Arrow type in which a column of `column_type` travels.
 pub fn arrow_type(column_type: &ColumnType) -> DataType {
@@ -54,6 +67,12 @@ pub fn arrow_type(column_type: &ColumnType) -> DataType {
 /// Rows that don't fit the table's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchError(String);
+
+impl BatchError {
+    pub(super) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,45 +133,27 @@ fn same_layout(found: &DataType, expected: &DataType) -> bool {
 
 /// Turns record batches into the messages of a block: record batch messages of metadata version 5, aligned to 8 bytes,
 /// uncompressed; no schema message, no end of stream.
+#[derive(Default)]
 pub(crate) struct BatchEncoder {
-    columns: Arc<[Column]>,
     /// The schema that was last seen, which all batches of a block usually share, and its encoder.
-    checked: Option<(Arc<Schema>, StreamEncoder)>,
+    last: Option<(Arc<Schema>, StreamEncoder)>,
 }
 
 impl BatchEncoder {
-    pub(crate) fn new(columns: Arc<[Column]>) -> Self {
-        Self {
-            columns,
-            checked: None,
-        }
-    }
-
-    /// The bytes of one batch's message, in order. They share the memory of the batch.
+    /// The bytes of one batch's message, in order. They share the memory of the batch, whose schema was checked.
     ///
     /// # Errors
-    /// The batch doesn't fit the columns; nothing of it may be sent.
+    /// Arrow can't encode the batch.
     pub(crate) fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<Buffer>, BatchError> {
         let schema = batch.schema_ref();
-        let known = match self.checked.take() {
+        let last = match self.last.take() {
             Some((known, encoder)) if Arc::ptr_eq(&known, schema) => (known, encoder),
-            _ => {
-                check_batch_schema(schema, &self.columns)?;
-                (
-                    Arc::clone(schema),
-                    encoder(schema).map_err(|error| wrong(&error))?,
-                )
-            }
+            _ => (
+                Arc::clone(schema),
+                encoder(schema).map_err(|error| wrong(&error))?,
+            ),
         };
-        let (_, encoder) = self.checked.insert(known);
-        for (column, array) in self.columns.iter().zip(batch.columns()) {
-            if !column.nullable && array.null_count() > 0 {
-                let (name, nulls) = (&column.name, array.null_count());
-                return Err(BatchError(format!(
-                    "column {name} is NOT NULL; {nulls} rows have NULL"
-                )));
-            }
-        }
+        let (_, encoder) = self.last.insert(last);
         encoder.encode(batch).map_err(|error| wrong(&error))
     }
 }

@@ -1,16 +1,22 @@
 //! The protocol as pure functions: no IO, no clock, and no panic on any input.
 
 mod arrow;
+mod body;
+mod cells;
+mod compression;
 mod csv;
 mod error_body;
 pub mod frame;
 mod instance;
 mod metadata;
+pub mod record;
 mod request;
 mod sessions;
 mod sign;
 
-pub use self::arrow::{BatchError, arrow_type, check_batch_schema};
+pub use self::arrow::{BatchError, arrow_schema, arrow_type, check_batch_schema};
+pub use self::body::{BODY_BYTES_MAX, BodyEncoder, BodyError, BodyForm, EncodeError, read_body};
+pub use self::compression::{compression_of, content_encoding, decompress};
 pub use self::csv::{CsvError, SqlRows, parse_csv};
 pub use self::error_body::{ErrorBody, classify, parse_error_body};
 pub use self::instance::{InstanceResult, InstanceStatus, TaskStatus, submission};
@@ -21,7 +27,7 @@ pub use self::sessions::{
 };
 pub use self::sign::{authorization, canonical_string};
 
-pub(crate) use self::arrow::BatchEncoder;
+pub(crate) use self::body::CHUNKS_PER_PIECE;
 
 /// An answer that can't be understood: what was read, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine_model::TableColumns;
+use engine_model::limits::CELL_BYTES_MAX;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,8 @@ pub struct SessionAnswer {
     pub columns: TableColumns,
     /// The blocks that the server has whole.
     pub blocks: BTreeMap<u32, BlockInfo>,
+    /// Bytes that a text or a BINARY may have.
+    pub cell_bytes_max: usize,
 }
 
 /// What the server says of a download session.
@@ -32,6 +35,22 @@ pub struct DownloadAnswer {
     pub initiating: bool,
     /// Rows of the table or table partition; meaningful once the session isn't initiating.
     pub rows: u64,
+    /// The columns in the order in which rows come; empty where the server doesn't say them.
+    pub columns: TableColumns,
+}
+
+/// The columns as sessions write them.
+#[derive(Deserialize)]
+struct Schema {
+    columns: Vec<ColumnFields>,
+    #[serde(rename = "partitionKeys", default)]
+    partition_keys: Option<Vec<ColumnFields>>,
+}
+
+impl Schema {
+    fn columns(self) -> Result<TableColumns, AnswerError> {
+        columns(self.columns, self.partition_keys.unwrap_or_default())
+    }
 }
 
 /// Reads the answer to creating or reloading an upload session.
@@ -47,12 +66,7 @@ pub fn parse_session(body: &[u8]) -> Result<SessionAnswer, AnswerError> {
         status: String,
         schema: Schema,
         uploaded_block_list: Option<Vec<Block>>,
-    }
-    #[derive(Deserialize)]
-    struct Schema {
-        columns: Vec<ColumnFields>,
-        #[serde(rename = "partitionKeys", default)]
-        partition_keys: Option<Vec<ColumnFields>>,
+        max_field_size: Option<i64>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -66,10 +80,12 @@ pub fn parse_session(body: &[u8]) -> Result<SessionAnswer, AnswerError> {
     Ok(SessionAnswer {
         id: session.id,
         status: SessionStatus::from_text(&session.status),
-        columns: columns(
-            session.schema.columns,
-            session.schema.partition_keys.unwrap_or_default(),
-        )?,
+        columns: session.schema.columns()?,
+        cell_bytes_max: session
+            .max_field_size
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .filter(|bytes| *bytes > 0)
+            .unwrap_or(CELL_BYTES_MAX),
         blocks: blocks
             .map(|block| {
                 let rows = block.record_count.and_then(|rows| u64::try_from(rows).ok());
@@ -99,6 +115,7 @@ pub fn parse_download(body: &[u8]) -> Result<DownloadAnswer, AnswerError> {
         id: String,
         status: String,
         record_count: Option<u64>,
+        schema: Option<Schema>,
     }
     let download: Download = json("a download session", body)?;
     let initiating = download.status.eq_ignore_ascii_case("initiating");
@@ -109,6 +126,11 @@ pub fn parse_download(body: &[u8]) -> Result<DownloadAnswer, AnswerError> {
         id: download.id,
         initiating,
         rows: download.record_count.unwrap_or_default(),
+        columns: download
+            .schema
+            .map(Schema::columns)
+            .transpose()?
+            .unwrap_or_default(),
     })
 }
 
@@ -138,6 +160,7 @@ mod tests {
         let session = parse_session(SESSION.as_bytes()).unwrap();
         assert_eq!(session.id, "2026x");
         assert_eq!(session.status, SessionStatus::Normal);
+        assert_eq!(session.cell_bytes_max, 1024);
         assert_eq!(
             session.blocks,
             BTreeMap::from([
@@ -182,7 +205,8 @@ mod tests {
             Ok(DownloadAnswer {
                 id: "d".into(),
                 initiating: false,
-                rows: 42
+                rows: 42,
+                columns: TableColumns::default(),
             })
         );
         assert!(

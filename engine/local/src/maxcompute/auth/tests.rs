@@ -8,7 +8,7 @@ use super::*;
 
 /// Every recorded request of a file of fixtures.
 fn requests(file: &str) -> Vec<Value> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tunnel");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tunnel/tests/fixtures");
     let file: Value = serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap();
     match (&file["requests"], &file["request"]) {
         (Value::Array(requests), _) => requests.clone(),
@@ -72,7 +72,7 @@ fn recorded_signatures_of_both_clients_verify() {
 
 #[test]
 fn version_4_verifies() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tunnel");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tunnel/tests/fixtures");
     let file: Value =
         serde_json::from_slice(&fs::read(folder.join("requests.json")).unwrap()).unwrap();
     for example in file["signature_v4"].as_array().unwrap() {

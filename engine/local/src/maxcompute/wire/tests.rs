@@ -24,7 +24,7 @@ use super::record::RecordWriter;
 use crate::maxcompute::types::{arrow_schema, arrow_type};
 
 fn fixture(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tunnel");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tunnel/tests/fixtures");
     fs::read(folder.join(name)).unwrap()
 }
 

@@ -155,6 +155,17 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn forms_and_compressions_of_blocks_are_among_those_of_the_service() {
+    insta::assert_snapshot!(
+        findings(&[("table: t", "table: t, block_format: records, compression: gzip")]),
+        @r#"
+        job.yaml:5:94: error: destination.maxcompute.block_format: "records" is not among the values that this version knows: `arrow` or `record`; did you mean `record`?
+        job.yaml:5:116: error: destination.maxcompute.compression: "gzip" is not among the values that this version knows: `none`, `deflate`, `zstd`, `lz4` or `snappy`
+        "#
+    );
+}
+
+#[test]
 fn windows_must_not_be_empty_and_carry_their_warnings() {
     let window = |text: &str| findings(&[("start: 2026-11-22, end: 2026-11-23", text)]);
     insta::assert_snapshot!(window("start: 20261123080000, end: 2026-11-23T08:00:00Z"), @"job.yaml:4:39: error: window.end: window end 2026-11-23T08:00:00+00:00 is not after its start 2026-11-23T08:00:00+00:00; check `window.end`");

@@ -13,7 +13,7 @@ pub(super) enum Reply {
     Answer {
         status: u16,
         headers: Vec<(&'static str, String)>,
-        body: String,
+        body: Vec<u8>,
     },
     /// Answers before it reads the body, and then discards what comes.
     Early(u16, &'static str),
@@ -23,7 +23,7 @@ pub(super) enum Reply {
     Hang,
 }
 
-pub(super) fn answer(status: u16, body: impl Into<String>) -> Reply {
+pub(super) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     Reply::Answer {
         status,
         headers: Vec::new(),
@@ -138,7 +138,7 @@ async fn serve(
         };
         if let Some(Reply::Early(status, body)) = reply {
             arrived.lock().unwrap().push(request);
-            write(&mut stream, status, &[], body).await;
+            write(&mut stream, status, &[], body.as_bytes()).await;
             while stream.read_buf(&mut input).await.is_ok_and(|read| read > 0) {
                 input.clear();
             }
@@ -161,13 +161,13 @@ async fn serve(
             }) if whole => {
                 write(&mut stream, status, &headers, &body).await;
             }
-            None => write(&mut stream, 500, &[], "the script has ended").await,
+            None => write(&mut stream, 500, &[], b"the script has ended").await,
             _ => return,
         }
     }
 }
 
-async fn write(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &str) {
+async fn write(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &[u8]) {
     let mut head = format!(
         "HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n",
         body.len()
@@ -177,7 +177,7 @@ async fn write(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], 
     }
     // The client may be gone already; the next read says so.
     let _gone = stream
-        .write_all(format!("{head}\r\n{body}").as_bytes())
+        .write_all(&[head.as_bytes(), b"\r\n", body].concat())
         .await;
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use engine_model::job::{BlockFormat, Compression};
 
 use super::server::{Reply, Server, answer};
 use super::*;
@@ -54,6 +56,7 @@ fn session() -> UploadSession {
         status: answer.status,
         columns: answer.columns,
         blocks: answer.blocks,
+        cell_bytes_max: answer.cell_bytes_max,
     }
 }
 
@@ -131,6 +134,81 @@ async fn a_block_is_sent_as_pyodps_sends_it() {
         .filter(|window| *window == [0xff; 4])
         .count();
     assert_eq!(messages, 2, "the batch without rows is left out");
+}
+
+#[tokio::test]
+async fn a_block_is_sent_in_the_form_and_compression_of_the_settings() {
+    for (format, compression, flag, encoding) in [
+        (BlockFormat::Arrow, Compression::None, "&arrow", None),
+        (
+            BlockFormat::Arrow,
+            Compression::Lz4,
+            "&arrow",
+            Some("x-odps-lz4-frame"),
+        ),
+        (BlockFormat::Record, Compression::None, "", None),
+        (
+            BlockFormat::Record,
+            Compression::Lz4,
+            "",
+            Some("x-lz4-frame"),
+        ),
+        (
+            BlockFormat::Record,
+            Compression::Deflate,
+            "",
+            Some("deflate"),
+        ),
+        (BlockFormat::Record, Compression::Zstd, "", Some("zstd")),
+        (
+            BlockFormat::Record,
+            Compression::Snappy,
+            "",
+            Some("x-snappy-framed"),
+        ),
+    ] {
+        let server = Server::start([answer(200, "")]).await;
+        let mut config = config(&server);
+        (config.block_format, config.compression) = (format, compression);
+        let form = config.form();
+        let (client, _clock) = client(config);
+        let rows = Ids::new([Some(vec![1, 2]), Some(vec![3])]);
+        let receipt = client.put_block(&session(), 4, &rows).await.unwrap();
+        let arrived = &server.arrived()[0];
+        let query = format!("&uploadid=s1&blockid=4{flag}");
+        assert!(arrived.line.ends_with(&query), "{}", arrived.line);
+        assert_eq!(arrived.header("content-encoding"), encoding);
+        assert_eq!(receipt.bytes, arrived.body.len() as u64);
+        let columns = session().columns.columns.into();
+        let body = arrived.body.clone().into();
+        let read: Vec<_> = crate::wire::read_body(form, columns, body)
+            .unwrap()
+            .flat_map(|batch| {
+                batch
+                    .unwrap()
+                    .column(0)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .to_vec()
+            })
+            .collect();
+        assert_eq!(read, [1, 2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_cell_that_the_service_refuses_is_named_before_its_row_is_sent() {
+    let server = Server::start([]).await;
+    let (client, _clock) = client(config(&server));
+    let rows = Ids::new([Some(vec![1, 2]), Some(vec![3, i64::MIN])]);
+    let error = client.put_block(&session(), 7, &rows).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        error.to_string(),
+        "cannot send block 7 of session s1 of wire_prj.t/ds=20260302: column id, row 3 of the block, counted from 0: \
+         found -9223372036854775808, which BIGINT keeps for itself"
+    );
+    assert_eq!(server.lines(), Vec::<String>::new());
 }
 
 #[tokio::test]
