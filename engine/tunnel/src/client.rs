@@ -1,10 +1,12 @@
 //! The client: requests, tries, and what they add up to.
 
 mod commit;
+mod connection;
 mod discovery;
 mod download;
 mod metadata;
 mod sql;
+mod tables;
 mod transport;
 mod tries;
 mod upload;
@@ -18,7 +20,9 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 
 pub use self::sql::SqlResult;
+use crate::credentials::Keyring;
 use crate::error::Failure;
+use crate::flow::{BLOCKS_IN_FLIGHT_MAX, Gate};
 use crate::{ClientConfig, Clock, ErrorKind, Result};
 
 /// A client of one project. Cheap to clone; clones share connections.
@@ -56,6 +60,9 @@ struct Inner {
     config: ClientConfig,
     clock: Arc<dyn Clock>,
     http: reqwest::Client,
+    keyring: Arc<Keyring>,
+    /// In front of all blocks of this client.
+    gate: Gate,
     rest: Arc<Server>,
     /// Known from the start, or from the first call that needs it.
     tunnel: OnceCell<Arc<Server>>,
@@ -73,10 +80,11 @@ struct Server {
 }
 
 impl Client {
-    /// A client with `config`. Nothing is sent.
+    /// A client with `config`. Files that it names are read, and nothing is sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`]: an endpoint isn't an `http` or `https` address, or it has a user name in it.
+    /// [`ErrorKind::Config`]: an endpoint or the proxy isn't an `http` or `https` address, or it has a user name in it; the
+    /// file of the credentials or of the certificates can't be used.
     pub fn new(config: ClientConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let failed = |failure: Failure| failure.into_error("set up the MaxCompute client");
         let rest = Server::new(&config.endpoint, "endpoint").map_err(failed)?;
@@ -87,27 +95,18 @@ impl Client {
             }
             None => OnceCell::new(),
         };
-        let mut http = reqwest::Client::builder()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(config.timeouts.connect)
-            .user_agent(&config.user_agent);
-        if rest.is_loopback() {
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| {
-            failed(Failure::new(
-                ErrorKind::Config,
-                error.without_url().to_string(),
-            ))
-        })?;
+        let http = connection::http(&config, &rest).map_err(failed)?;
+        let source = config.credentials.clone();
+        let keyring = Keyring::open(source, clock.elapsed())
+            .map_err(|problem| failed(Failure::new(ErrorKind::Config, problem)))?;
         // Any number will do, if only two programs don't share it.
         let seed = clock.now().as_microsecond().unsigned_abs();
         let inner = Inner {
             config,
             clock,
             http,
+            keyring: Arc::new(keyring),
+            gate: Gate::new(BLOCKS_IN_FLIGHT_MAX),
             rest: Arc::new(rest),
             tunnel,
             jitter: Mutex::new(fastrand::Rng::with_seed(seed)),

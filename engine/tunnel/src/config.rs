@@ -1,12 +1,13 @@
 //! Where MaxCompute is and who asks.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use engine_model::job::{BlockFormat, Compression, Secret};
+use engine_model::job::{BlockFormat, Compression};
 use engine_model::limits::FIRST_CONTACT_S_MAX;
 
-use crate::RetryPolicy;
 use crate::wire::BodyForm;
+use crate::{CredentialSource, RetryPolicy};
 
 /// Settings of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
@@ -29,7 +30,12 @@ pub struct ClientConfig {
     /// How they are compressed on their way.
     pub compression: Compression,
     /// Who asks.
-    pub credentials: Credentials,
+    pub credentials: CredentialSource,
+    /// A file with certificates of authorities (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy to go through, such as `http://proxy:3128`. Without one the environment's holds (`HTTPS_PROXY` and its
+    /// kin), except for a REST endpoint on this machine.
+    pub proxy: Option<String>,
     /// What the server is told about the program.
     pub user_agent: String,
     /// How failed calls are tried again.
@@ -43,7 +49,7 @@ impl ClientConfig {
     pub fn new(
         endpoint: impl Into<String>,
         project: impl Into<String>,
-        credentials: Credentials,
+        credentials: impl Into<CredentialSource>,
     ) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -54,7 +60,9 @@ impl ClientConfig {
             region: None,
             block_format: BlockFormat::default(),
             compression: Compression::default(),
-            credentials,
+            credentials: credentials.into(),
+            ca_file: None,
+            proxy: None,
             user_agent: concat!("tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
@@ -67,17 +75,6 @@ impl ClientConfig {
             compression: self.compression,
         }
     }
-}
-
-/// An access key, or a temporary one with its token.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The access id; not a secret.
-    pub access_id: String,
-    /// The access key's secret.
-    pub secret: Secret,
-    /// The token of temporary credentials (STS).
-    pub security_token: Option<Secret>,
 }
 
 /// How long the client waits before it calls a try failed.

@@ -250,6 +250,8 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// Whether there wasn't even a connection, so that the server can't have acted.
     pub(crate) unsent: bool,
+    /// Whether the credentials were refused, and there are others by now.
+    pub(crate) renewed: bool,
     pub(crate) source: Option<BoxError>,
 }
 
@@ -263,6 +265,7 @@ impl Failure {
             request_id: None,
             retry_after: None,
             unsent: false,
+            renewed: false,
             source: None,
         }
     }

@@ -8,13 +8,14 @@ use crate::ErrorKind;
 /// half so that lanes that failed together don't return together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries of a call that fails for other reasons than throttling; at least 1.
+    /// Tries of a call that fails for other reasons than throttling and routes that move; at least 1.
     pub tries_max: u32,
     /// The wait before the second try.
     pub wait_min: Duration,
     /// The longest wait that the client chooses by itself.
     pub wait_max: Duration,
-    /// No try begins later than this after the first one. The only bound for a throttled call.
+    /// No try begins later than this after the first one. The only bound for a throttled call. Time that a block stood in
+    /// line before it was sent isn't counted.
     pub deadline: Duration,
 }
 
@@ -37,6 +38,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(2);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastTry {
     pub(crate) kind: ErrorKind,
+    /// Whether the server said that the route has moved (308), which is no fault of anyone.
+    pub(crate) moved: bool,
     /// Tries that were made.
     pub(crate) tries: u32,
     /// Time since the first try began.
@@ -50,11 +53,13 @@ impl RetryPolicy {
     pub(crate) fn wait(&self, last: LastTry, jitter: f64) -> Option<Duration> {
         let LastTry {
             kind,
+            moved,
             tries,
             elapsed,
             asked,
         } = last;
-        if !kind.is_retryable() || (kind != ErrorKind::Throttled && tries >= self.tries_max) {
+        let counted = kind != ErrorKind::Throttled && !moved;
+        if !kind.is_retryable() || (counted && tries >= self.tries_max) {
             return None;
         }
         let doublings = tries.saturating_sub(1).min(31);
@@ -84,6 +89,7 @@ mod tests {
         POLICY.wait(
             LastTry {
                 kind,
+                moved: false,
                 tries,
                 elapsed,
                 asked: None,
@@ -136,6 +142,7 @@ mod tests {
             policy.wait(
                 LastTry {
                     kind,
+                    moved: false,
                     tries: 1,
                     elapsed: Duration::ZERO,
                     asked,
@@ -159,6 +166,7 @@ mod tests {
         let wait = policy.wait(
             LastTry {
                 kind,
+                moved: false,
                 tries: u32::MAX,
                 elapsed,
                 asked: None,

@@ -33,7 +33,7 @@ impl Client {
     /// `NotFound(Table)`: there is no such table. `Protocol`: a column has a type that this client doesn't know.
     pub async fn table_columns(&self, table: &TableName) -> Result<TableColumns> {
         let small = Small {
-            request: self.rest_table(table),
+            request: self.rest_table(Method::Get, table),
             body: None,
             missing: Missing::Table,
             repeat: Repeat::Safe,
@@ -64,11 +64,8 @@ impl Client {
         Request::new(method, segments).param("curr_project", &self.inner.config.project)
     }
 
-    fn rest_table(&self, table: &TableName) -> Request {
-        let request = self.rest(
-            Method::Get,
-            ["projects", &table.project, "tables", &table.table],
-        );
+    pub(super) fn rest_table(&self, method: Method, table: &TableName) -> Request {
+        let request = self.rest(method, ["projects", &table.project, "tables", &table.table]);
         match self.schema(table) {
             Some(schema) => request.param("curr_schema", schema),
             None => request,

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use engine_model::{PartitionSpec, TableName};
 use serde_json::Map;
 
 use super::Client;
-use super::metadata::{quoted, target};
 use super::tries::{Repeat, Small};
 use crate::error::Failure;
 use crate::wire::{
@@ -29,33 +27,17 @@ pub struct SqlResult {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-impl Client {
-    /// Creates the table partition unless it exists. Nothing to do for a table without partition keys.
-    ///
-    /// # Errors
-    /// `NotFound(Table)`: there is no such table. `PermissionDenied`: the credentials may not alter it.
-    pub async fn create_partition(
-        &self,
-        table: &TableName,
-        partition: &PartitionSpec,
-    ) -> Result<()> {
-        if partition.is_empty() {
-            return Ok(());
-        }
-        let name = |name: &str| format!("`{}`", name.replace('`', "``"));
-        let schema = self
-            .schema(table)
-            .map_or_else(String::new, |schema| name(schema) + ".");
-        let sql = format!(
-            "ALTER TABLE {}.{schema}{} ADD IF NOT EXISTS PARTITION ({});",
-            name(&table.project),
-            name(&table.table),
-            quoted(partition),
-        );
-        let action = format!("create table partition {}", target(table, partition));
-        self.run(&sql, Repeat::Safe, &action).await.map(drop)
-    }
+/// A statement and how it is run.
+pub(super) struct Statement<'a> {
+    pub(super) sql: &'a str,
+    /// Follows "cannot" in an error.
+    pub(super) action: &'a str,
+    pub(super) repeat: Repeat,
+    /// The schema of names that have none; with it names have three levels.
+    pub(super) schema: Option<&'a str>,
+}
 
+impl Client {
     /// Runs one SQL statement to its end and reads its result.
     ///
     /// A statement whose submission may have reached the server isn't submitted again. Dropping the call doesn't stop
@@ -65,13 +47,18 @@ impl Client {
     /// `Sql`: it failed, with the server's message. `Timeout`: it still ran after
     /// [`Timeouts::statement`](crate::Timeouts::statement). `Protocol`: how it ended can't be told. Errors name the instance as soon as there is one.
     pub async fn execute(&self, sql: &str) -> Result<SqlResult> {
-        self.run(sql, Repeat::IfRefused, "run the SQL statement")
-            .await
+        self.run(Statement {
+            sql,
+            action: "run the SQL statement",
+            repeat: Repeat::IfRefused,
+            schema: self.inner.config.schema.as_deref(),
+        })
+        .await
     }
 
-    async fn run(&self, sql: &str, repeat: Repeat, action: &str) -> Result<SqlResult> {
-        let instance = self.submit(sql, repeat, action).await?;
-        let action = format!("{action} (instance {instance})");
+    pub(super) async fn run(&self, statement: Statement<'_>) -> Result<SqlResult> {
+        let instance = self.submit(&statement).await?;
+        let action = format!("{} (instance {instance})", statement.action);
         self.wait_for(&instance, &action).await?;
         let status = self
             .instance(&instance, "taskstatus", &action, TaskStatus::parse)
@@ -104,10 +91,16 @@ impl Client {
         })
     }
 
-    async fn submit(&self, sql: &str, repeat: Repeat, action: &str) -> Result<String> {
+    async fn submit(&self, statement: &Statement<'_>) -> Result<String> {
+        let Statement {
+            sql,
+            action,
+            repeat,
+            schema,
+        } = *statement;
         let project = &self.inner.config.project;
         let mut settings = Map::new();
-        if let Some(schema) = &self.inner.config.schema {
+        if let Some(schema) = schema {
             let mut set = |name: &str, value: &str| settings.insert(name.into(), value.into());
             set("odps.namespace.schema", "true");
             set("odps.sql.allow.namespace.schema", "true");

@@ -1,11 +1,16 @@
 //! The client against a scripted server and a clock that tells how long it was asked to wait.
 
 mod commit;
+mod connection;
 mod contact;
+mod credentials;
 mod download;
+mod flow;
 mod metadata;
+mod retries;
 mod server;
 mod sql;
+mod tables;
 mod upload;
 
 use std::fmt;
@@ -19,7 +24,7 @@ use jiff::Timestamp;
 
 use self::server::Server;
 use super::Client;
-use crate::{ClientConfig, Clock, Credentials};
+use crate::{ClientConfig, Clock, CredentialSource, Credentials};
 
 const SECRET: &str = "DummyAccessSecret0123456789abcd";
 
@@ -72,6 +77,15 @@ fn config(server: &Server) -> ClientConfig {
         user_agent: "pyodps/0.13.2".into(),
         ..ClientConfig::new(endpoint, "wire_prj", credentials())
     }
+}
+
+/// The same credentials with a token.
+fn temporary(token: &str) -> CredentialSource {
+    CredentialSource::Fixed(Credentials {
+        access_id: "DummyAccessId0001".into(),
+        secret: Secret::new(SECRET),
+        security_token: Some(Secret::new(token)),
+    })
 }
 
 fn client(config: ClientConfig) -> (Client, Arc<TestClock>) {

@@ -1,25 +1,25 @@
 //! One try of one request.
 
-use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine_model::job::Secret;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::HeaderMap;
 use tokio::time::timeout;
 
-use super::{Client, Server};
+use super::connection::{is_untrusted, reason, unreachable, untrusted};
+use super::{Client, Inner, Server};
 use crate::block::{PieceBody, Queue};
 use crate::error::Failure;
 use crate::wire::{
     BODY_BYTES_MAX, Method, Request, authorization, canonical_string, classify, parse_error_body,
 };
-use crate::{BoxError, ErrorKind, Missing};
+use crate::{BoxError, Credentials, ErrorKind, Missing};
 
 /// Bytes of an answer that are read, at most. SQL results are the longest: 10,000 rows.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -73,7 +73,8 @@ impl Client {
             missing,
             within,
         } = attempt;
-        let builder = self.signed(server, request, &outgoing)?;
+        let credentials = self.credentials().await;
+        let (builder, signature) = self.signed(server, &credentials, request, &outgoing)?;
         let received = match outgoing {
             Outgoing::Nothing => answered(receive(builder, ANSWER_BYTES_MAX), within).await,
             Outgoing::Download => answered(receive(builder, BODY_BYTES_MAX), within).await,
@@ -91,15 +92,17 @@ impl Client {
         let (status, headers, body) = match received {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.broken(server, error.as_ref())),
-            Err(silence) => return Err(silent(server, &silence)),
+            Err(silence) => return Err(self.silent(server, &silence)),
         };
         server.answered.store(true, Ordering::Relaxed);
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let request_id = header("x-odps-request-id");
+        // A server may quote what it got.
+        let quoted = |text: String| self.redact(text).replace(&signature, "…");
         if (200..300).contains(&status) {
             return Ok(Answer {
-                location: header("location"),
-                request_id,
+                location: header("location").map(quoted),
+                request_id: request_id.map(quoted),
                 encoding: header("content-encoding"),
                 body,
             });
@@ -107,24 +110,71 @@ impl Client {
         let error = parse_error_body(&body);
         let asked =
             header("retry-after").and_then(|text| retry_after(&text, self.inner.clock.now()));
-        Err(Failure {
+        let failure = Failure {
             kind: classify(status, error.code.as_deref(), missing),
             status: Some(status),
-            code: error.code,
-            message: self.redact(error.message),
-            request_id: request_id.or(error.request_id),
+            code: error.code.map(quoted),
+            message: quoted(error.message),
+            request_id: request_id.or(error.request_id).map(quoted),
             retry_after: asked.or(error.hold),
-            unsent: false,
-            source: None,
-        })
+            ..Failure::new(ErrorKind::Protocol, "")
+        };
+        if failure.kind == ErrorKind::Unauthorized {
+            return Err(self.with_news(failure, credentials).await);
+        }
+        Err(failure)
     }
 
+    /// The credentials for the next request; those that expire soon are looked up before.
+    async fn credentials(&self) -> Arc<Credentials> {
+        let Inner { keyring, clock, .. } = &*self.inner;
+        let credentials = keyring.current();
+        if !keyring.is_look_due(clock.now(), clock.elapsed()) {
+            return credentials;
+        }
+        // Where that fails, those at hand may do for a while; if not, the server's refusal leads to another look.
+        let _still_good = self.renewed(credentials).await;
+        keyring.current()
+    }
+
+    /// Whether there are other credentials than `used`; nothing where there can't be any.
+    async fn renewed(&self, used: Arc<Credentials>) -> Option<Result<bool, String>> {
+        let keyring = Arc::clone(&self.inner.keyring);
+        tokio::task::spawn_blocking(move || keyring.renew(&used))
+            .await
+            .unwrap_or(None)
+    }
+
+    /// Looks for other credentials after `used` were refused: with others the call may be made again.
+    async fn with_news(&self, refused: Failure, used: Arc<Credentials>) -> Failure {
+        let Some(news) = self.renewed(used).await else {
+            return refused;
+        };
+        let more = match news {
+            Ok(true) => {
+                return Failure {
+                    renewed: true,
+                    ..refused
+                };
+            }
+            Ok(false) => "the credentials file was read again and has the same ones".to_owned(),
+            Err(problem) => problem,
+        };
+        let message = match refused.message.as_str() {
+            "" => more,
+            message => format!("{message}; {more}"),
+        };
+        Failure { message, ..refused }
+    }
+
+    /// A signed request, and the signature, which must not be shown.
     fn signed(
         &self,
         server: &Server,
+        credentials: &Credentials,
         request: &Request,
         outgoing: &Outgoing<'_>,
-    ) -> Result<reqwest::RequestBuilder, Failure> {
+    ) -> Result<(reqwest::RequestBuilder, String), Failure> {
         let config = &self.inner.config;
         let now = self.inner.clock.now();
         let date = rfc2822::DateTimePrinter::new()
@@ -147,9 +197,9 @@ impl Client {
         });
         let canonical = canonical_string(request.method(), &headers, &request.resource());
         let region = config.region.as_deref();
-        let authorization = authorization(&config.credentials, region, now, &canonical);
+        let authorization = authorization(credentials, region, now, &canonical);
         headers.push(("Authorization", &authorization));
-        if let Some(token) = &config.credentials.security_token {
+        if let Some(token) = &credentials.security_token {
             headers.push(("authorization-sts-token", token.expose()));
         }
         let method = match request.method() {
@@ -158,14 +208,17 @@ impl Client {
             Method::Put => reqwest::Method::PUT,
         };
         let url = format!("{}{}", server.base, request.target());
-        Ok(headers.into_iter().fold(
+        let builder = headers.iter().fold(
             self.inner.http.request(method, url),
-            |builder, (name, value)| builder.header(name, value),
-        ))
+            |builder, (name, value)| builder.header(*name, *value),
+        );
+        let signature = authorization.rsplit(':').next().unwrap_or_default();
+        Ok((builder, signature.to_owned()))
     }
 
     /// A try that broke before the whole answer was there.
     fn broken(&self, server: &Server, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let config = &self.inner.config;
         let http = error.downcast_ref::<reqwest::Error>();
         let is = |test: fn(&reqwest::Error) -> bool| http.is_some_and(test);
         let reason = self.redact(reason(error));
@@ -173,8 +226,10 @@ impl Client {
         let (kind, text) = if error.is::<LengthLimitError>() {
             let text = "it has more bytes than are read of such an answer";
             (ErrorKind::Protocol, text.to_owned())
+        } else if unsent && is_untrusted(&reason) {
+            return untrusted(server, config, &reason);
         } else if unsent {
-            (ErrorKind::Connect, unreachable(server, &reason))
+            (ErrorKind::Connect, unreachable(server, config, &reason))
         } else if is(reqwest::Error::is_builder) {
             // A header that can't be sent: the reason never has the value.
             (
@@ -182,7 +237,10 @@ impl Client {
                 format!("the request can't be made: {reason}; check the settings"),
             )
         } else if !server.answered.load(Ordering::Relaxed) && !is(reqwest::Error::is_body) {
-            (ErrorKind::Disconnected, unreachable(server, &reason))
+            (
+                ErrorKind::Disconnected,
+                unreachable(server, config, &reason),
+            )
         } else {
             (ErrorKind::Disconnected, reason)
         };
@@ -194,17 +252,17 @@ impl Client {
 
     /// Takes credentials out of a text that came from outside.
     pub(super) fn redact(&self, text: String) -> String {
-        let credentials = &self.inner.config.credentials;
-        let secrets = [
-            Some(&credentials.secret),
-            credentials.security_token.as_ref(),
-        ];
-        secrets
-            .into_iter()
-            .flatten()
-            .map(Secret::expose)
-            .filter(|secret| !secret.is_empty())
-            .fold(text, |text, secret| text.replace(secret, "…"))
+        self.inner.keyring.redact(text)
+    }
+
+    /// A try without an answer in time.
+    fn silent(&self, server: &Server, silence: &str) -> Failure {
+        if server.answered.load(Ordering::Relaxed) {
+            Failure::new(ErrorKind::Timeout, silence)
+        } else {
+            let text = unreachable(server, &self.inner.config, silence);
+            Failure::new(ErrorKind::Connect, text)
+        }
     }
 }
 
@@ -252,40 +310,6 @@ async fn while_moving<T>(
     }
     let stall = stall.as_secs_f64().ceil();
     Err(format!("the connection took no byte for {stall} s"))
-}
-
-/// A try without an answer in time.
-fn silent(server: &Server, silence: &str) -> Failure {
-    if server.answered.load(Ordering::Relaxed) {
-        Failure::new(ErrorKind::Timeout, silence)
-    } else {
-        Failure::new(ErrorKind::Connect, unreachable(server, silence))
-    }
-}
-
-fn unreachable(server: &Server, reason: &str) -> String {
-    let Server { base, setting, .. } = server;
-    format!("cannot reach {base}: {reason}; check `{setting}` and the network")
-}
-
-/// The innermost error says what happened; those around it only where.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(
-            kind @ (io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::TimedOut),
-        ) => kind.to_string(),
-        _ => innermost.to_string(),
-    }
 }
 
 /// Seconds, or a date.

@@ -60,6 +60,11 @@ impl<'a> Tries<'a> {
         self.call.tries
     }
 
+    /// Leaves `waited` out of the time that the tries may take: the call stood in line and none was under way.
+    pub(super) fn leave_out(&mut self, waited: Duration) {
+        self.started += waited;
+    }
+
     /// How long to wait for a small answer: less while the server never gave one.
     pub(super) fn patience(&self) -> Duration {
         let timeouts = &self.client.inner.config.timeouts;
@@ -101,17 +106,22 @@ impl<'a> Tries<'a> {
         let Some(wait) = self.wait(&failure, count) else {
             return Err(self.end(failure));
         };
-        self.client.inner.clock.sleep(wait).await;
+        if !wait.is_zero() {
+            self.client.inner.clock.sleep(wait).await;
+        }
         Ok(())
     }
 
     fn wait(&self, failure: &Failure, count: u32) -> Option<Duration> {
+        let config = &self.client.inner.config;
+        if failure.renewed && count < config.retry.tries_max {
+            return Some(Duration::ZERO);
+        }
         let refused =
             failure.unsent || failure.kind == ErrorKind::Throttled || failure.status == Some(503);
         if self.repeat == Repeat::IfRefused && !refused {
             return None;
         }
-        let config = &self.client.inner.config;
         let jitter = {
             let mut jitter = self
                 .client
@@ -125,6 +135,7 @@ impl<'a> Tries<'a> {
         let asked = failure.retry_after;
         let last = LastTry {
             kind: failure.kind,
+            moved: failure.status == Some(308),
             tries: count,
             elapsed,
             asked,

@@ -10,6 +10,7 @@ use super::tries::{Repeat, Small, Tries};
 use super::{Client, Server};
 use crate::block::{BlockShape, Sent, Stop, queue};
 use crate::error::Failure;
+use crate::flow::{Outcome, Pass};
 use crate::wire::{BodyForm, Method, Request, SessionAnswer, content_encoding, parse_session};
 use crate::{
     BlockReceipt, BlockSource, ErrorKind, Missing, RecordBatches, Result, SessionKey, UploadSession,
@@ -79,7 +80,8 @@ impl Client {
 
     /// Sends one block. A block that is sent again replaces itself; a try that fails leaves what the server had.
     ///
-    /// Blocks of one session may be sent at the same time, but not one block twice. Memory stays within
+    /// Blocks of one session may be sent at the same time, but not one block twice. A server that throttles gets fewer at
+    /// once from all clones of this client, and more again when it takes them. Memory stays within
     /// [`UPLOAD_BYTES_MAX`](crate::UPLOAD_BYTES_MAX) and the record batch in progress.
     ///
     /// # Errors
@@ -112,10 +114,12 @@ impl Client {
         let mut tries = Tries::new(self, server, Repeat::Safe, action);
         let mut damaged = false;
         loop {
+            let pass = self.pass(&mut tries).await;
             let sent = match rows.open() {
                 Ok(batches) => self.send(server, &request, batches, shape.clone()).await,
                 Err(error) => Err(Failure::source(error)),
             };
+            pass.leave(outcome(&sent));
             match sent {
                 Ok(Sent { rows, bytes }) => {
                     return Ok(BlockReceipt {
@@ -137,6 +141,16 @@ impl Client {
                 Err(failure) => tries.again(&request, failure).await?,
             }
         }
+    }
+
+    /// Waits until the server may get one more block. Each try needs a pass of its own, so that a block that waits for its
+    /// next one holds up no other.
+    async fn pass(&self, tries: &mut Tries<'_>) -> Pass<'_> {
+        let clock = &self.inner.clock;
+        let came = clock.elapsed();
+        let pass = self.inner.gate.enter().await;
+        tries.leave_out(clock.elapsed().saturating_sub(came));
+        pass
     }
 
     /// Looks up why a session takes no block. The server says the same of one that is lost and of one that was
@@ -206,6 +220,14 @@ pub(super) fn in_form(request: Request, form: BodyForm, header: &'static str) ->
     match content_encoding(form.format, form.compression) {
         Some(encoding) => request.header(header, encoding),
         None => request,
+    }
+}
+
+fn outcome(sent: &Result<Sent, Failure>) -> Outcome {
+    match sent {
+        Ok(_) => Outcome::Taken,
+        Err(failure) if failure.kind == ErrorKind::Throttled => Outcome::Throttled,
+        Err(_) => Outcome::Other,
     }
 }
 

@@ -83,15 +83,44 @@ fn classify_code(code: &str, missing: Missing) -> Option<ErrorKind> {
         "NoSuchPartition" => ErrorKind::NotFound(Missing::Partition),
         "NoSuchUpload" | "NoSuchDownload" | "NoSuchData" => ErrorKind::NotFound(Missing::Session),
         "Unauthorized"
+        | "AuthorizationRequired"
         | "SignatureNotMatch"
         | "AuthenticationRequestExpired"
         | "RequestTimeTooSkewed"
-        | "InvalidAccessKeyId"
         | "InvalidStsToken" => ErrorKind::Unauthorized,
+        // The service's own numbers for authentication, and the words of Alibaba Cloud's gateways, which say more behind
+        // a dot: `InvalidSecurityToken.Expired`.
+        code if [
+            "ODPS-0410",
+            "InvalidAccessKeyId",
+            "InvalidSecurityToken",
+            "SecurityTokenExpired",
+        ]
+        .iter()
+        .any(|prefix| code.starts_with(prefix)) =>
+        {
+            ErrorKind::Unauthorized
+        }
         "AccessDenied" | "NoPermission" | "ODPS-0130013" => ErrorKind::PermissionDenied,
         "FlowExceeded" | "QPSExceeded" | "SlotExceeded" | "RequestQuotaExceeded" => {
             ErrorKind::Throttled
         }
+        // Their statuses aren't certain, so that a status of the server's failures may come with them.
+        "MissingPartitionSpec"
+        | "InvalidPartitionSpec"
+        | "InvalidBlockID"
+        | "InvalidRowRange"
+        | "InvalidColumnSpec"
+        | "InvalidArgument"
+        | "InvalidURI"
+        | "MalformedHeaderValue"
+        | "MissingContentLength"
+        | "InvalidProjectTable"
+        | "InvalidResourceSpec"
+        | "OverwriteModeNotAllowed"
+        | "MethodNotAllowed" => ErrorKind::InvalidRequest,
+        // The table isn't what it was when the session was opened.
+        "TableModified" | "SchemaModified" => ErrorKind::SessionExpired,
         "StatusConflict" | "InvalidStatusChange" => ErrorKind::StatusConflict,
         "InConsistentBlockList" => ErrorKind::BlockListDiffers,
         "MalformedDataStream" | "CorruptedDataStream" => ErrorKind::Corrupted,

@@ -1,6 +1,6 @@
 //! Answers about projects and tables.
 
-use engine_model::{Column, ColumnType, TableColumns};
+use engine_model::{Column, ColumnType, PartitionSpec, TableColumns};
 use serde::Deserialize;
 
 use super::{AnswerError, excerpt};
@@ -52,6 +52,57 @@ pub fn parse_table(body: &str) -> Result<TableColumns, AnswerError> {
     let table: Table = quick_xml::de::from_str(body).map_err(|error| wrong(&error))?;
     let schema: Schema = serde_json::from_str(&table.schema).map_err(|error| wrong(&error))?;
     columns(schema.columns, schema.partition_keys.unwrap_or_default())
+}
+
+/// One page of a list of table partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionPage {
+    /// The table partitions of the page.
+    pub partitions: Vec<PartitionSpec>,
+    /// What to ask the next page with; nothing at the end of the list.
+    pub next: Option<String>,
+}
+
+/// Reads one page of a list of table partitions.
+///
+/// # Errors
+/// The answer isn't such a list.
+pub fn parse_partitions(body: &str) -> Result<PartitionPage, AnswerError> {
+    #[derive(Deserialize)]
+    enum Answer {
+        Partitions(Partitions),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Partitions {
+        marker: Option<String>,
+        #[serde(default)]
+        partition: Vec<Partition>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Partition {
+        column: Vec<Level>,
+    }
+    #[derive(Deserialize)]
+    struct Level {
+        #[serde(rename = "@Name")]
+        name: String,
+        #[serde(rename = "@Value")]
+        value: String,
+    }
+    let Answer::Partitions(list) = quick_xml::de::from_str(body).map_err(|error| {
+        let found = excerpt(body.as_bytes());
+        AnswerError::new(format!("this is no list of partitions ({error}): {found}"))
+    })?;
+    let levels = |partition: Partition| {
+        let levels = partition.column.into_iter();
+        PartitionSpec(levels.map(|level| (level.name, level.value)).collect())
+    };
+    Ok(PartitionPage {
+        partitions: list.partition.into_iter().map(levels).collect(),
+        next: list.marker.filter(|marker| !marker.is_empty()),
+    })
 }
 
 /// A column as table descriptions and sessions write it; they disagree about the name of `nullable` only.
@@ -148,7 +199,36 @@ mod tests {
         assert!(parse_table("<Table><Name>t</Name></Table>").is_err());
     }
 
+    const PARTITIONS: &str = r#"<?xml version="1.0"?><Partitions><Marker>m2</Marker><MaxItems>1000</MaxItems><Partition>
+        <Column Name="ds" Value="20260302"/><Column Name="hh" Value="03"/><CreationTime>7</CreationTime></Partition><Partition>
+        <Column Name="ds" Value="a&amp;b"/><Column Name="hh" Value="04"/></Partition></Partitions>"#;
+
+    #[test]
+    fn a_page_of_partitions_has_levels_and_a_marker() {
+        let level = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let page = parse_partitions(PARTITIONS).unwrap();
+        let expected = [
+            PartitionSpec(vec![level("ds", "20260302"), level("hh", "03")]),
+            PartitionSpec(vec![level("ds", "a&b"), level("hh", "04")]),
+        ];
+        assert_eq!(
+            (page.partitions.as_slice(), page.next.as_deref()),
+            (&expected[..], Some("m2"))
+        );
+        let end = parse_partitions("<Partitions><Marker/></Partitions>").unwrap();
+        assert_eq!((end.partitions.len(), end.next), (0, None));
+        assert!(parse_partitions("<Tables><Marker/></Tables>").is_err());
+    }
+
     proptest! {
+        #[test]
+        fn no_list_panics(text in "[<>/a-zParticonMek&;\\[\\]\"= ]{0,80}", cut in 0..PARTITIONS.len()) {
+            let _refused = parse_partitions(&text);
+            if let Some(start) = PARTITIONS.get(..cut) {
+                prop_assert!(parse_partitions(start).is_err());
+            }
+        }
+
         #[test]
         fn no_answer_panics(text in "\\PC{0,120}", cut in 0..TABLE.len()) {
             let _refused = parse_table(&text);

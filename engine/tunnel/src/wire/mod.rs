@@ -20,7 +20,7 @@ pub use self::compression::{compression_of, content_encoding, decompress};
 pub use self::csv::{CsvError, SqlRows, parse_csv};
 pub use self::error_body::{ErrorBody, classify, parse_error_body};
 pub use self::instance::{InstanceResult, InstanceStatus, TaskStatus, submission};
-pub use self::metadata::{parse_project, parse_table};
+pub use self::metadata::{PartitionPage, parse_partitions, parse_project, parse_table};
 pub use self::request::{Method, Request};
 pub use self::sessions::{
     DownloadAnswer, SessionAnswer, parse_download, parse_session, parse_session_status,

@@ -26,7 +26,7 @@ async fn requests_are_signed_as_pyodps_signs_them() {
 async fn temporary_credentials_send_their_token_and_a_region_signs_by_version_4() {
     let server = Server::start([answer(200, PROJECT)]).await;
     let mut config = config(&server);
-    config.credentials.security_token = Some(Secret::new("sts-token"));
+    config.credentials = temporary("sts-token");
     config.region = Some("cn-hangzhou".into());
     client(config).0.check_access().await.unwrap();
     let arrived = &server.arrived()[0];
@@ -183,7 +183,7 @@ async fn no_secret_is_ever_shown() {
     let echo = format!("{{\"Code\":\"InternalServerError\",\"Message\":\"{SECRET} {token}\"}}");
     let server = Server::start([answer(403, echo.clone()), answer(200, echo)]).await;
     let mut config = config(&server);
-    config.credentials.security_token = Some(Secret::new(token));
+    config.credentials = temporary(token);
     config.retry.tries_max = 1;
     let shown = format!("{config:?}");
     let (client, _clock) = client(config);

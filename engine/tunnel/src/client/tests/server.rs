@@ -1,10 +1,11 @@
 //! A server that follows a script: the next request gets the next reply.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// What the server does about one request.
@@ -64,31 +65,59 @@ pub(super) struct Server {
     pub(super) address: String,
     arrived: Arc<Mutex<Vec<Arrived>>>,
     script: Arc<Mutex<VecDeque<Reply>>>,
+    accepted: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
+/// A stream of either kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 impl Server {
     pub(super) async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start_with(None, script).await
+    }
+
+    /// With `tls` the server speaks it, and closes connections that don't come to terms.
+    pub(super) async fn start_with(
+        tls: Option<native_tls::Identity>,
+        script: impl IntoIterator<Item = Reply>,
+    ) -> Self {
+        let tls = tls.map(|identity| {
+            let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
+            tokio_native_tls::TlsAcceptor::from(acceptor)
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
         let arrived = Arc::new(Mutex::new(Vec::new()));
+        let accepted = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         let (script_of_tasks, arrivals) = (Arc::clone(&script), Arc::clone(&arrived));
+        let count = Arc::clone(&accepted);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(
-                    stream,
-                    Arc::clone(&script_of_tasks),
-                    Arc::clone(&arrivals),
-                ));
+                count.fetch_add(1, Ordering::SeqCst);
+                let (script, arrivals) = (Arc::clone(&script_of_tasks), Arc::clone(&arrivals));
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    let stream: Box<dyn Stream> = match tls {
+                        None => Box::new(stream),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
+                    serve(stream, script, arrivals).await;
+                });
             }
         });
         Self {
             address,
             arrived,
             script,
+            accepted,
             _tasks: tasks,
         }
     }
@@ -96,6 +125,21 @@ impl Server {
     /// What arrived so far.
     pub(super) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap().clone()
+    }
+
+    /// Replies for what comes after the script.
+    pub(super) fn go_on(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.script.lock().unwrap().extend(replies);
+    }
+
+    /// Leaves out the replies that nobody asked for.
+    pub(super) fn forget_script(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
+    /// Connections that were made so far.
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// The request lines, and that the script was used up.
@@ -113,7 +157,7 @@ impl Server {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: Box<dyn Stream>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     arrived: Arc<Mutex<Vec<Arrived>>>,
 ) {
@@ -167,7 +211,7 @@ async fn serve(
     }
 }
 
-async fn write(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &[u8]) {
+async fn write(stream: &mut impl Stream, status: u16, headers: &[(&str, String)], body: &[u8]) {
     let mut head = format!(
         "HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n",
         body.len()
@@ -182,7 +226,7 @@ async fn write(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], 
 }
 
 /// Reads until `input` has `mark` in it, and returns the position behind it.
-async fn read_until(stream: &mut TcpStream, input: &mut Vec<u8>, mark: &[u8]) -> Option<usize> {
+async fn read_until(stream: &mut impl Stream, input: &mut Vec<u8>, mark: &[u8]) -> Option<usize> {
     loop {
         if let Some(at) = input.windows(mark.len()).position(|window| window == mark) {
             return Some(at + mark.len());
@@ -193,7 +237,11 @@ async fn read_until(stream: &mut TcpStream, input: &mut Vec<u8>, mark: &[u8]) ->
     }
 }
 
-async fn read_exact(stream: &mut TcpStream, input: &mut Vec<u8>, length: usize) -> Option<Vec<u8>> {
+async fn read_exact(
+    stream: &mut impl Stream,
+    input: &mut Vec<u8>,
+    length: usize,
+) -> Option<Vec<u8>> {
     while input.len() < length {
         if stream.read_buf(input).await.ok()? == 0 {
             return None;
@@ -203,7 +251,7 @@ async fn read_exact(stream: &mut TcpStream, input: &mut Vec<u8>, length: usize) 
 }
 
 async fn read_body(
-    stream: &mut TcpStream,
+    stream: &mut impl Stream,
     input: &mut Vec<u8>,
     request: &mut Arrived,
 ) -> Option<()> {

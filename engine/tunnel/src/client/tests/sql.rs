@@ -5,20 +5,20 @@ use super::*;
 use crate::{ErrorKind, Missing};
 
 const RUNNING: &str = "<Instance><Status>Running</Status></Instance>";
-const TERMINATED: &str = "<Instance><Status>Terminated</Status></Instance>";
+pub(super) const TERMINATED: &str = "<Instance><Status>Terminated</Status></Instance>";
 
-fn submitted() -> Reply {
+pub(super) fn submitted() -> Reply {
     answer(201, "").with("Location", "http://host/api/projects/wire_prj/instances/i1")
 }
 
-fn task(inner: &str) -> Reply {
+pub(super) fn task(inner: &str) -> Reply {
     answer(
         200,
         format!("<Instance><Tasks><Task><Name>N</Name>{inner}</Task></Tasks></Instance>"),
     )
 }
 
-fn status(status: &str) -> Reply {
+pub(super) fn status(status: &str) -> Reply {
     task(&format!("<Status>{status}</Status>"))
 }
 

@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// Batches of ids; `None` is a batch that can't be read.
-struct Ids {
+pub(super) struct Ids {
     batches: Vec<Option<Vec<i64>>>,
     opened: AtomicU32,
 }
 
 impl Ids {
-    fn new(batches: impl IntoIterator<Item = Option<Vec<i64>>>) -> Self {
+    pub(super) fn new(batches: impl IntoIterator<Item = Option<Vec<i64>>>) -> Self {
         Self {
             batches: batches.into_iter().collect(),
             opened: AtomicU32::new(0),
@@ -44,7 +44,7 @@ impl BlockSource for Ids {
     }
 }
 
-fn session() -> UploadSession {
+pub(super) fn session() -> UploadSession {
     let key = SessionKey {
         table: table(),
         partition: partition(),
