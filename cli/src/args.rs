@@ -258,15 +258,27 @@ pub(crate) struct SqlArgs {
     /// Region, for requests signed with version 4
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// Id of the access key
-    #[arg(long, value_name = "ID")]
-    pub(crate) access_id: String,
+    /// Id of the access key [default: that of a profile, or of the environment]
+    #[arg(long, value_name = "ID", requires = "secret_from_env")]
+    pub(crate) access_id: Option<String>,
     /// Environment variable that holds the secret of the access key
-    #[arg(long, value_name = "VARIABLE")]
-    pub(crate) secret_from_env: String,
+    #[arg(long, value_name = "VARIABLE", requires = "access_id")]
+    pub(crate) secret_from_env: Option<String>,
     /// Environment variable that holds the token of temporary credentials
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(long, value_name = "VARIABLE", requires = "access_id")]
     pub(crate) token_from_env: Option<String>,
+    /// Profile of Alibaba Cloud's own tools that has the access key
+    #[arg(long, value_name = "NAME", conflicts_with = "access_id")]
+    pub(crate) profile: Option<String>,
+    /// File with the profile [default: ~/.aliyun/config.json, or ~/.alibabacloud/credentials]
+    #[arg(long, value_name = "FILE", conflicts_with = "access_id")]
+    pub(crate) credentials_file: Option<PathBuf>,
+    /// File with certificates of authorities that are trusted beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// HTTP proxy [default: that of the environment]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
 }
 
 /// `name=value`; the value may hold more `=` and may be empty.

@@ -88,16 +88,39 @@ impl Surroundings<'_> {
         Ok(checked)
     }
 
-    /// Takes an access key that neither job file nor data source names from the variables that Alibaba Cloud's own
-    /// tools read.
-    fn complete(&self, connection: &mut MaxComputeConnection) {
+    /// Completes the access key of a connection: one that is given stays; else a profile that is named, in its file; else
+    /// the variables that Alibaba Cloud's own tools read, for an access key before those for a profile.
+    pub(crate) fn complete(&self, connection: &mut MaxComputeConnection) {
         if connection.access_id.is_some() {
             return;
         }
         let variable = |name: &str| (self.variable)(name).filter(|value| !value.is_empty());
-        connection.access_id = variable("ALIBABA_CLOUD_ACCESS_KEY_ID");
-        connection.access_secret = variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET").map(Secret::new);
-        connection.security_token = variable("ALIBABA_CLOUD_SECURITY_TOKEN").map(Secret::new);
+        let file = || variable("ALIBABA_CLOUD_CREDENTIALS_FILE").map(PathBuf::from);
+        if connection.profile.is_none() && connection.credentials_file.is_none() {
+            connection.access_id = variable("ALIBABA_CLOUD_ACCESS_KEY_ID");
+            connection.access_secret = variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET").map(Secret::new);
+            connection.security_token = variable("ALIBABA_CLOUD_SECURITY_TOKEN").map(Secret::new);
+            if connection.access_id.is_some() {
+                return;
+            }
+            connection.profile = variable("ALIBABA_CLOUD_PROFILE");
+            connection.credentials_file = file();
+        }
+        if connection.profile.is_some() && connection.credentials_file.is_none() {
+            connection.credentials_file = file().or_else(|| self.file_of_profiles());
+        }
+    }
+
+    /// The file in which Alibaba Cloud's tools keep profiles: the command line tool's if there is one, else the SDKs'.
+    fn file_of_profiles(&self) -> Option<PathBuf> {
+        let home = PathBuf::from((self.variable)("HOME")?);
+        let of_tool = home.join(".aliyun/config.json");
+        let there = of_tool.try_exists().unwrap_or(true);
+        Some(if there {
+            of_tool
+        } else {
+            home.join(".alibabacloud/credentials")
+        })
     }
 
     /// The state folder: as given, or by the XDG base directory specification.

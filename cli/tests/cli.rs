@@ -229,6 +229,46 @@ fn a_statement_without_a_server_is_1() {
 }
 
 #[test]
+fn a_statement_takes_a_profile_and_a_proxy() {
+    let home = Home::with_job(JOB);
+    fs::write(
+        home.0.path().join("credentials"),
+        "[load]\ntype = sts\naccess_key_id = id\naccess_key_secret = hush\nsecurity_token = hush-hush\n",
+    )
+    .unwrap();
+    let server = ["--endpoint", "http://service.test/api", "--project", "shop"];
+    let profile = ["--profile", "load", "--credentials-file", "credentials"];
+    let proxy = ["--proxy", "http://127.0.0.1:1"];
+    let sql = home.run(&[&["sql", "SELECT 1"], &server[..], &profile, &proxy].concat());
+    assert_eq!(sql.code, Some(1), "{sql:?}");
+    assert!(
+        sql.err
+            .contains("check `endpoint`, `proxy` and the network"),
+        "{sql:?}"
+    );
+
+    let other = ["--profile", "lode", "--credentials-file", "credentials"];
+    let sql = home.run(&[&["sql", "SELECT 1"], &server[..], &other, &proxy].concat());
+    assert!(
+        sql.err
+            .contains("it has no profile \"lode\"; it has \"load\""),
+        "{sql:?}"
+    );
+    // The environment's proxy holds where none is named.
+    let mut command = home.command(&[&["sql", "SELECT 1"], &server[..], &profile].concat());
+    let output = command
+        .env("http_proxy", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("cannot reach http://service.test/api: connection refused"),
+        "{text}"
+    );
+    assert!(!text.contains("hush"), "{text}");
+}
+
+#[test]
 fn nobody_hears_of_a_reader_who_left() {
     let home = Home::with_job(JOB);
     let mut command = home.command(&["ddl", "--topic", "orders"]);

@@ -80,6 +80,10 @@ impl Server {
             access_id: Some(ACCESS_ID.to_owned()),
             access_secret: Some(Secret::new(ACCESS_SECRET)),
             security_token: None,
+            profile: None,
+            credentials_file: None,
+            ca_file: None,
+            proxy: None,
         };
         let sql = engine::Sql::new(&connection).expect("a client");
         let result = sql.execute(statement);

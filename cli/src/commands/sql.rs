@@ -25,11 +25,11 @@ fn connection(
 ) -> Result<MaxComputeConnection, Failure> {
     let secret =
         |flag: &str, name: &str| surroundings.required_variable(flag, name).map(Secret::new);
-    let token = args
-        .token_from_env
-        .as_deref()
-        .map(|name| secret("--token-from-env", name));
-    Ok(MaxComputeConnection {
+    let secret_of = |flag, name: &Option<String>| {
+        let name = name.as_deref();
+        name.map(|name| secret(flag, name)).transpose()
+    };
+    let mut connection = MaxComputeConnection {
         endpoint: args.endpoint.trim_end_matches('/').to_owned(),
         tunnel_endpoint: None,
         project: args.project.clone(),
@@ -38,8 +38,14 @@ fn connection(
         region: args.region.clone(),
         block_format: BlockFormat::default(),
         compression: Compression::default(),
-        access_id: Some(args.access_id.clone()),
-        access_secret: Some(secret("--secret-from-env", &args.secret_from_env)?),
-        security_token: token.transpose()?,
-    })
+        access_id: args.access_id.clone(),
+        access_secret: secret_of("--secret-from-env", &args.secret_from_env)?,
+        security_token: secret_of("--token-from-env", &args.token_from_env)?,
+        profile: args.profile.clone(),
+        credentials_file: args.credentials_file.clone(),
+        ca_file: args.ca_file.clone(),
+        proxy: args.proxy.clone(),
+    };
+    surroundings.complete(&mut connection);
+    Ok(connection)
 }

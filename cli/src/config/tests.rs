@@ -219,3 +219,71 @@ fn zones_and_secrets_are_looked_up() {
         "error: --secret-from-env: the environment variable OTHER is not set; export it"
     );
 }
+
+#[test]
+fn an_access_key_comes_from_the_job_a_profile_or_the_environment_in_this_order() {
+    let home = tempfile::tempdir().unwrap();
+    let home_path = home.path().display().to_string();
+    let keys = [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "env-id"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "env-secret"),
+    ];
+    let file = [("ALIBABA_CLOUD_CREDENTIALS_FILE", "/env/credentials")];
+    let named = [("ALIBABA_CLOUD_PROFILE", "env-profile")];
+    let of = |connection: &str, variables: &[(&str, &str)]| {
+        let job = JOB.replace(
+            "datasource: shop_odps,",
+            &format!("endpoint: \"http://odps/api\", project: shop, {connection}"),
+        );
+        let folder = folder(&[("orders.yaml", &job), ("sources.yaml", SOURCES)]);
+        let variable = |name: &str| {
+            let mut all = variables.iter().chain([&("SECRET", "hush")]);
+            let found = all.find(|(key, _)| *key == name).map(|(_, value)| *value);
+            found
+                .map(str::to_owned)
+                .or((name == "HOME").then(|| home_path.clone()))
+        };
+        let checked = surroundings(&variable)
+            .job(&args(folder.path()), None)
+            .unwrap();
+        let connection = checked.job.destination.connection;
+        let file = connection.credentials_file.map(|path| {
+            let path = path.display().to_string();
+            path.replace(&home_path, "~")
+        });
+        (connection.access_id, connection.profile, file)
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let own = "access_id: job-id, access_secret: \"${env.SECRET}\",";
+    assert_eq!(
+        of(own, &[keys.as_slice(), &file, &named].concat()),
+        (some("job-id"), None, None)
+    );
+    let all = [keys.as_slice(), &file, &named].concat();
+    assert_eq!(
+        of("profile: load,", &all),
+        (None, some("load"), some("/env/credentials"))
+    );
+    assert_eq!(of("credentials_file: /c,", &all), (None, None, some("/c")));
+    assert_eq!(of("", &all), (some("env-id"), None, None));
+    assert_eq!(
+        of("", &[file, named].concat()),
+        (None, some("env-profile"), some("/env/credentials"))
+    );
+    assert_eq!(of("", &file), (None, None, some("/env/credentials")));
+    assert_eq!(
+        of("", &named),
+        (
+            None,
+            some("env-profile"),
+            some("~/.alibabacloud/credentials")
+        )
+    );
+    assert_eq!(of("", &[]), (None, None, None));
+    fs::create_dir(home.path().join(".aliyun")).unwrap();
+    fs::write(home.path().join(".aliyun/config.json"), "{}").unwrap();
+    assert_eq!(
+        of("profile: load,", &keys),
+        (None, some("load"), some("~/.aliyun/config.json"))
+    );
+}

@@ -10,8 +10,8 @@ use engine_load::{Cancel, Error, ErrorKind};
 use engine_model::job::MaxComputeConnection;
 use engine_model::{PartitionSpec, TableColumns, TableName};
 use engine_tunnel::{
-    BoxError, Client, ClientConfig, Credentials, Missing, RecordBatches, SessionKey, SessionStatus,
-    SystemClock, UploadSession,
+    BoxError, Client, ClientConfig, CredentialSource, Credentials, Missing, ProfileFile,
+    RecordBatches, SessionKey, SessionStatus, SystemClock, UploadSession,
 };
 use tokio::runtime::Handle;
 
@@ -27,19 +27,30 @@ pub(crate) struct MaxComputeTable {
     sessions: Mutex<BTreeMap<String, UploadSession>>,
 }
 
+/// The access key of `connection`, or the file that has one.
+fn credentials(connection: &MaxComputeConnection) -> Result<CredentialSource, Error> {
+    if let (Some(access_id), Some(secret)) = (&connection.access_id, &connection.access_secret) {
+        return Ok(CredentialSource::Fixed(Credentials {
+            access_id: access_id.clone(),
+            secret: secret.clone(),
+            security_token: connection.security_token.clone(),
+        }));
+    }
+    if let Some(path) = &connection.credentials_file {
+        return Ok(CredentialSource::File(ProfileFile {
+            path: path.clone(),
+            profile: connection.profile.clone(),
+        }));
+    }
+    let message = "no access key for MaxCompute is given: set `access_id` and `access_secret` of the data source, for \
+                   example from the environment with `${env.NAME}`, or `profile` and `credentials_file`, or export \
+                   ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+    Err(Error::new(ErrorKind::Job, message))
+}
+
 /// Sets a client up; nothing is sent yet.
 pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error> {
-    let (Some(access_id), Some(secret)) = (&connection.access_id, &connection.access_secret) else {
-        let message = "no access key for MaxCompute is given: set `access_id` and `access_secret` of the data source, for \
-                       example from the environment with `${env.NAME}`, or export ALIBABA_CLOUD_ACCESS_KEY_ID and \
-                       ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-        return Err(Error::new(ErrorKind::Job, message));
-    };
-    let credentials = Credentials {
-        access_id: access_id.clone(),
-        secret: secret.clone(),
-        security_token: connection.security_token.clone(),
-    };
+    let credentials = credentials(connection)?;
     let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
     config
         .tunnel_endpoint
@@ -49,6 +60,8 @@ pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error>
     config.region.clone_from(&connection.region);
     config.block_format = connection.block_format;
     config.compression = connection.compression;
+    config.ca_file.clone_from(&connection.ca_file);
+    config.proxy.clone_from(&connection.proxy);
     Client::new(config, Arc::new(SystemClock::start())).map_err(target_error)
 }
 

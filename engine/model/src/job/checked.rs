@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
@@ -120,9 +121,17 @@ pub struct MaxComputeConnection {
     pub access_secret: Option<Secret>,
     /// The token of temporary credentials; only with an id and a secret.
     pub security_token: Option<Secret>,
+    /// The profile that has the access key; only without one of its own.
+    pub profile: Option<String>,
+    /// The file of profiles; only without an access key.
+    pub credentials_file: Option<PathBuf>,
+    /// A file with certificates of authorities that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy to go through, without a slash at the end.
+    pub proxy: Option<String>,
 }
 
-/// Without the access id, which may come from the environment.
+/// Without the access id and the profile, which may come from the environment.
 impl fmt::Debug for MaxComputeConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaxComputeConnection")
@@ -134,6 +143,9 @@ impl fmt::Debug for MaxComputeConnection {
             .field("region", &self.region)
             .field("block_format", &self.block_format)
             .field("compression", &self.compression)
+            .field("credentials_file", &self.credentials_file)
+            .field("ca_file", &self.ca_file)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }

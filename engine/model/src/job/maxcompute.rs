@@ -1,5 +1,7 @@
 //! `destination.maxcompute`: connection, table and table partition.
 
+use std::path::PathBuf;
+
 use crate::limits::{NAME_BYTES_MAX, PARTITION_KEYS_MAX};
 use crate::{PartitionSpec, TableName};
 
@@ -10,7 +12,7 @@ use super::walk::{Field, Section, Walk, shown};
 use super::yaml::Value;
 
 /// The keys that a data source may hold in the job's stead.
-pub(super) const CONNECTION_KEYS: [&str; 11] = [
+pub(super) const CONNECTION_KEYS: [&str; 15] = [
     "endpoint",
     "tunnel_endpoint",
     "project",
@@ -22,10 +24,14 @@ pub(super) const CONNECTION_KEYS: [&str; 11] = [
     "access_id",
     "access_secret",
     "security_token",
+    "profile",
+    "credentials_file",
+    "ca_file",
+    "proxy",
 ];
 
 /// All keys of `destination.maxcompute`.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 19] = [
     "datasource",
     "endpoint",
     "tunnel_endpoint",
@@ -38,6 +44,10 @@ const KEYS: [&str; 15] = [
     "access_id",
     "access_secret",
     "security_token",
+    "profile",
+    "credentials_file",
+    "ca_file",
+    "proxy",
     "table",
     "partition",
     "write",
@@ -121,6 +131,24 @@ impl Walk<'_> {
                 [&access_id, &access_secret, &security_token].map(Option::as_ref);
             self.check_pair(id, secret, token);
         }
+        let profile = connection.get(self, "profile");
+        let credentials_file = connection.get(self, "credentials_file");
+        if let (Some(id), Some(file)) = (&access_id, profile.as_ref().or(credentials_file.as_ref()))
+        {
+            let message = format!(
+                "is one source of the access key, and {} (line {}) is another; keep one of the two",
+                file.path, file.place.line
+            );
+            self.error(id, message);
+        }
+        let profile = profile.map(|field| self.name(&field));
+        let credentials_file = credentials_file.map(|field| self.path(&field));
+        let ca_file = connection
+            .get(self, "ca_file")
+            .map(|field| self.path(&field));
+        let proxy = connection
+            .get(self, "proxy")
+            .map(|field| self.proxy(&field));
         let access_id = access_id.map(|field| self.name(&field));
         let access_secret = access_secret.map(|field| self.secret(&field));
         let security_token = security_token.map(|field| self.secret(&field));
@@ -137,6 +165,10 @@ impl Walk<'_> {
             access_id: given(access_id)?,
             access_secret: given(access_secret)?,
             security_token: given(security_token)?,
+            profile: given(profile)?,
+            credentials_file: given(credentials_file)?,
+            ca_file: given(ca_file)?,
+            proxy: given(proxy)?,
         })
     }
 
@@ -147,7 +179,7 @@ impl Walk<'_> {
         secret: Option<&Field<'_>>,
         token: Option<&Field<'_>>,
     ) {
-        let advice = "write both, or leave both to the environment";
+        let advice = "write both, or leave both to a `profile` or the environment";
         match (id, secret, token) {
             (Some(id), None, _) => {
                 self.error(id, format!("has no `access_secret` beside it; {advice}"));
@@ -177,22 +209,41 @@ impl Walk<'_> {
         Some(Secret::new(text.text))
     }
 
+    /// A path, which errors have to name, so that it is plain text even from the environment.
+    fn path(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        let text = self.text(field)?.text;
+        if text.is_empty() {
+            self.error(
+                field,
+                "is empty; write the path of a file or take the key out",
+            );
+            return None;
+        }
+        Some(PathBuf::from(text))
+    }
+
     fn url(&mut self, field: &Field<'_>) -> Option<String> {
+        let who = "write `access_id` and `access_secret` instead";
+        self.address(field, "endpoint", who)
+    }
+
+    fn proxy(&mut self, field: &Field<'_>) -> Option<String> {
+        let who = "take the key out and export HTTPS_PROXY, which may hold one";
+        self.address(field, "proxy", who)
+    }
+
+    /// Reads the URL of an endpoint or proxy; `who` says where a user belongs.
+    fn address(&mut self, field: &Field<'_>, noun: &str, who: &str) -> Option<String> {
         let text = self.text(field)?;
         let address = ["http://", "https://"]
             .iter()
             .find_map(|scheme| text.text.strip_prefix(scheme));
         let host = address.and_then(|address| address.split(['/', '?', '#']).next());
         let problem = match host {
-            None | Some("") => {
-                "is no endpoint; write a URL that begins with `https://` or `http://`"
-            }
+            None | Some("") => "write a URL that begins with `https://` or `http://`",
             // The text isn't shown: what stands before the `@` may be a password.
             Some(host) if host.contains('@') => {
-                self.error(
-                    field,
-                    "holds a user before `@`; write `access_id` and `access_secret` instead",
-                );
+                self.error(field, format!("holds a user before `@`; {who}"));
                 return None;
             }
             Some(_)
@@ -200,11 +251,11 @@ impl Walk<'_> {
                     .text
                     .contains(|c: char| c.is_whitespace() || matches!(c, '?' | '#')) =>
             {
-                "is no endpoint; leave out spaces, `?` and `#`"
+                "leave out spaces, `?` and `#`"
             }
             Some(_) => return Some(text.text.trim_end_matches('/').to_owned()),
         };
-        self.error(field, format!("{} {problem}", text.shown()));
+        self.error(field, format!("{} is no {noun}; {problem}", text.shown()));
         None
     }
 

@@ -179,6 +179,10 @@ fn the_example_of_the_documents_is_read_in_full() {
                 access_id: None,
                 access_secret: None,
                 security_token: None,
+                profile: None,
+                credentials_file: None,
+                ca_file: None,
+                proxy: None,
             },
             table: crate::TableName {
                 project: "shop".to_owned(),

@@ -82,7 +82,7 @@ split: 1h
         job.yaml:16:9: error: window.exit: "idle 60s" is not among the values that this version knows: `planned`
         job.yaml:19:5: error: destination.maxcompute.project: is missing; name the project of the table
         job.yaml:19:15: error: destination.maxcompute.endpoint: "service.maxcompute" is no endpoint; write a URL that begins with `https://` or `http://`
-        job.yaml:20:16: error: destination.maxcompute.access_id: has no `access_secret` beside it; write both, or leave both to the environment
+        job.yaml:20:16: error: destination.maxcompute.access_id: has no `access_secret` beside it; write both, or leave both to a `profile` or the environment
         job.yaml:21:12: error: destination.maxcompute.table: "p.orders" holds a dot; project and schema have keys of their own
         job.yaml:22:22: error: destination.maxcompute.partition.ds: "a/b" is no partition value: it holds '/', which a partition value can't; change it
         job.yaml:22:27: error: destination.maxcompute.partition.DS: is here twice, for names have no case; keep one

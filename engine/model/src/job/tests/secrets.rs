@@ -97,7 +97,7 @@ fn secrets_in_the_file_are_allowed_with_a_warning() {
         job.yaml:5:123: warning: destination.maxcompute.security_token: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         ");
     insta::assert_snapshot!(findings(&[("project: p", "project: p, access_secret: x, security_token: y")]), @"
-        job.yaml:5:85: error: destination.maxcompute.access_secret: has no `access_id` beside it; write both, or leave both to the environment
+        job.yaml:5:85: error: destination.maxcompute.access_secret: has no `access_id` beside it; write both, or leave both to a `profile` or the environment
         job.yaml:5:85: warning: destination.maxcompute.access_secret: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         job.yaml:5:104: warning: destination.maxcompute.security_token: is a secret written into the file, for all its readers; take it from the environment, as `${env.NAME}`
         ");
@@ -123,4 +123,26 @@ fn a_mistake_in_a_secret_does_not_show_it() {
         "topic: t, options: { ssl.key.password: \"$[s3cret]\" }",
     )];
     assert!(!findings(&option).contains("s3cret"));
+}
+
+#[test]
+fn a_profile_stands_in_for_an_access_key() {
+    let with = |keys: &str| inline_job(&[("project: p", &format!("project: p, {keys}"))]);
+    let checked = check(&with(
+        "profile: load, credentials_file: \"/${env.WORD}/c\", ca_file: /ca.pem, proxy: \"http://proxy:3128/\"",
+    ))
+    .unwrap();
+    let connection = &checked.job.destination.connection;
+    assert_eq!(connection.profile.as_deref(), Some("load"));
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().unwrap().display().to_string();
+    assert_eq!(path(&connection.credentials_file), "/word-hunter2/c");
+    assert_eq!(path(&connection.ca_file), "/ca.pem");
+    assert_eq!(connection.proxy.as_deref(), Some("http://proxy:3128"));
+    let errors = |keys: &str| check(&with(keys)).unwrap_err().to_string();
+    insta::assert_snapshot!(errors("access_id: i, access_secret: \"${env.SECRET}\", profile: load"), @"job.yaml:5:81: error: destination.maxcompute.access_id: is one source of the access key, and destination.maxcompute.profile (line 5) is another; keep one of the two");
+    insta::assert_snapshot!(errors("proxy: \"http://u:hunter2@proxy\""), @"job.yaml:5:77: error: destination.maxcompute.proxy: holds a user before `@`; take the key out and export HTTPS_PROXY, which may hold one");
+    insta::assert_snapshot!(errors("proxy: \"proxy:3128\", ca_file: \"\""), @r#"
+    job.yaml:5:77: error: destination.maxcompute.proxy: "proxy:3128" is no proxy; write a URL that begins with `https://` or `http://`
+    job.yaml:5:100: error: destination.maxcompute.ca_file: is empty; write the path of a file or take the key out
+    "#);
 }
