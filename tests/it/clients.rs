@@ -1,9 +1,15 @@
-use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
 use engine::local::{LocalConfig, LocalServers};
-use tests::cache::{cached, root};
+use tests::cache::{cached, class_path, root};
+use tests::embedded::EmbeddedBroker;
+use tests::job::{JobFile, mapped_columns, wider_table_ddl};
+use tests::loader::Loader;
+use tests::messages::MessagePlan;
+use tests::produce::produce;
 use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
+use tests::truth::{Reader, TableRequest, table_truth};
 
 #[track_caller]
 fn assert_passes(command: &mut Command) {
@@ -17,35 +23,143 @@ fn assert_passes(command: &mut Command) {
     );
 }
 
+/// `tests/sdk/pyodps`, before what it should check.
+fn python(server: &Server) -> Command {
+    let mut command = Command::new(cached("venv/bin/python"));
+    command
+        .arg(root().join("tests/sdk/pyodps"))
+        .args([server.endpoint(), PROJECT, ACCESS_ID, ACCESS_SECRET])
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// `tests/sdk/odps-java`, likewise.
+fn java(server: &Server) -> Command {
+    let mut command = Command::new("java");
+    command
+        // The Arrow of the SDK manages memory of its own.
+        .arg("--add-opens=java.base/java.nio=ALL-UNNAMED")
+        .arg("-cp")
+        .arg(class_path("odps-java"))
+        .arg("OdpsCheck")
+        .args([server.endpoint(), PROJECT, ACCESS_ID, ACCESS_SECRET])
+        .arg(values());
+    command
+}
+
+/// Values of every type, which both clients write and read.
+fn values() -> PathBuf {
+    root().join("tests/sdk/values.json")
+}
+
 #[test]
 fn alibabas_python_client_takes_our_server_for_the_service() {
     let server = Server::start();
-    assert_passes(
-        Command::new(cached("venv/bin/python"))
-            .arg(root().join("tests/sdk/pyodps_smoke.py"))
-            .args([server.endpoint(), PROJECT, ACCESS_ID, ACCESS_SECRET]),
-    );
+    assert_passes(&mut python(&server));
+}
+
+#[test]
+fn alibabas_java_client_takes_our_server_for_the_service() {
+    let server = Server::start();
+    assert_passes(&mut java(&server));
+}
+
+/// Python writes records and Java Arrow; each reads the other's in both forms.
+#[test]
+fn alibabas_clients_read_what_the_other_wrote() {
+    let server = Server::start();
+    assert_passes(python(&server).arg("fill"));
+    assert_passes(java(&server).arg("fill"));
+    assert_passes(python(&server).arg("values:java_filled"));
+    assert_passes(java(&server).arg("values:pyodps_filled"));
+}
+
+/// Types of columns that a job can't map, which it leaves NULL.
+const UNMAPPED: [&str; 14] = [
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "FLOAT",
+    "VARCHAR(20)",
+    "CHAR(3)",
+    "BINARY",
+    "DATE",
+    "TIMESTAMP_NTZ",
+    "DECIMAL(38,0)",
+    "ARRAY<BIGINT>",
+    "MAP<STRING,BIGINT>",
+    "STRUCT<a:BIGINT,b:ARRAY<STRING>>",
+    "JSON",
+];
+
+/// Loads a window of the embedded broker with our program and reads it back with both clients, in both forms.
+#[test]
+fn alibabas_clients_read_what_our_program_loaded() {
+    let broker = EmbeddedBroker::start(3);
+    let plan = MessagePlan::new(20_261_125, 6_000);
+    produce(&broker.client(), "orders", plan.messages());
+    let loader = Loader::with_table();
+    let window = plan.start_ms + 3_600_000..plan.start_ms + plan.span_ms;
+    let job = JobFile {
+        more: "rejects: 1%".to_owned(),
+        ..JobFile::new(
+            broker.bootstrap(),
+            "orders",
+            loader.server.endpoint(),
+            window,
+        )
+    };
+    let expected = loader.topic_truth(&job, broker.bootstrap()).table;
+    assert!(expected.rows > 5_000, "{expected:#?}");
+    let columns = mapped_columns();
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| column["column"].as_str().unwrap().to_owned())
+        .collect();
+    loader.server.sql("DROP TABLE orders;");
+    loader
+        .server
+        .sql(&wider_table_ddl("orders", &["ds"], &UNMAPPED));
+    loader.run(&job).json();
+    for reader in Reader::ALL {
+        let found = table_truth(&TableRequest {
+            endpoint: loader.server.endpoint(),
+            project: PROJECT,
+            access_id: ACCESS_ID,
+            access_secret: ACCESS_SECRET,
+            table: "orders",
+            partition: Some("ds=20261122"),
+            columns: &columns,
+            reader,
+        });
+        assert_eq!(found, expected, "{reader:?}");
+    }
+    for number in 0..UNMAPPED.len() {
+        let filled = format!("WHERE unmapped_{number} IS NOT NULL");
+        assert_eq!(loader.server.count("orders", &filled), 0, "{filled}");
+    }
 }
 
 #[test]
 fn apaches_java_clients_take_our_broker_for_kafka() {
     let folder = tempfile::tempdir().unwrap();
-    let servers = LocalServers::start(LocalConfig {
-        data: folder.path().to_owned(),
+    let servers = embedded(folder.path());
+    let mut java = Command::new("java");
+    java.arg("-cp")
+        .arg(class_path("kafka-java"))
+        .arg("BrokerCheck")
+        .arg(servers.brokers());
+    assert_passes(&mut java);
+    servers.shutdown();
+}
+
+fn embedded(folder: &std::path::Path) -> LocalServers {
+    LocalServers::start(LocalConfig {
+        data: folder.to_owned(),
         kafka_port: 0,
         maxcompute_port: 0,
         project: PROJECT.to_owned(),
         credentials: Vec::new(),
     })
-    .unwrap();
-    let mut class_path = OsString::from(cached("kafka-java/target/classes"));
-    class_path.push(":");
-    class_path.push(cached("kafka-java/libs").join("*"));
-    let mut java = Command::new("java");
-    java.arg("-cp")
-        .arg(class_path)
-        .arg("BrokerCheck")
-        .arg(servers.brokers());
-    assert_passes(&mut java);
-    servers.shutdown();
+    .unwrap()
 }

@@ -13,6 +13,8 @@
 mod brokers;
 /// Official clients against the embedded servers.
 mod clients;
+/// Our client of MaxCompute against any server that speaks like it.
+mod conformance;
 /// Wrong settings and full disks.
 mod failures;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.

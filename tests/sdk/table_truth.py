@@ -1,7 +1,7 @@
 """What a MaxCompute table, or one of its table partitions, holds: the checksums that `truth.py` expects of it.
 
-Reads through PyODPS, Alibaba's own client, as Arrow or as records. The access secret comes from the environment, in
-the variable that `--secret-from-env` names.
+Reads through one of Alibaba's own clients, PyODPS or (with `--java`) the Java SDK, as Arrow or as records. The access
+secret comes from the environment, in the variable that `--secret-from-env` names.
 
     SECRET=… table_truth.py --endpoint http://127.0.0.1:8090/api --project p --access-id id --secret-from-env SECRET \\
         --table orders --partition ds=20261123
@@ -12,6 +12,7 @@ import datetime
 import decimal
 import json
 import os
+import subprocess
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +36,7 @@ def arguments():
     parser.add_argument("--table", required=True)
     parser.add_argument("--partition", help="for example ds=20261123,hh=08; left out for a table without partitions")
     parser.add_argument("--form", choices=["arrow", "record"], default="arrow")
+    parser.add_argument("--java", metavar="CLASSPATH", help="where tests/sdk/odps-java and its libraries are; reads with it")
     parser.add_argument("--columns", help="comma-separated; all columns but the partition keys unless given")
     return parser.parse_args()
 
@@ -97,9 +99,50 @@ def add_records(checksums, records, names, kinds):
         checksums.add([None if value is None else python_value(value, kind) for value, kind in zip(values, kinds)])
 
 
+def chosen(args, columns):
+    """Names and types of the columns to read, from all (name, type) of the table; the table's order stays."""
+    wanted = args.columns.lower().split(",") if args.columns else None
+    fields = [(name, text) for name, text in columns if not wanted or name.lower() in wanted]
+    return [name for name, _ in fields], [ColumnType(text) for _, text in fields]
+
+
+def read_with_java(args):
+    """The checksums of what the Java SDK reads."""
+    # Without the option the Arrow of that SDK can't reach the memory that it manages.
+    command = ["java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", args.java, "ReadTable"]
+    command += [args.endpoint, args.project, args.access_id, args.secret_from_env, args.form, args.table]
+    command += [args.partition] if args.partition else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        columns = json.loads(process.stdout.readline() or "[]")
+        names, kinds = chosen(args, columns)
+        places = [place for place, (name, _) in enumerate(columns) if name in names]
+        checksums = Checksums(names)
+        for line in process.stdout:
+            row = json.loads(line)
+            checksums.add([java_value(row[place], kind) for place, kind in zip(places, kinds)])
+    if process.returncode != 0:
+        raise SystemExit(f"the Java SDK ended with {process.returncode}")
+    return checksums
+
+
+def java_value(text, kind):
+    """Canonical value of a text of `ReadTable`."""
+    if text is None:
+        return None
+    if kind.name in ("DOUBLE", "FLOAT"):
+        return canonical.double(float(text), kind)
+    return text.encode()
+
+
 def main():
     """Reads the table partition and prints its checksums."""
     args = arguments()
+    checksums = read_with_java(args) if args.java else read_with_python(args)
+    print(json.dumps({"table": checksums.report()}, indent=1))
+
+
+def read_with_python(args):
+    """The checksums of what PyODPS reads."""
     # Date-times come in UTC: the canonical text is an instant, whatever this machine's zone is.
     options.local_timezone = False
     options.allow_antique_date = True
@@ -114,10 +157,8 @@ def main():
         schema=args.schema,
     )
     table = client.get_table(args.table)
-    wanted = args.columns.lower().split(",") if args.columns else None
-    fields = [column for column in table.table_schema.simple_columns if not wanted or column.name.lower() in wanted]
-    names = [column.name for column in fields]
-    kinds = [ColumnType(str(column.type)) for column in fields]
+    columns = [(column.name, str(column.type)) for column in table.table_schema.simple_columns]
+    names, kinds = chosen(args, columns)
     checksums = Checksums(names)
     if args.form == "arrow":
         with table.open_reader(partition=args.partition, arrow=True) as reader:
@@ -127,7 +168,7 @@ def main():
         with table.open_reader(partition=args.partition) as reader:
             for start in range(0, reader.count, READ_ROWS):
                 add_records(checksums, reader[start : start + READ_ROWS], names, kinds)
-    print(json.dumps({"table": checksums.report()}, indent=1))
+    return checksums
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! Where the project lies, and what `tests/run` has prepared in it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The root folder of the project.
@@ -22,6 +23,18 @@ pub fn cached(name: &str) -> PathBuf {
         "{} is missing; run `tests/run --prepare` once, which fetches it",
         path.display()
     );
+    path
+}
+
+/// The class path of a Java project that `tests/run` builds from `tests/sdk`: its classes and its libraries.
+///
+/// # Panics
+///
+/// When it isn't there.
+pub fn class_path(project: &str) -> OsString {
+    let mut path = OsString::from(cached(&format!("{project}/target/classes")));
+    path.push(":");
+    path.push(cached(&format!("{project}/libs")).join("*"));
     path
 }
 

@@ -148,13 +148,26 @@ pub fn write_mapping(folder: &Path) -> PathBuf {
 ///
 /// When the fixture names a type that MaxCompute doesn't have.
 pub fn table_ddl(table: &str, partition_keys: &[&str]) -> String {
+    wider_table_ddl(table, partition_keys, &[])
+}
+
+/// The same with more columns, a type each, that are named `unmapped_0` and so on.
+///
+/// # Panics
+///
+/// When there is no such type.
+pub fn wider_table_ddl(table: &str, partition_keys: &[&str], more: &[&str]) -> String {
     let column = |column: &Value| {
         let column_type: ColumnType = text(column, "type").parse().expect("a MaxCompute type");
         Column::new(text(column, "column"), column_type)
     };
+    let more = more.iter().enumerate().map(|(number, column_type)| {
+        let column_type: ColumnType = column_type.parse().expect("a MaxCompute type");
+        Column::new(format!("unmapped_{number}"), column_type)
+    });
     create_table(&DdlSpec {
         table: table.to_owned(),
-        columns: mapped_columns().iter().map(column).collect(),
+        columns: mapped_columns().iter().map(column).chain(more).collect(),
         partition_keys: partition_keys
             .iter()
             .map(|key| Column::new(*key, ColumnType::String))

@@ -9,6 +9,8 @@
 
 pub mod broker;
 pub mod cache;
+pub mod conformance;
+pub mod embedded;
 pub mod job;
 pub mod loader;
 pub mod messages;

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use crate::job::{JobFile, table_ddl, write_mapping};
 use crate::program::{self, Ended};
 use crate::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
-use crate::truth::{TableRequest, TableTruth, TopicRequest, TopicTruth, table_truth, topic_truth};
+use crate::truth::{
+    Reader, TableRequest, TableTruth, TopicRequest, TopicTruth, table_truth, topic_truth,
+};
 
 /// Longest wait for slices of a run that goes on.
 const STAGED_WITHIN: Duration = Duration::from_mins(2);
@@ -126,7 +128,8 @@ impl Loader {
             access_secret: ACCESS_SECRET,
             table: "orders",
             partition,
-            records: false,
+            columns: &[],
+            reader: Reader::PythonArrow,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The judges in Python: what a window of a topic must become, and what a table holds.
 //!
 //! They share no code with the engine: JSON paths, conversions and checksums are worked out anew in `tests/sdk`, and the
-//! table is read through PyODPS. A load is right when [`topic_truth`]'s table equals [`table_truth`]'s.
+//! table is read through Alibaba's own clients. A load is right when [`topic_truth`]'s table equals [`table_truth`]'s.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use std::process::Command;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::{cached, root};
+use crate::cache::{cached, class_path, root};
 
 /// A window of a topic, and how its messages become rows.
 #[derive(Debug, Clone)]
@@ -97,8 +97,44 @@ pub struct TableRequest<'a> {
     pub table: &'a str,
     /// The table partition, for example `ds=20261123,hh=08`; none for a table without partition keys.
     pub partition: Option<&'a str>,
-    /// Reads records instead of Arrow.
-    pub records: bool,
+    /// The columns to read; all of them where there are none.
+    pub columns: &'a [String],
+    /// Who reads it.
+    pub reader: Reader,
+}
+
+/// One of Alibaba's clients, and the form in which it asks for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// PyODPS, in Arrow form.
+    PythonArrow,
+    /// PyODPS, as records.
+    PythonRecords,
+    /// The Java SDK, in Arrow form.
+    JavaArrow,
+    /// The Java SDK, as records.
+    JavaRecords,
+}
+
+impl Reader {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::PythonArrow,
+        Self::PythonRecords,
+        Self::JavaArrow,
+        Self::JavaRecords,
+    ];
+
+    fn arguments(self, command: &mut Command) {
+        let form = match self {
+            Self::PythonArrow | Self::JavaArrow => "arrow",
+            Self::PythonRecords | Self::JavaRecords => "record",
+        };
+        command.args(["--form", form]);
+        if matches!(self, Self::JavaArrow | Self::JavaRecords) {
+            command.arg("--java").arg(class_path("odps-java"));
+        }
+    }
 }
 
 /// Reads all of a topic and works out what its window must become.
@@ -132,7 +168,7 @@ pub fn topic_truth(request: &TopicRequest<'_>) -> TopicTruth {
     verdict(command)
 }
 
-/// Reads all of a table, or of a table partition, through PyODPS.
+/// Reads all of a table, or of a table partition.
 ///
 /// # Panics
 ///
@@ -153,8 +189,11 @@ pub fn table_truth(request: &TableRequest<'_>) -> TableTruth {
             "ACCESS_SECRET",
         ])
         .args(["--table", request.table])
-        .args(["--form", if request.records { "record" } else { "arrow" }])
         .env("ACCESS_SECRET", request.access_secret);
+    request.reader.arguments(&mut command);
+    if !request.columns.is_empty() {
+        command.args(["--columns", &request.columns.join(",")]);
+    }
     if let Some(partition) = request.partition {
         command.args(["--partition", partition]);
     }
