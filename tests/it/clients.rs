@@ -9,7 +9,7 @@ use tests::loader::Loader;
 use tests::messages::MessagePlan;
 use tests::produce::produce;
 use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
-use tests::truth::{Reader, TableRequest, table_truth};
+use tests::truth::{Reader, TableRequest, TableTruth, table_truth};
 
 #[track_caller]
 fn assert_passes(command: &mut Command) {
@@ -116,11 +116,24 @@ fn alibabas_clients_read_what_our_program_loaded() {
         .iter()
         .map(|column| column["column"].as_str().unwrap().to_owned())
         .collect();
-    loader.server.sql("DROP TABLE orders;");
-    loader
-        .server
-        .sql(&wider_table_ddl("orders", &["ds"], &UNMAPPED));
-    loader.run(&job).json();
+    for form in BLOCK_FORMS {
+        loader.server.sql("DROP TABLE orders;");
+        let ddl = wider_table_ddl("orders", &["ds"], &UNMAPPED);
+        loader.server.sql(&ddl);
+        let job = JobFile {
+            maxcompute: form.to_owned(),
+            ..job.clone()
+        };
+        loader.run(&job).json();
+        assert_read_back(&loader, &columns, &expected, form);
+    }
+}
+
+/// What jobs say of the form of their blocks.
+const BLOCK_FORMS: [&str; 1] = [""];
+
+#[track_caller]
+fn assert_read_back(loader: &Loader, columns: &[String], expected: &TableTruth, form: &str) {
     for reader in Reader::ALL {
         let found = table_truth(&TableRequest {
             endpoint: loader.server.endpoint(),
@@ -129,10 +142,10 @@ fn alibabas_clients_read_what_our_program_loaded() {
             access_secret: ACCESS_SECRET,
             table: "orders",
             partition: Some("ds=20261122"),
-            columns: &columns,
+            columns,
             reader,
         });
-        assert_eq!(found, expected, "{reader:?}");
+        assert_eq!(&found, expected, "{reader:?}, {form:?}");
     }
     for number in 0..UNMAPPED.len() {
         let filled = format!("WHERE unmapped_{number} IS NOT NULL");

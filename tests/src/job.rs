@@ -25,6 +25,8 @@ pub struct JobFile {
     pub endpoint: String,
     /// Table.
     pub table: String,
+    /// More keys of the MaxCompute destination, each `key: value`, with `, ` between them; empty for none.
+    pub maxcompute: String,
     /// The partition's levels, as YAML's flow mapping; empty for none.
     pub partition: String,
     /// Message timestamps, in ms since the epoch.
@@ -47,6 +49,7 @@ impl JobFile {
             kafka: String::new(),
             endpoint: endpoint.to_owned(),
             table: "orders".to_owned(),
+            maxcompute: String::new(),
             partition: "{ ds: \"20261122\" }".to_owned(),
             window,
             lateness: "exact".to_owned(),
@@ -76,6 +79,8 @@ impl JobFile {
             "" => String::new(),
             levels => format!("\n    partition: {levels}"),
         };
+        let keys = self.maxcompute.split(", ").filter(|key| !key.is_empty());
+        let keys: String = keys.map(|key| format!("\n    {key}")).collect();
         let columns = self.columns.join("\n  ");
         let text = format!(
             "job: orders_test
@@ -92,7 +97,7 @@ destination:
     project: {PROJECT}
     access_id: {ACCESS_ID}
     access_secret: ${{env.{SECRET_VARIABLE}}}
-    table: {table}{partition}
+    table: {table}{partition}{keys}
 columns:
   {columns}
 {more}

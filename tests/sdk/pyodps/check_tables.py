@@ -27,15 +27,15 @@ def check_description(server):
     table.reload()
     found = table.table_schema
     equal("columns", ["id", "name"], [column.name for column in found.simple_columns])
-    equal("types", ["bigint", "string"], [str(column.type) for column in found.simple_columns])
+    equal("types", ["bigint", "string"], [column.type.name for column in found.simple_columns])
     equal("comments", ["the number", "it's a \"name\" \\ 名"], [column.comment for column in found.simple_columns])
     equal("nullable", [False, True], [column.nullable for column in found.simple_columns])
-    equal("keys", [("ds", "string"), ("hh", "bigint")], [(key.name, str(key.type)) for key in found.partitions])
+    equal("keys", [("ds", "string"), ("hh", "bigint")], [(key.name, key.type.name) for key in found.partitions])
     equal("a key's comment", "the day", found.partitions[0].comment)
     equal("lifecycle", 7, table.lifecycle)
     equal("comment", "a 'table' of 字", table.comment)
     equal("kinds", (False, False), (table.is_virtual_view, table.is_transactional))
-    assert table.creation_time <= table.last_data_modified_time and table.owner and table.id, table
+    assert table.creation_time <= table.last_data_modified_time and table.owner and table.table_id, table
     table.reload_extend_info()
     equal("extended", (False, 0), (table.is_archived, table.physical_size))
     again = lambda **more: server.o.create_table(PREFIX + "described", schema, **more)

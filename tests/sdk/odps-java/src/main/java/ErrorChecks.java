@@ -69,7 +69,7 @@ final class ErrorChecks {
 
     /** With a region, which makes both endpoints' requests be signed by version 4, and with a temporary token. */
     private void checkSignatures(String table) throws Exception {
-        server.odps.tables().get(table).createPartition(new PartitionSpec("ds='a b'"), true);
+        server.partitions(server.odps.tables().get(table), "ds='a b'");
         List<Account> accounts = List.of(
                 new AliyunAccount(server.accessId, server.secret, "cn-shanghai"),
                 new StsAccount(server.accessId, server.secret, "a temporary token"),

@@ -54,13 +54,20 @@ final class Server {
         return client;
     }
 
-    /** An empty table, whose name gets the prefix. */
+    /** An empty table, whose name gets the prefix. The client's own methods wait a second for each statement. */
     Table fresh(String name, TableSchema schema) throws OdpsException {
         String full = PREFIX + name;
         made.add(full);
-        odps.tables().delete(project, full, true);
-        odps.tables().newTableCreator(project, full, schema).create();
+        run("drop table if exists " + full + ";");
+        run(odps.tables().newTableCreator(project, full, schema).getSQL());
         return odps.tables().get(full);
+    }
+
+    /** Table partitions of a table. */
+    void partitions(Table table, String... specs) throws OdpsException {
+        for (String spec : specs) {
+            run("alter table " + table.getName() + " add if not exists partition (" + spec + ");");
+        }
     }
 
     /** Notes a table that was made otherwise. */
@@ -71,7 +78,7 @@ final class Server {
 
     void dropAll() throws OdpsException {
         for (String name : made) {
-            odps.tables().delete(project, name, true);
+            run("drop table if exists " + name + ";");
         }
     }
 
@@ -181,7 +188,7 @@ final class Server {
     /** Runs a statement to its end. */
     Instance run(String sql) throws OdpsException {
         Instance instance = SQLTask.run(odps, sql);
-        instance.waitForSuccess(100);
+        instance.waitForSuccess(20);
         return instance;
     }
 

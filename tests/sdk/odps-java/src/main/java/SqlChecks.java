@@ -1,6 +1,5 @@
 import com.aliyun.odps.Instance;
 import com.aliyun.odps.OdpsException;
-import com.aliyun.odps.PartitionSpec;
 import com.aliyun.odps.Table;
 import com.aliyun.odps.data.Record;
 import com.aliyun.odps.data.ResultSet;
@@ -45,14 +44,14 @@ final class SqlChecks {
                 List.of(2L, "Paris", new BigDecimal("10.00"), paid.plusDays(1), day.plusDays(1)),
                 Arrays.asList(3L, "Berlin", null, null, null),
                 List.of(4L, "O'Hara \"中\"", new BigDecimal("100.10"), paid, LocalDate.of(1969, 12, 31)));
+        server.partitions(table, "pt='01'", "pt='02'");
         for (String spec : List.of("pt='01'", "pt='02'")) {
-            table.createPartition(new PartitionSpec(spec));
             server.load(orders, spec, false, rows);
         }
         Table days = server.fresh("days", Server.schema("id bigint", null, "ds string"));
         for (long number : new long[] {10, 20}) {
             String spec = "ds='20221122" + (number == 10 ? "00'" : "01'");
-            days.createPartition(new PartitionSpec(spec));
+            server.partitions(days, spec);
             server.load(days.getName(), spec, false, List.of(List.of(number)));
         }
     }
@@ -129,7 +128,7 @@ final class SqlChecks {
         Checks.check("exists not", !server.odps.instances().exists("20260101000000000gabcdef"));
         instance.getTaskProgress("AnonymousSQLTask");
         Instance named = SQLTask.run(server.odps, server.project, "select 2;", "a_task", Map.of("odps.sql.timezone", "Asia/Shanghai"), null);
-        named.waitForSuccess(100);
+        named.waitForSuccess(20);
         Checks.equal("its task", java.util.Set.of("a_task"), named.getTaskNames());
     }
 
@@ -156,7 +155,7 @@ final class SqlChecks {
             Checks.refused(OdpsException.class, entry.getValue(), () -> server.run(entry.getKey()));
         }
         Instance failed = SQLTask.run(server.odps, "select * from;");
-        failed.waitForTerminated(100, false);
+        failed.waitForTerminated(20, false);
         Checks.check("failed", failed.isTerminated() && !failed.isSuccessful());
         Checks.refused(OdpsException.class, "", () -> SQLTask.getResultByInstanceTunnel(failed));
     }

@@ -155,8 +155,8 @@ final class TunnelChecks {
 
     private void checkOverwrite() throws Exception {
         Table table = server.fresh("replaced", Server.people("ds string"));
+        server.partitions(table, "ds='a'", "ds='b'");
         for (String spec : List.of("ds='a'", "ds='b'")) {
-            table.createPartition(new PartitionSpec(spec));
             server.load(table.getName(), spec, false, Server.people(0, 4));
         }
         UploadSession session = server.upload(table.getName(), "ds='a'", true);
@@ -284,8 +284,8 @@ final class TunnelChecks {
 
     private void checkPreview() throws Exception {
         Table table = server.fresh("preview", Server.people("ds string"));
+        server.partitions(table, "ds='a'", "ds='b'");
         for (String spec : List.of("ds='a'", "ds='b'")) {
-            table.createPartition(new PartitionSpec(spec));
             server.load(table.getName(), spec, false, Server.people(0, 20));
         }
         // The client reads the preview that comes as Arrow, and falls back to the one that comes as text.
