@@ -84,6 +84,11 @@ def values_of(reader):
     return [record.values for record in reader]
 
 
+def arrow_table(reader):
+    """The table of an Arrow reader; it has a batch at least, also without rows."""
+    return pa.Table.from_batches(list(reader))
+
+
 def arrow_rows(reader):
     """The rows of an Arrow reader, in its columns' order."""
     return list(itertools.chain.from_iterable(zip(*batch.to_pydict().values()) for batch in reader))

@@ -18,7 +18,8 @@ pub(super) async fn block_ids_end(context: &Context) {
     let table = context.create("ids", COLUMNS).await;
     let session = context.open(&table, &WHOLE, false).await;
     context.put(&session, 19_999, &Rows::of(0..1)).await;
-    let put = context.client.put_block(&session, 20_000, &Rows::of(0..1));
+    let rows = Rows::of(0..1);
+    let put = context.client.put_block(&session, 20_000, &rows);
     let error = refused(put.await, ErrorKind::InvalidRequest);
     assert_eq!(error.tries(), 0, "nothing is sent: {error}");
     context.commit(&session, &[(19_999, 1)]).await;
@@ -30,7 +31,8 @@ pub(super) async fn block_ids_end(context: &Context) {
 pub(super) async fn empty_blocks_are_refused(context: &Context) {
     let table = context.create("norows", COLUMNS).await;
     let session = context.open(&table, &WHOLE, false).await;
-    let put = context.client.put_block(&session, 0, &Rows::of(0..0));
+    let rows = Rows::of(0..0);
+    let put = context.client.put_block(&session, 0, &rows);
     refused(put.await, ErrorKind::InvalidRequest);
     let reloaded = context.client.reload(&session.key).await.unwrap();
     assert!(reloaded.blocks.is_empty());

@@ -139,7 +139,8 @@ pub(super) async fn a_closed_session_takes_no_block(context: &Context) {
     let session = context.open(&table, &WHOLE, false).await;
     context.put(&session, 0, &Rows::of(0..3)).await;
     context.commit(&session, &[(0, 3)]).await;
-    let put = context.client.put_block(&session, 1, &Rows::of(3..4));
+    let rows = Rows::of(3..4);
+    let put = context.client.put_block(&session, 1, &rows);
     refused(put.await, ErrorKind::StatusConflict);
     assert_eq!(context.ids(&table, &WHOLE).await, [0, 1, 2]);
     context.drop(&table).await;
@@ -155,7 +156,8 @@ pub(super) async fn an_unknown_session_is_not_found(context: &Context) {
     };
     let unknown = ErrorKind::NotFound(Missing::Session);
     refused(context.client.reload(&session.key).await, unknown);
-    let put = context.client.put_block(&session, 0, &Rows::of(0..1));
+    let rows = Rows::of(0..1);
+    let put = context.client.put_block(&session, 0, &rows);
     refused(put.await, unknown);
     let none = BTreeMap::new();
     refused(context.client.commit(&session.key, &none).await, unknown);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Path, State};
@@ -13,6 +14,7 @@ use jiff::tz::TimeZone;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use super::project::OWNER;
 use super::{
@@ -29,6 +31,9 @@ use crate::maxcompute::xml::{cdata, escape};
 
 /// Bytes of a submitted job: a statement of 2 MiB, escaped, and its settings.
 const JOB_BYTES_MAX: usize = 16 << 20;
+/// How long the answer to a submission waits for the statement's end. Clients look at once and then after a second, so that
+/// quick statements, which are most, would take a second each.
+const PROMPT: Duration = Duration::from_millis(500);
 /// The task's name where the job has none.
 const DEFAULT_TASK: &str = "AnonymousSQLTask";
 
@@ -64,9 +69,15 @@ pub(super) async fn submit(
         .await?;
     let statement = job.query;
     let (running, instance_id) = (Arc::clone(&app), id.clone());
+    let (ends, ended) = oneshot::channel::<()>();
     app.tasks(|tasks| {
-        tasks.spawn(async move { run(running, instance_id, statement, zone).await });
+        tasks.spawn(async move {
+            run(running, instance_id, statement, zone).await;
+            drop(ends);
+        });
     });
+    // Both an end and none in time are fine: the instance says how it is.
+    drop(tokio::time::timeout(PROMPT, ended).await);
     let mut response = StatusCode::CREATED.into_response();
     let location = format!("http://{}/api/projects/{project}/instances/{id}", head.host);
     set_header(&mut response, "location", &location);
