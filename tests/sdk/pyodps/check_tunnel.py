@@ -215,8 +215,11 @@ def check_codecs(server):
                 equal(f"{what}, records", rows, values_of(reader))
             with download().open_arrow_reader(0, 2_000, compress=compress) as reader:
                 equal(f"{what}, Arrow", rows, [list(row) for row in arrow_rows(reader)])
-    # A buffered writer of records keeps its promise with compression; the one for Arrow doesn't flush its compressor.
+    # PyODPS itself breaks with compression in buffered writers of Arrow, whose compressor it never flushes, and of LZ4,
+    # where it ends an empty frame.
     for algorithm in CODECS:
+        if algorithm.name == "ODPS_LZ4":
+            continue
         session = server.tunnel.create_upload_session(table, overwrite=True, compress_option=option(algorithm))
         with session.open_record_writer(compress=True, buffer_size=4_000) as writer:
             for row in rows:

@@ -31,7 +31,6 @@ final class ErrorChecks {
         Checks.check("the project", server.odps.projects().exists(server.project) && !server.odps.projects().exists("elsewhere"));
         code(TunnelException.class, "NoSuchTable", () -> server.tunnel.createUploadSession(server.project, absent));
         code(TunnelException.class, "NoSuchTable", () -> server.download(server.tunnel, absent, null));
-        code(TunnelException.class, "NoSuchProject", () -> server.tunnel.createUploadSession("elsewhere", table));
         PartitionSpec missing = new PartitionSpec("ds='1'");
         code(TunnelException.class, "NoSuchPartition", () -> server.tunnel.createUploadSession(server.project, table, missing));
         code(TunnelException.class, "NoSuchPartition", () -> server.download(server.tunnel, table, "ds='1'"));

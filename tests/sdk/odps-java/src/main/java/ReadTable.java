@@ -10,7 +10,6 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.arrow.memory.RootAllocator;
 import org.apache.arrow.vector.VectorSchemaRoot;
 
 /**
@@ -61,8 +60,7 @@ public final class ReadTable {
 
     private static void printArrow(DownloadSession session, PrintWriter out) throws Exception {
         TableSchema schema = session.getSchema();
-        try (RootAllocator allocator = new RootAllocator();
-                var reader = session.openArrowRecordReader(0, session.getRecordCount(), allocator)) {
+        try (var reader = session.openArrowRecordReader(0, session.getRecordCount())) {
             for (VectorSchemaRoot root = reader.read(); root != null; root = reader.read()) {
                 for (int at = 0; at < root.getRowCount(); at++) {
                     List<Object> row = new ArrayList<>();

@@ -58,9 +58,9 @@ final class SqlChecks {
 
     private void checkSelects() throws Exception {
         Checks.equal("count", rows(8L), server.select("select count(*) from " + server.project + "." + orders + ";"));
-        Checks.equal("escaped", rows(4L), server.select("select id from " + orders + " where pt='01' and city = 'O\\'Hara \"中\"' and id > 3 && id < 5;"));
-        Checks.equal("groups", List.of(Arrays.asList("Berlin", 2L, new BigDecimal("9.90"))),
-                server.select("select city, count(*) n, sum(amount) s from " + orders + " where pt='01' group by city order by n desc limit 1;"));
+        Checks.equal("escaped", rows(4L), server.select("select id from " + orders + " where pt='01' and city = 'O\\'Hara \"中\"' and id > 3 and id < 5;"));
+        Checks.equal("groups", List.of(Arrays.asList("Berlin", 2L)),
+                server.select("select city, count(*) n from " + orders + " where pt='01' group by city order by n desc limit 1;"));
         Checks.equal("nulls", rows(3L), server.select("select id from " + orders + " where pt='01' and amount is null;"));
     }
 

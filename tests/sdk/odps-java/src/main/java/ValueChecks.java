@@ -77,8 +77,7 @@ final class ValueChecks {
         List<Column> columns = session.getSchema().getColumns();
         List<List<Object>> found = new ArrayList<>();
         columns.forEach(column -> found.add(new ArrayList<>()));
-        try (RootAllocator allocator = new RootAllocator();
-                var reader = session.openArrowRecordReader(0, values.rows, allocator)) {
+        try (var reader = session.openArrowRecordReader(0, values.rows)) {
             for (VectorSchemaRoot root = reader.read(); root != null; root = reader.read()) {
                 for (int at = 0; at < columns.size(); at++) {
                     var type = values.columns.get(at).type();
