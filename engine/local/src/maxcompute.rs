@@ -19,6 +19,7 @@
 mod auth;
 mod catalog;
 mod clock;
+mod decimal;
 mod error;
 mod ids;
 mod request;

@@ -1,13 +1,13 @@
-//! SQL: MaxCompute's DDL on the catalog, and its queries run by SQLite over the stored Parquet files.
+//! SQL: MaxCompute's DDL on the catalog, and its queries and inserts run by SQLite over the stored Parquet files.
 
 mod aggregates;
 pub(crate) mod ast;
 mod calendar;
 mod ddl;
-mod decimal;
 mod error;
 mod expr;
 mod functions;
+mod insert;
 mod lower;
 mod natives;
 mod nested;
@@ -28,11 +28,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, Row};
 
 use self::ast::Query;
 use self::ddl::{Pairs, Statement};
-use self::error::Position;
+use self::error::{Position, run_error};
+use self::lower::Prepared;
+use self::result::RowFile;
 use self::tokens::{Cursor, TableRef};
 use super::catalog::{Catalog, ResultSet};
 use super::request::table_partition;
@@ -75,6 +77,7 @@ impl Engine {
         let done = Outcome::Text(String::new());
         match ddl::parse(sql)? {
             Statement::Query(query) => self.query(&query, started).map(Outcome::Rows),
+            Statement::Insert(insert) => self.insert(&insert, started).map(|()| done),
             Statement::CreateTable {
                 table,
                 if_not_exists,
@@ -231,46 +234,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs a query in a database of its own, whose only tables are those that it names.
     fn query(
         &self,
         query: &Query,
         started: impl FnOnce(InterruptHandle),
     ) -> Result<ResultSet, SqlError> {
         let mut prepared = lower::prepare(self, query)?;
+        let mut file = RowFile::create(&self.catalog, &self.result_id, &prepared.columns)?;
+        self.execute(&mut prepared, started, |row| file.push(row))?;
+        Ok(ResultSet {
+            columns: prepared.columns,
+            file: file.finish()?,
+        })
+    }
+
+    /// Calls `each` with the rows of a query, which runs in a database of its own, whose only tables are those that it
+    /// names.
+    fn execute(
+        &self,
+        prepared: &mut Prepared,
+        started: impl FnOnce(InterruptHandle),
+        mut each: impl FnMut(&Row<'_>) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_in_memory_with_flags(flags).map_err(run_error)?;
         started(connection.get_interrupt_handle());
-        natives::register(&connection, &prepared, &self.zone).map_err(run_error)?;
+        natives::register(&connection, prepared, &self.zone).map_err(run_error)?;
         vtab::register(&connection, std::mem::take(&mut prepared.tables)).map_err(run_error)?;
         let mut statement = connection.prepare(&prepared.sql).map_err(run_error)?;
         let mut rows = statement.query([]).map_err(run_error)?;
-        let mut gatherer = result::Gatherer::new(&prepared.columns);
-        let files = self.catalog.files();
-        let mut writer = files
-            .create(&self.result_id, gatherer.schema())
-            .map_err(super::error::ServiceError::from)?;
-        loop {
-            let row = rows.next().map_err(run_error)?;
-            let ended = row.is_none();
-            if let Some(row) = row {
-                gatherer.push(row).map_err(run_error)?;
-            }
-            if ended || gatherer.rows() >= result::GATHERED_ROWS {
-                let batch = gatherer.take()?;
-                writer
-                    .write(&batch)
-                    .map_err(super::error::ServiceError::from)?;
-            }
-            if ended {
-                break;
-            }
+        while let Some(row) = rows.next().map_err(run_error)? {
+            each(row)?;
         }
-        let file = writer.finish().map_err(super::error::ServiceError::from)?;
-        Ok(ResultSet {
-            columns: prepared.columns,
-            file,
-        })
+        Ok(())
     }
 }
 
@@ -278,11 +274,4 @@ fn partition_values(table: &Table, pairs: &Pairs, at: Position) -> Result<Vec<St
     let spec = table_partition(table, pairs);
     let spec = spec.map_err(|error| SqlError::semantic(at, error.message))?;
     Ok(spec.0.into_iter().map(|(_, value)| value).collect())
-}
-
-fn run_error(error: rusqlite::Error) -> SqlError {
-    match error {
-        rusqlite::Error::SqliteFailure(_, Some(text)) => SqlError::run(text),
-        other => SqlError::run(other),
-    }
 }

@@ -8,3 +8,5 @@ pub(crate) mod record;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

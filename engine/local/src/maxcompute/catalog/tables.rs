@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::{Catalog, State, retire};
-use crate::maxcompute::error::ServiceError;
+use crate::maxcompute::error::{Code, ServiceError};
+use crate::maxcompute::storage::StoredFile;
 use crate::maxcompute::table::{Definition, Partition, Table};
 
 const SELECT_TABLE: &str =
@@ -170,6 +171,41 @@ impl Catalog {
         })?;
         self.collect()?;
         Ok(dropped)
+    }
+
+    /// Appends files to partitions, or puts them in place of what those had, in one transaction. Partitions that don't
+    /// exist are added; a part without a file only empties or adds its partition.
+    ///
+    /// # Errors
+    /// `NoSuchTable` when the table was dropped meanwhile. Nothing is changed then, and the files stay the caller's.
+    pub(crate) fn store(
+        &self,
+        table_id: i64,
+        parts: &[(Vec<String>, Option<StoredFile>)],
+        overwrite: bool,
+        now_ms: i64,
+    ) -> Result<(), ServiceError> {
+        self.transaction(|transaction| {
+            let known = transaction
+                .prepare("SELECT 1 FROM tables WHERE id = ?1")?
+                .exists([table_id])?;
+            if !known {
+                let text = "the table was dropped while rows were written";
+                return Err(ServiceError::new(Code::NoSuchTable, text));
+            }
+            for (values, file) in parts {
+                insert_partition(transaction, table_id, values, now_ms)?;
+                let files = file.iter();
+                let files: Vec<_> = files
+                    .map(|file| (file.name.clone(), file.rows, file.bytes))
+                    .collect();
+                if let Some(partition) = partition(transaction, table_id, values)? {
+                    replace_files(transaction, partition.id, overwrite, &files, now_ms)?;
+                }
+            }
+            Ok(())
+        })?;
+        self.collect()
     }
 
     /// Removes all rows of partitions, which stay.

@@ -25,6 +25,7 @@ use crate::maxcompute::wire::body::{BodyReader, pipe, pump};
 use crate::maxcompute::wire::codec::Codec;
 use crate::maxcompute::wire::frame::FrameReader;
 use crate::maxcompute::wire::message::BatchReader;
+use crate::maxcompute::wire::record::RecordReader;
 
 /// Bytes of one block before compression; the service's own bound.
 const BLOCK_BYTES_MAX: u64 = 100 << 30;
@@ -91,15 +92,24 @@ fn store(app: &App, head: &Head, table: &str, body: BodyReader) -> Result<(), Se
             )
         })?,
     };
-    if !head.params.has("arrow") {
-        let text = "blocks of records are not accepted; upload in the Arrow form (arrow)";
-        return Err(ServiceError::new(Code::InvalidArgument, text));
-    }
     let codec = Codec::from_name(&head.content_encoding).ok_or_else(|| {
         let text = format!("Content-Encoding {:?} is not known", head.content_encoding);
         ServiceError::new(Code::InvalidArgument, text)
     })?;
-    let file = receive(app, &table.columns.columns, codec, body)?;
+    let decoder = codec.decoder(BufReader::new(body));
+    let decoder = decoder
+        .map_err(|error| malformed(&error))?
+        .take(BLOCK_BYTES_MAX);
+    let columns = &table.columns.columns;
+    let mut rows = if head.params.has("arrow") {
+        Rows::Arrow(BatchReader::new(
+            FrameReader::new(decoder),
+            arrow_schema(columns),
+        ))
+    } else {
+        Rows::Records(Box::new(RecordReader::new(decoder, columns)))
+    };
+    let file = receive(app, columns, &mut rows)?;
     let (now_ms, version) = (app.clock.now_ms(), i64::from(version));
     let put = app
         .catalog
@@ -111,20 +121,30 @@ fn store(app: &App, head: &Head, table: &str, body: BodyReader) -> Result<(), Se
     put
 }
 
-/// Decodes a body into a file. Anything wrong with it leaves nothing behind.
-fn receive(
+/// A block in either form.
+enum Rows<R> {
+    Arrow(BatchReader<FrameReader<R>>),
+    Records(Box<RecordReader<R>>),
+}
+
+impl<R: io::Read> Rows<R> {
+    fn next_batch(&mut self) -> io::Result<Option<RecordBatch>> {
+        match self {
+            Self::Arrow(batches) => batches.next_batch(),
+            Self::Records(records) => records.next_batch(),
+        }
+    }
+}
+
+/// Writes a block into a file. Anything wrong with it leaves nothing behind.
+fn receive<R: io::Read>(
     app: &App,
     columns: &[Column],
-    codec: Codec,
-    body: BodyReader,
+    rows: &mut Rows<R>,
 ) -> Result<Option<StoredFile>, ServiceError> {
-    let schema = arrow_schema(columns);
-    let mut writer = app.catalog.files().create(&app.id(), Arc::clone(&schema))?;
-    let decoder = codec
-        .decoder(BufReader::new(body))
-        .map_err(|error| malformed(&error))?;
-    let mut batches = BatchReader::new(FrameReader::new(decoder.take(BLOCK_BYTES_MAX)), schema);
-    while let Some(batch) = batches.next_batch().map_err(|error| malformed(&error))? {
+    let files = app.catalog.files();
+    let mut writer = files.create(&app.id(), arrow_schema(columns))?;
+    while let Some(batch) = rows.next_batch().map_err(|error| malformed(&error))? {
         check_cells(&batch, columns)?;
         writer.write(&batch)?;
     }

@@ -6,9 +6,9 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, Result};
 
-use super::decimal::Decimal;
 use super::natives::{decimal_value, double};
 use super::value::as_f64;
+use crate::maxcompute::decimal::Decimal;
 
 /// Registers the sums and averages.
 pub(super) fn register(connection: &Connection) -> Result<()> {

@@ -18,6 +18,18 @@ pub(crate) struct Query {
     pub(crate) offset: u64,
 }
 
+/// `INSERT INTO|OVERWRITE [TABLE] t [PARTITION (k='v', k2)] [(columns)]` and the query whose rows are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Insert {
+    pub(crate) table: TableRef,
+    pub(crate) overwrite: bool,
+    /// Partition keys with their values; without one, the query's last columns give it.
+    pub(crate) partition: Vec<(String, Option<String>)>,
+    /// The columns that the query's stand for, in order; all of the table's where none are named.
+    pub(crate) columns: Vec<String>,
+    pub(crate) query: Query,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Select {
     pub(crate) at: Position,

@@ -1,12 +1,12 @@
-//! Statements that define, show or empty tables.
+//! Statements, and in full those that define, show or empty tables.
 
 use engine_model::limits::{COLUMNS_MAX, NAME_BYTES_MAX, PARTITION_KEYS_MAX};
 use engine_model::{Column, ColumnType};
 
-use super::ast::Query;
+use super::ast::{Insert, Query};
 use super::error::{Position, SqlError};
-use super::parser;
 use super::tokens::{Cursor, Kind, TableRef};
+use super::{insert, parser};
 use crate::maxcompute::table::Definition;
 
 /// Bytes of a comment, in the vendor's documentation.
@@ -58,6 +58,7 @@ pub(crate) enum Statement {
         table: TableRef,
         partition: Option<Pairs>,
     },
+    Insert(Box<Insert>),
     Query(Box<Query>),
 }
 
@@ -88,6 +89,9 @@ fn statement(cursor: &mut Cursor) -> Result<Statement, SqlError> {
     if cursor.is_word(0, "select") || cursor.is_word(0, "with") || cursor.is_symbol("(") {
         return parser::query(cursor).map(|query| Statement::Query(Box::new(query)));
     }
+    if cursor.take_word("insert") {
+        return insert::parse(cursor).map(|insert| Statement::Insert(Box::new(insert)));
+    }
     if cursor.take_words(&["create", "table"]) {
         return create_table(cursor);
     }
@@ -115,8 +119,9 @@ fn statement(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         let partition = partitions(cursor)?.into_iter().next();
         return Ok(Statement::Describe { table, partition });
     }
-    Err(cursor
-        .unexpected("SELECT, CREATE TABLE, DROP TABLE, ALTER TABLE, TRUNCATE TABLE, SHOW or DESC"))
+    Err(cursor.unexpected(
+        "SELECT, INSERT, CREATE TABLE, DROP TABLE, ALTER TABLE, TRUNCATE TABLE, SHOW or DESC",
+    ))
 }
 
 fn show(cursor: &mut Cursor) -> Result<Statement, SqlError> {
@@ -194,7 +199,7 @@ fn partitions(cursor: &mut Cursor) -> Result<Vec<Pairs>, SqlError> {
     Ok(partitions)
 }
 
-fn partition_value(cursor: &mut Cursor) -> Result<String, SqlError> {
+pub(super) fn partition_value(cursor: &mut Cursor) -> Result<String, SqlError> {
     let value = match cursor.peek(0) {
         Kind::Text(text) => text.clone(),
         // An unquoted value keeps its digits: ds=01 is '01'.

@@ -74,3 +74,11 @@ impl From<ServiceError> for SqlError {
         ))
     }
 }
+
+/// What SQLite says of a query that failed.
+pub(super) fn run_error(error: rusqlite::Error) -> SqlError {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(text)) => SqlError::run(text),
+        other => SqlError::run(other),
+    }
+}

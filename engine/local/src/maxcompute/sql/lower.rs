@@ -7,14 +7,15 @@ use std::sync::Arc;
 use engine_model::{Column, ColumnType};
 
 use super::Engine;
-use super::ast::{Expr, ExprKind, Order, Query, Select, Source};
+use super::ast::{Expr, ExprKind, Item, Order, Query, Select, Source};
 use super::error::{Position, SqlError};
+use super::expr::literal;
 use super::scope::{
     Group, Mode, Output, Scope, ScopeSource, aliased, collation, expand, has_aggregate,
     output_columns, positioned, table_columns,
 };
 use super::tokens::TableRef;
-use super::types::{Class, Typed, common};
+use super::types::{Class, Typed, assignable, common};
 use super::vtab::TableData;
 
 /// Tables and subqueries of one statement. SQLite joins at most 64, and named queries may multiply.
@@ -27,21 +28,23 @@ pub(crate) struct Prepared {
     /// Names and types of the result.
     pub(crate) columns: Vec<Column>,
     /// Conversions that the text calls as `mc_cast_0`, ….
-    pub(crate) casts: Vec<(ColumnType, ColumnType)>,
+    pub(crate) casts: Vec<Cast>,
     /// Tables that the text calls `v0`, ….
     pub(crate) tables: Vec<Arc<TableData>>,
 }
 
+/// A conversion between types.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cast {
+    pub(crate) from: ColumnType,
+    pub(crate) to: ColumnType,
+    /// Whether a value that can't be converted is an error; else it becomes NULL.
+    pub(crate) strict: bool,
+}
+
 /// Translates `query`.
 pub(crate) fn prepare(engine: &Engine, query: &Query) -> Result<Prepared, SqlError> {
-    let mut lowering = Lowering {
-        engine,
-        tables: Vec::new(),
-        by_name: HashMap::new(),
-        casts: Vec::new(),
-        sources: 0,
-        with: Vec::new(),
-    };
+    let mut lowering = Lowering::new(engine);
     let rows = lowering.query(query)?;
     let column = |output: Output| {
         Column::new(
@@ -58,11 +61,71 @@ pub(crate) fn prepare(engine: &Engine, query: &Query) -> Result<Prepared, SqlErr
     })
 }
 
+/// A column that rows of a query are stored in.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) column: Column,
+    pub(crate) value: TargetValue,
+}
+
+/// What a column is given.
+#[derive(Clone, Debug)]
+pub(crate) enum TargetValue {
+    /// The query's column of this position.
+    Selected(usize),
+    /// The text of a default; NULL without one.
+    Default(Option<String>),
+}
+
+/// Translates `query` for rows of `targets`, ordered by those from `order_from` on.
+pub(crate) fn prepare_insert(
+    engine: &Engine,
+    query: &Query,
+    targets: &[Target],
+    order_from: usize,
+) -> Result<Prepared, SqlError> {
+    let mut lowering = Lowering::new(engine);
+    let rows = lowering.query(query)?;
+    let dynamic = order_from < targets.len();
+    let selected = targets
+        .iter()
+        .filter(|target| matches!(target.value, TargetValue::Selected(_)))
+        .count();
+    if rows.columns.len() != selected {
+        let text = format!(
+            "wrong columns count {} in data source, requires {selected} columns \
+             (includes dynamic partitions if any)",
+            rows.columns.len()
+        );
+        return Err(SqlError::semantic(query_position(query), text));
+    }
+    let texts = targets.iter().enumerate().map(|(position, target)| {
+        let sql = lowering.target(target, &rows.columns, query)?;
+        Ok(format!("{sql} AS t{position}"))
+    });
+    let texts: Vec<String> = texts.collect::<Result<_, SqlError>>()?;
+    let keys: Vec<String> = (order_from..targets.len())
+        .map(|position| format!("t{position}"))
+        .collect();
+    let order_by = if dynamic {
+        format!(" ORDER BY {}", keys.join(", "))
+    } else {
+        String::new()
+    };
+    let sql = format!("SELECT {} FROM ({}){order_by}", texts.join(", "), rows.sql);
+    Ok(Prepared {
+        sql,
+        columns: targets.iter().map(|target| target.column.clone()).collect(),
+        casts: lowering.casts,
+        tables: lowering.tables,
+    })
+}
+
 pub(super) struct Lowering<'a> {
     pub(super) engine: &'a Engine,
     tables: Vec<Arc<TableData>>,
     by_name: HashMap<String, usize>,
-    casts: Vec<(ColumnType, ColumnType)>,
+    casts: Vec<Cast>,
     sources: usize,
     /// Named queries in sight, the nearest last.
     with: Vec<(String, Query)>,
@@ -74,7 +137,59 @@ struct Rows {
     columns: Vec<Output>,
 }
 
+impl<'a> Lowering<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            tables: Vec::new(),
+            by_name: HashMap::new(),
+            casts: Vec::new(),
+            sources: 0,
+            with: Vec::new(),
+        }
+    }
+}
+
 impl Lowering<'_> {
+    /// What a column is given, converted as an INSERT converts.
+    fn target(
+        &mut self,
+        target: &Target,
+        selected: &[Output],
+        query: &Query,
+    ) -> Result<String, SqlError> {
+        let to = &target.column.column_type;
+        let position = match &target.value {
+            TargetValue::Default(None) => return Ok("NULL".to_owned()),
+            TargetValue::Default(Some(text)) => {
+                let typed = Typed::new(literal(text), ColumnType::String);
+                return Ok(self.convert(&typed, to, true));
+            }
+            TargetValue::Selected(position) => *position,
+        };
+        let Some(output) = selected.get(position) else {
+            return Ok("NULL".to_owned());
+        };
+        let typed = Typed {
+            sql: format!("c{position}"),
+            column_type: output.column_type.clone(),
+            number: None,
+        };
+        let fits = output.column_type.as_ref().is_none_or(|from| {
+            assignable(from, to) || (is_integer(to) && literals_at(query, position))
+        });
+        if !fits {
+            let text = format!(
+                "column {} in source has incompatible type {} with destination column {}, which has type {to}",
+                output.name,
+                typed.type_name(),
+                target.column.name
+            );
+            return Err(SqlError::semantic(query_position(query), text));
+        }
+        Ok(self.convert(&typed, to, true))
+    }
+
     fn query(&mut self, query: &Query) -> Result<Rows, SqlError> {
         let outer = self.with.len();
         for (name, named) in &query.with {
@@ -400,8 +515,13 @@ impl Lowering<'_> {
         Ok(typed)
     }
 
-    /// A conversion, registered where SQLite has none of its own.
+    /// A conversion that makes NULL of what has no value of the type.
     pub(super) fn cast(&mut self, typed: &Typed, to: &ColumnType) -> String {
+        self.convert(typed, to, false)
+    }
+
+    /// A conversion, registered where SQLite has none of its own.
+    fn convert(&mut self, typed: &Typed, to: &ColumnType, strict: bool) -> String {
         let Some(from) = &typed.column_type else {
             return typed.sql.clone();
         };
@@ -412,7 +532,11 @@ impl Lowering<'_> {
         if Class::of(from) == Class::Integer && *to == ColumnType::BigInt {
             return typed.sql.clone();
         }
-        let wanted = (from.clone(), to.clone());
+        let wanted = Cast {
+            from: from.clone(),
+            to: to.clone(),
+            strict,
+        };
         let position = self
             .casts
             .iter()
@@ -450,6 +574,27 @@ fn union_columns(parts: &[(Rows, Position)], width: usize) -> Result<Vec<Output>
         Ok(Output { name, column_type })
     };
     (0..width).map(column).collect()
+}
+
+fn is_integer(column: &ColumnType) -> bool {
+    Class::of(column) == Class::Integer
+}
+
+/// Whether a column of the query is a literal integer in every row: such a one takes the type that it is stored as.
+fn literals_at(query: &Query, position: usize) -> bool {
+    query.selects.iter().all(|select| {
+        let stars = select
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Star(..)));
+        let literal = |expr: &Expr| match &expr.kind {
+            ExprKind::Integer(_) | ExprKind::Null => true,
+            ExprKind::Negate(inner) => matches!(inner.kind, ExprKind::Integer(_)),
+            _ => false,
+        };
+        let item = select.items.get(position);
+        !stars && matches!(item, Some(Item::Expr(expr, _)) if literal(expr))
+    })
 }
 
 fn query_position(query: &Query) -> Position {

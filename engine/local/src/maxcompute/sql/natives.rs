@@ -8,13 +8,13 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Error, Result};
 
 use super::aggregates;
 use super::calendar::{self, Part, Scale};
-use super::decimal::{self, Decimal};
-use super::lower::Prepared;
+use super::lower::{Cast, Prepared};
 use super::value::{self, NAN, as_f64};
+use crate::maxcompute::decimal::{self, Decimal};
 
 /// Any number of arguments: the translation has counted them.
 const ARGS: i32 = -1;
@@ -26,10 +26,17 @@ pub(crate) fn register(
     zone: &TimeZone,
 ) -> Result<()> {
     connection.create_collation("mc_decimal", decimal::collate)?;
-    for (position, (from, to)) in prepared.casts.iter().cloned().enumerate() {
+    for (position, Cast { from, to, strict }) in prepared.casts.iter().cloned().enumerate() {
         let zone = zone.clone();
         scalar(connection, &format!("mc_cast_{position}"), move |args| {
-            Ok(value::cast(args.get_raw(0), &from, &to, &zone))
+            let given = args.get_raw(0);
+            let cast = value::cast(given, &from, &to, &zone);
+            if strict && cast == Value::Null && given != ValueRef::Null {
+                let shown = value::text(given, &from, &zone).unwrap_or_default();
+                let text = format!("value {shown:?} cannot be casted from {from} to {to}");
+                return Err(Error::UserFunctionError(text.into()));
+            }
+            Ok(cast)
         })?;
     }
     texts(connection)?;

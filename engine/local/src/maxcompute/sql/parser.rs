@@ -9,6 +9,9 @@ use super::tokens::{Cursor, Kind};
 /// How deep expressions and queries may nest: parsing and translation are recursive.
 pub(super) const DEPTH_MAX: usize = 100;
 
+/// Rows of VALUES: SQLite's bound on the terms of a union.
+const VALUES_MAX: usize = 500;
+
 /// Words that end what stands before them, so they are no aliases.
 const RESERVED: [&str; 27] = [
     "from", "where", "group", "having", "order", "limit", "offset", "union", "join", "inner",
@@ -22,6 +25,28 @@ pub(crate) fn query(cursor: &mut Cursor) -> Result<Query, SqlError> {
     let query = parser.query()?;
     parser.cursor.expect_end()?;
     Ok(query)
+}
+
+/// Reads the query of an INSERT up to its end: any, or `VALUES (…), (…)`, which is a union of its rows.
+pub(crate) fn query_or_values(cursor: &mut Cursor) -> Result<Query, SqlError> {
+    if !cursor.take_word("values") {
+        return query(cursor);
+    }
+    let mut parser = Parser { cursor, depth: 0 };
+    let selects = parser.list(Parser::values_row)?;
+    if let Some(first) = selects.get(VALUES_MAX) {
+        let text = format!("VALUES has more than {VALUES_MAX} rows; upload them, or use several");
+        return Err(SqlError::semantic(first.at, text));
+    }
+    parser.cursor.expect_end()?;
+    Ok(Query {
+        with: Vec::new(),
+        selects,
+        union_all: true,
+        order_by: Vec::new(),
+        limit: None,
+        offset: 0,
+    })
 }
 
 pub(super) struct Parser<'a> {
@@ -139,6 +164,22 @@ impl Parser<'_> {
             filter,
             group_by,
             having,
+        })
+    }
+
+    fn values_row(&mut self) -> Result<Select, SqlError> {
+        let at = self.cursor.at();
+        self.cursor.expect_symbol("(")?;
+        let items = self.list(|parser| Ok(Item::Expr(parser.expr()?, None)))?;
+        self.cursor.expect_symbol(")")?;
+        Ok(Select {
+            at,
+            distinct: false,
+            items,
+            from: None,
+            filter: None,
+            group_by: Vec::new(),
+            having: None,
         })
     }
 

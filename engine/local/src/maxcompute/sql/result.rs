@@ -14,27 +14,69 @@ use engine_model::{Column, ColumnType};
 use jiff::tz::TimeZone;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-use super::decimal::Decimal;
-use super::error::SqlError;
+use super::error::{SqlError, run_error};
 use super::{nested, value};
 use crate::maxcompute::catalog::{Catalog, ResultSet};
+use crate::maxcompute::decimal::Decimal;
 use crate::maxcompute::error::ServiceError;
+use crate::maxcompute::storage::{FileWriter, StoredFile};
 use crate::maxcompute::types::arrow_schema;
 
 /// Rows that are gathered before they go to the file.
-pub(crate) const GATHERED_ROWS: usize = 4_096;
+const GATHERED_ROWS: usize = 4_096;
 /// Rows of a result as CSV; the service's own bound. The instance tunnel has none.
 const CSV_ROWS_MAX: usize = 10_000;
 
+/// A file that rows of SQLite values go to. Dropped unfinished, it leaves nothing behind.
+pub(crate) struct RowFile {
+    gatherer: Gatherer,
+    writer: FileWriter,
+}
+
+impl RowFile {
+    /// Starts the file `id`, whose columns are the first ones of the rows.
+    pub(crate) fn create(
+        catalog: &Catalog,
+        id: &str,
+        columns: &[Column],
+    ) -> Result<Self, ServiceError> {
+        let gatherer = Gatherer::new(columns);
+        let writer = catalog
+            .files()
+            .create(id, SchemaRef::clone(&gatherer.schema))?;
+        Ok(Self { gatherer, writer })
+    }
+
+    /// Takes one row.
+    pub(crate) fn push(&mut self, row: &rusqlite::Row<'_>) -> Result<(), SqlError> {
+        self.gatherer.push(row).map_err(run_error)?;
+        if self.gatherer.rows >= GATHERED_ROWS {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Completes the file; `None` without rows.
+    pub(crate) fn finish(mut self) -> Result<Option<StoredFile>, SqlError> {
+        self.write()?;
+        Ok(self.writer.finish().map_err(ServiceError::from)?)
+    }
+
+    fn write(&mut self) -> Result<(), SqlError> {
+        let batch = self.gatherer.take()?;
+        Ok(self.writer.write(&batch).map_err(ServiceError::from)?)
+    }
+}
+
 /// Gathers rows of SQLite values and makes batches of them.
-pub(crate) struct Gatherer {
+struct Gatherer {
     schema: SchemaRef,
     columns: Vec<(Column, Vec<Value>)>,
     rows: usize,
 }
 
 impl Gatherer {
-    pub(crate) fn new(columns: &[Column]) -> Self {
+    fn new(columns: &[Column]) -> Self {
         let columns: Vec<(Column, Vec<Value>)> = columns
             .iter()
             .map(|column| (column.clone(), Vec::new()))
@@ -47,12 +89,8 @@ impl Gatherer {
         }
     }
 
-    pub(crate) fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&self.schema)
-    }
-
     /// Takes one row.
-    pub(crate) fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+    fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
         for (position, (_, values)) in self.columns.iter_mut().enumerate() {
             values.push(value::owned(row.get_ref(position)?));
         }
@@ -60,12 +98,8 @@ impl Gatherer {
         Ok(())
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// The gathered rows as a batch; begins anew.
-    pub(crate) fn take(&mut self) -> Result<RecordBatch, SqlError> {
+    fn take(&mut self) -> Result<RecordBatch, SqlError> {
         let mut arrays = Vec::new();
         for ((column, values), field) in self.columns.iter_mut().zip(self.schema.fields()) {
             arrays.push(array(column, field, values)?);
@@ -112,9 +146,11 @@ fn array(column: &Column, field: &FieldRef, values: &[Value]) -> Result<ArrayRef
         ColumnType::Decimal { precision, scale } => {
             let numbers = values.iter().map(|value| match value {
                 Value::Null => Ok(None),
-                Value::Text(text) => unscaled(text, *precision, *scale)
-                    .map(Some)
-                    .ok_or_else(|| wrong(value)),
+                Value::Text(text) => {
+                    let number = Decimal::parse(text);
+                    let unscaled = number.and_then(|number| number.unscaled(*precision, *scale));
+                    unscaled.map(Some).ok_or_else(|| wrong(value))
+                }
                 other => Err(wrong(other)),
             });
             let numbers: Decimal128Array = numbers.collect::<Result<_, _>>()?;
@@ -147,11 +183,6 @@ fn array(column: &Column, field: &FieldRef, values: &[Value]) -> Result<ArrayRef
             nested::read(field, &rows).map_err(SqlError::run)?
         }
     })
-}
-
-fn unscaled(text: &str, precision: u8, scale: u8) -> Option<i128> {
-    let number = Decimal::parse(text)?.fit(precision, scale)?;
-    number.to_string().replace('.', "").parse().ok()
 }
 
 fn primitive<T: ArrowPrimitiveType>(

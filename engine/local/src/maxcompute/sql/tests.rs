@@ -436,7 +436,47 @@ fn errors_are_worded_as_the_services() {
         ),
         (
             "insert into orders values (1)",
-            "ODPS-0130161:[1,1] Parse exception",
+            "table orders has 2 partition keys, PARTITION names 0",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') values (1)",
+            "wrong columns count 1 in data source, requires 8 columns",
+        ),
+        (
+            "insert into orders partition (pt, hh='2') (id) values (1, 'x')",
+            "partition key hh has a value, and a key before it has none",
+        ),
+        (
+            "insert into orders partition (pt='1', ds='2') (id) values (1)",
+            "PARTITION does not name key hh",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') (id, nope) values (1, 2)",
+            "column nope cannot be resolved",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') (id, ID) values (1, 2)",
+            "column ID is named twice",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') (id) select city from orders",
+            "column city in source has incompatible type STRING with destination column id, which has type BIGINT",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') (amount) values ('x')",
+            "value \"x\" cannot be casted from STRING to DECIMAL(12,2)",
+        ),
+        (
+            "insert into orders partition (pt='1', hh='2') (amount) values (12345678901)",
+            "value \"12345678901\" cannot be casted from BIGINT to DECIMAL(12,2)",
+        ),
+        (
+            "insert into orders partition (pt='1', hh) (id, city) select 1, 'x', null",
+            "a row has NULL for partition key hh",
+        ),
+        (
+            "insert into orders partition (pt='', hh='2') (id) values (1)",
+            "invalid partition value",
         ),
         ("drop table nowhere", "ODPS-0130131:[1,12] Table not found"),
         (
@@ -592,4 +632,104 @@ fn partitions_that_cannot_match_are_not_read() {
         .run("select max(id) from orders where pt = 2")
         .unwrap_err();
     assert!(error.contains("a stored file can't be read"), "{error}");
+}
+
+/// Names of the stored files.
+fn files(fixture: &Fixture) -> usize {
+    let files = std::fs::read_dir(fixture.folder.path().join("files"));
+    files.unwrap().count()
+}
+
+#[test]
+fn inserts_append_or_replace() {
+    let fixture = orders();
+    let partition = "partition (pt='9', hh=1)";
+    let count = || fixture.rows("select count(*), sum(id) from orders where pt='9'");
+    fixture.text(&format!(
+        "INSERT OVERWRITE TABLE p.`orders` {partition} SELECT id, city, amount, score, paid, ok, tags, raw \
+         FROM orders WHERE pt = '01';"
+    ));
+    assert_eq!(count(), "3|6");
+    assert_eq!(
+        fixture.rows("select id, city, amount, score, paid, ok, tags, hh from orders where pt='9' order by id limit 2"),
+        "1|Berlin|9.90|0.5|2026-03-02 03:04:05|true|[\"a\",\"b\"]|1 2|Paris|10.00|NaN|2026-03-03 00:00:00|false|[]|1"
+    );
+    fixture.text(&format!(
+        "insert into orders {partition} (id, amount) values (7, 1.005BD), (-8, null)"
+    ));
+    assert_eq!(count(), "5|5");
+    assert_eq!(
+        fixture.rows("select id, city, amount from orders where id < 0 or id = 7 order by id"),
+        "-8|\\N|\\N 7|\\N|1.01"
+    );
+    // A table may be read and replaced by the same statement.
+    fixture.text(&format!(
+        "insert overwrite table orders {partition} (id) select id + 1 from orders where pt = 9"
+    ));
+    assert_eq!(count(), "5|10");
+    let before = files(&fixture);
+    fixture.text(&format!(
+        "insert overwrite orders {partition} (id) select id from orders where false"
+    ));
+    assert_eq!(
+        files(&fixture),
+        before - 1,
+        "the rows that were replaced are gone"
+    );
+    assert_eq!(count(), "0|\\N");
+    assert_eq!(fixture.rows("select count(*) from orders"), "4");
+}
+
+#[test]
+fn inserts_find_their_partitions_in_the_rows() {
+    let fixture = orders();
+    fixture.text(
+        "insert overwrite table orders partition (pt='7', hh) (id, city) \
+         select id, city, id % 2 from orders where id < 10 order by id desc",
+    );
+    assert_eq!(
+        fixture.rows("select hh, count(*), sum(id) from orders where pt=7 group by hh order by hh"),
+        "0|1|2 1|2|4"
+    );
+    fixture.text("create table day (a int not null default 5, b double) partitioned by (ds string, k string)");
+    fixture.text(
+        "insert into day partition (ds, k) select 1, 2, '20221122', city from orders where pt='01'",
+    );
+    assert_eq!(
+        fixture.rows("select ds, k, count(*) from day where ds=20221122 group by ds, k order by k"),
+        "20221122|Berlin|2 20221122|Paris|1"
+    );
+    // Only partitions that get rows are replaced.
+    fixture.text("insert overwrite day partition (ds='20221122', k) (b) values (7, 'Paris')");
+    assert_eq!(
+        fixture.rows("select k, a, b from day order by k"),
+        "Berlin|1|2.0 Berlin|1|2.0 Paris|5|7.0"
+    );
+}
+
+#[test]
+fn a_failed_insert_changes_nothing() {
+    let fixture = orders();
+    fixture.text("create table day (a tinyint not null) partitioned by (ds string)");
+    fixture.text("insert into day partition (ds='a') values (1), (2)");
+    for (sql, text) in [
+        (
+            "insert overwrite day partition (ds='a') select null",
+            "non-null",
+        ),
+        (
+            "insert overwrite day partition (ds='a') values (1), (300)",
+            "cannot be casted from BIGINT to TINYINT",
+        ),
+        (
+            "insert overwrite day partition (ds) select 1, 'x' union all select 1, null",
+            "NULL for partition key ds",
+        ),
+    ] {
+        let before = files(&fixture);
+        let error = fixture.run(sql).unwrap_err();
+        assert!(error.contains(text), "{sql}: {error}");
+        assert_eq!(files(&fixture), before, "{sql}");
+        assert_eq!(fixture.rows("select ds, a from day order by a"), "a|1 a|2");
+    }
 }

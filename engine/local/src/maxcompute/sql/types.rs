@@ -138,6 +138,31 @@ pub(crate) fn common<'a>(types: impl IntoIterator<Item = &'a ColumnType>) -> Opt
     types.try_fold(first, |left, right| common_of_two(&left, right))
 }
 
+/// Whether an INSERT converts values of one type to another by itself, as of edition 2.0: where nothing can be lost, from
+/// text to numbers, and from almost everything to text.
+pub(crate) fn assignable(from: &ColumnType, to: &ColumnType) -> bool {
+    use Class::{Binary, Date, DateTime, Decimal, Integer, Nested, Real, Text, Timestamp};
+    if from == to {
+        return true;
+    }
+    match (Class::of(from), Class::of(to)) {
+        _ if *to == ColumnType::Json => false,
+        (Integer, Integer) => match (integer_range(from), integer_range(to)) {
+            (Some((low, high)), Some((least, greatest))) => low >= least && high <= greatest,
+            _ => false,
+        },
+        (Real, Real) => *to == ColumnType::Double,
+        (Integer | Real | Text, Real | Decimal)
+        | (Decimal, Decimal)
+        | (Text, Binary)
+        | (Date, DateTime | Timestamp)
+        | (DateTime, Timestamp) => true,
+        (Nested | Binary | Class::Boolean, _) => false,
+        (_, Text) => true,
+        _ => false,
+    }
+}
+
 fn common_of_two(left: &ColumnType, right: &ColumnType) -> Option<ColumnType> {
     if left == right {
         return Some(left.clone());
@@ -168,6 +193,43 @@ fn common_of_two(left: &ColumnType, right: &ColumnType) -> Option<ColumnType> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inserts_convert_what_loses_nothing() {
+        let fits = |from: &str, to: &str| assignable(&from.parse().unwrap(), &to.parse().unwrap());
+        for (from, to) in [
+            ("int", "bigint"),
+            ("bigint", "double"),
+            ("bigint", "decimal(10,2)"),
+            ("float", "double"),
+            ("double", "decimal(10,2)"),
+            ("decimal(38,18)", "decimal(10,2)"),
+            ("string", "double"),
+            ("string", "varchar(5)"),
+            ("string", "binary"),
+            ("datetime", "string"),
+            ("date", "datetime"),
+            ("array<int>", "array<int>"),
+        ] {
+            assert!(fits(from, to), "{from} to {to}");
+        }
+        for (from, to) in [
+            ("bigint", "int"),
+            ("double", "float"),
+            ("double", "bigint"),
+            ("decimal(10,2)", "double"),
+            ("string", "bigint"),
+            ("string", "datetime"),
+            ("timestamp", "date"),
+            ("boolean", "bigint"),
+            ("bigint", "boolean"),
+            ("string", "json"),
+            ("array<int>", "string"),
+            ("array<int>", "array<bigint>"),
+        ] {
+            assert!(!fits(from, to), "{from} to {to}");
+        }
+    }
 
     #[test]
     fn types_meet() {

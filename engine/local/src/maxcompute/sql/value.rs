@@ -21,8 +21,8 @@ use jiff::tz::TimeZone;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use super::calendar::{self, Scale};
-use super::decimal::Decimal;
 use super::nested;
+use crate::maxcompute::decimal::Decimal;
 
 /// What NaN is to SQLite.
 pub(crate) const NAN: &str = "NaN";

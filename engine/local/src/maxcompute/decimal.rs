@@ -1,4 +1,4 @@
-//! Exact decimal numbers. SQLite holds them as text, at the scale of their column.
+//! Exact decimal numbers, and the text that they travel and compare as.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -105,6 +105,11 @@ impl Decimal {
         let number = self.rescale(scale.into())?;
         let bound = power(precision.into())?;
         (number.unscaled.checked_abs()? < bound).then_some(number)
+    }
+
+    /// The digits of the number as a DECIMAL(`precision`, `scale`), without the point.
+    pub(crate) fn unscaled(self, precision: u8, scale: u8) -> Option<i128> {
+        self.fit(precision, scale)?.unscaled.to_i128()
     }
 
     /// The number as the widest DECIMAL of its scale.
