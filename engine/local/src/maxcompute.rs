@@ -19,8 +19,10 @@
 mod auth;
 mod catalog;
 mod clock;
+mod connection;
 mod decimal;
 mod error;
+mod faults;
 mod ids;
 mod request;
 mod routes;
@@ -38,4 +40,5 @@ mod tests;
 pub use auth::Credential;
 pub use clock::Clock;
 pub use error::Error;
+pub use faults::{Call, Fault, Faults, Route};
 pub use server::{Config, MaxCompute};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -158,25 +159,59 @@ impl ServiceError {
     fn internal(source: impl fmt::Display) -> Self {
         Self::new(Code::InternalServerError, source.to_string())
     }
+}
 
-    /// The answer: JSON on tunnel routes, elsewhere XML with the four elements that clients insist on.
-    pub(crate) fn render(&self, json: bool, request_id: &str, host: &str) -> Response {
-        let code = format!("{:?}", self.code);
-        let (content_type, body) = if json {
-            let body = json!({
-                "Code": code, "Message": self.message, "RequestId": request_id, "HostId": host,
-            });
-            ("application/json", body.to_string())
+/// The code of an answer that a fault gives in place of the route's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Injected(pub(crate) String);
+
+/// How an error is told to the client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style<'a> {
+    /// JSON as on tunnel routes, or XML.
+    pub(crate) json: bool,
+    pub(crate) request_id: &'a str,
+    pub(crate) host: &'a str,
+}
+
+impl Style<'_> {
+    /// Puts the body of the error that `response` carries, if it carries one, into it.
+    pub(crate) fn render(self, response: &mut Response) {
+        let extensions = response.extensions_mut();
+        let (code, message) = if let Some(error) = extensions.remove::<ServiceError>() {
+            (format!("{:?}", error.code), error.message)
+        } else if let Some(Injected(code)) = extensions.remove::<Injected>() {
+            (code, "this answer was asked for by a test".to_owned())
         } else {
-            let body = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-                 <Message>{}</Message><RequestId>{request_id}</RequestId><HostId>{}</HostId></Error>",
-                super::xml::cdata(&self.message),
-                super::xml::escape(host),
-            );
-            ("application/xml", body)
+            return;
         };
-        (self.code.status(), [("content-type", content_type)], body).into_response()
+        let (content_type, body) = self.body(&code, &message);
+        let content_type = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        *response.body_mut() = body.into();
+    }
+
+    /// XML has all four elements: clients insist on them.
+    fn body(self, code: &str, message: &str) -> (&'static str, String) {
+        let Self {
+            json,
+            request_id,
+            host,
+        } = self;
+        if json {
+            let body = json!({
+                "Code": code, "Message": message, "RequestId": request_id, "HostId": host,
+            });
+            return ("application/json", body.to_string());
+        }
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code>\
+             <Message>{}</Message><RequestId>{request_id}</RequestId><HostId>{}</HostId></Error>",
+            super::xml::escape(code),
+            super::xml::cdata(message),
+            super::xml::escape(host),
+        );
+        ("application/xml", body)
     }
 }
 

@@ -20,7 +20,9 @@ use tokio::task::JoinSet;
 use super::auth::{self, Credential};
 use super::catalog::Catalog;
 use super::clock::Clock;
-use super::error::{Code, Error, ServiceError};
+use super::connection::{Connection, Connections};
+use super::error::{Code, Error, ServiceError, Style};
+use super::faults::{self, Faults};
 use super::ids::Ids;
 use super::request::Head;
 use super::routes;
@@ -43,6 +45,8 @@ pub struct Config {
     pub credentials: Vec<Credential>,
     /// The server's clock.
     pub clock: Clock,
+    /// What is to go wrong, for tests.
+    pub faults: Faults,
 }
 
 impl Config {
@@ -54,6 +58,7 @@ impl Config {
             project: project.into(),
             credentials: Vec::new(),
             clock: Clock::system(),
+            faults: Faults::new(),
         }
     }
 }
@@ -92,7 +97,9 @@ impl MaxCompute {
         let router = router(Arc::clone(&app));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(async {
+            let connections = Connections(listener);
+            let service = router.into_make_service_with_connect_info::<Connection>();
+            let serve = axum::serve(connections, service).with_graceful_shutdown(async {
                 // Both a message and a dropped sender end the server.
                 drop(stopped.await);
             });
@@ -138,6 +145,7 @@ pub(crate) struct App {
     /// When the server was started, which passes for the project's birth.
     pub(crate) started_ms: i64,
     pub(crate) statements: Arc<Semaphore>,
+    pub(crate) faults: Faults,
     credentials: Vec<Credential>,
     tasks: Mutex<JoinSet<()>>,
     running: Mutex<HashMap<String, InterruptHandle>>,
@@ -169,6 +177,7 @@ impl App {
             ids: Ids::new(),
             started_ms,
             statements: Arc::new(Semaphore::new(STATEMENTS_MAX)),
+            faults: config.faults,
             credentials: config.credentials,
             tasks: Mutex::new(JoinSet::new()),
             running: Mutex::new(HashMap::new()),
@@ -247,6 +256,7 @@ fn router(app: Arc<App>) -> Router {
         .fallback(|| async {
             ServiceError::new(Code::InvalidURI, "the server knows no such path").into_response()
         })
+        .layer(from_fn_with_state(Arc::clone(&app), faults::around))
         .layer(from_fn_with_state(Arc::clone(&app), around))
         .with_state(app)
 }
@@ -265,9 +275,12 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         request.extensions_mut().insert(Arc::new(head));
         next.run(request).await
     };
-    if let Some(error) = response.extensions_mut().remove::<ServiceError>() {
-        response = error.render(json, &request_id, &host);
-    }
+    let style = Style {
+        json,
+        request_id: &request_id,
+        host: &host,
+    };
+    style.render(&mut response);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-odps-request-id", value);
     }

@@ -1,5 +1,6 @@
 //! The server over HTTP, spoken by hand: what official clients never send is tested here.
 
+mod faults;
 mod many;
 mod records;
 
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Clock, Config, Credential, MaxCompute};
+use super::{Clock, Config, Credential, Faults, MaxCompute};
 
 const COLUMNS: &str = "k0 string, k1 string, k2 string, k3 string, k4 string, k5 string";
 
@@ -103,6 +104,7 @@ struct Server {
     folder: TempDir,
     running: Option<MaxCompute>,
     now_ms: Arc<AtomicI64>,
+    faults: Faults,
 }
 
 impl Server {
@@ -111,6 +113,7 @@ impl Server {
             folder: TempDir::new().unwrap(),
             running: None,
             now_ms: Arc::new(AtomicI64::new(1_772_420_645_000)),
+            faults: Faults::new(),
         };
         server.running = Some(MaxCompute::start(server.config()).await.unwrap());
         server
@@ -123,6 +126,7 @@ impl Server {
         });
         Config {
             clock,
+            faults: self.faults.clone(),
             ..Config::new(self.folder.path(), "prj")
         }
     }
