@@ -138,14 +138,14 @@ impl Keyring {
         };
         let mut held = self.lock();
         let differs = *profile.credentials != *used;
-        if *profile.credentials != *held.profile.credentials {
+        if *profile.credentials == *held.profile.credentials {
+            held.profile.expires = profile.expires;
+        } else {
             let former = std::mem::replace(&mut held.profile, profile);
             if held.former.len() == FORMER_MAX {
                 held.former.remove(0);
             }
             held.former.push(former.credentials);
-        } else {
-            held.profile.expires = profile.expires;
         }
         Some(Ok(differs))
     }

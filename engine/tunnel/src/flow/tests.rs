@@ -90,8 +90,9 @@ fn simulate(blocks: usize, threads: usize, tokens: usize, block_ms: u64) -> Simu
     let policy = RetryPolicy::default();
     let mut random = fastrand::Rng::with_seed(7);
     let mut throttle = Throttle::new(BLOCKS_IN_FLIGHT_MAX);
-    let mut events =
-        BinaryHeap::from_iter((0..threads).map(|block| Reverse((0, Event::Ready(block)))));
+    let mut events = (0..threads)
+        .map(|block| Reverse((0, Event::Ready(block))))
+        .collect::<BinaryHeap<_>>();
     let mut places = vec![None; blocks];
     let mut tries = vec![(0_u32, 0_u64); blocks];
     let mut line = std::collections::VecDeque::new();

@@ -77,11 +77,11 @@ async fn credentials_that_are_refused_are_read_again() {
         tokens(&server),
         ["t0ken1", "t0ken1", "t0ken2", "t0ken2", "t0ken3"]
     );
-    let id = |n: usize| server.arrived()[n].header("authorization").unwrap()[..9].to_owned();
-    assert_eq!(
-        (id(0), id(4)),
-        ("ODPS id1:".to_owned(), "ODPS id3:".to_owned())
-    );
+    let signed_by = |n: usize, id: &str| {
+        let arrived = &server.arrived()[n];
+        arrived.header("authorization").unwrap().starts_with(id)
+    };
+    assert!(signed_by(0, "ODPS id1:") && signed_by(4, "ODPS id3:"));
 }
 
 #[tokio::test]
@@ -242,9 +242,9 @@ async fn a_server_that_quotes_what_it_got_brings_nothing_secret_into_a_text() {
         let mut given = config(&server);
         given.credentials = temporary("t0ken");
         given.retry.tries_max = 1;
-        let mut shown = format!("{given:?}");
+        let settings = format!("{given:?}");
         let (client, _clock) = client(given);
-        shown += &format!("{client:?}");
+        let mut shown = format!("{settings} {client:?}");
         for _ in 0..3 {
             shown += &texts(&client.check_access().await.unwrap_err());
         }
