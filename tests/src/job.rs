@@ -80,7 +80,8 @@ impl JobFile {
             levels => format!("\n    partition: {levels}"),
         };
         let keys = self.maxcompute.split(", ").filter(|key| !key.is_empty());
-        let keys: String = keys.map(|key| format!("\n    {key}")).collect();
+        let keys: Vec<_> = keys.map(|key| format!("\n    {key}")).collect();
+        let keys = keys.concat();
         let columns = self.columns.join("\n  ");
         let text = format!(
             "job: orders_test

@@ -210,9 +210,9 @@ fn a_killed_server_has_old_rows_or_new_ones() {
         if kill == 0 {
             create_table(address);
         } else {
-            writers
-                .iter_mut()
-                .for_each(|writer| writer.recover(address));
+            for writer in &mut writers {
+                writer.recover(address);
+            }
             assert_eq!(
                 files(folder.path()),
                 known_files(folder.path()),

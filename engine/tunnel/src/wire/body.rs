@@ -117,7 +117,7 @@ pub struct BodyEncoder<'t> {
 }
 
 enum Rows {
-    Arrow(BatchEncoder, Framer),
+    Arrow(Box<BatchEncoder>, Framer),
     Record(RecordWriter),
 }
 
@@ -134,10 +134,9 @@ impl<'t> BodyEncoder<'t> {
         take: impl FnMut(Bytes) -> io::Result<()> + Send + 't,
     ) -> io::Result<Self> {
         let rows = match form.format {
-            BlockFormat::Arrow => Rows::Arrow(
-                BatchEncoder::default(),
-                Framer::new(CHUNK_BYTES, CHUNKS_PER_PIECE),
-            ),
+            BlockFormat::Arrow => {
+                Rows::Arrow(Box::default(), Framer::new(CHUNK_BYTES, CHUNKS_PER_PIECE))
+            }
             BlockFormat::Record => Rows::Record(RecordWriter::new()),
         };
         Ok(Self {

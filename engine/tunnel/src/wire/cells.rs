@@ -11,6 +11,7 @@ use arrow::datatypes::{
 use engine_model::{Column, ColumnType};
 
 use super::BatchError;
+use super::record::decimal_text;
 
 /// Days of 0000-01-01 and 9999-12-31.
 const DAYS: (i32, i32) = (-719_528, 2_932_896);
@@ -118,10 +119,10 @@ impl Limits {
                 outside(instant, MILLISECONDS)
                     .map(|ms| format!("{ms} ms since 1970-01-01, outside the years 0 to 9999"))
             }
-            ColumnType::Decimal { precision, .. } => {
-                let values = array.as_primitive::<Decimal128Type>();
-                outside(values.value(row), decimals(*precision)).map(|_| {
-                    let value = values.value_as_string(row);
+            ColumnType::Decimal { precision, scale } => {
+                let value = array.as_primitive::<Decimal128Type>().value(row);
+                outside(value, decimals(*precision)).map(|value| {
+                    let value = decimal_text(value, *scale);
                     format!("{value}, which has too many digits for {column_type}")
                 })
             }
@@ -173,10 +174,11 @@ impl Limits {
 
 fn beyond<T: ArrowPrimitiveType>(array: &ArrayRef, (least, most): (T::Native, T::Native)) -> bool {
     let values = array.as_primitive::<T>().values();
-    // Without an early end the loop is one of the processor's wide instructions.
-    values.iter().fold(false, |found, value| {
-        found | (*value < least) | (*value > most)
-    })
+    // Counted rather than searched: without an early end the loop is one of the processor's wide instructions.
+    let outside = values
+        .iter()
+        .map(|value| usize::from(*value < least) + usize::from(*value > most));
+    outside.sum::<usize>() > 0
 }
 
 fn outside<V: PartialOrd>(value: V, (least, most): (V, V)) -> Option<V> {
@@ -200,10 +202,8 @@ fn longer_than(offsets: &[i32], bytes_max: usize) -> bool {
         return false;
     }
     let max = i32::try_from(bytes_max).unwrap_or(i32::MAX);
-    offsets.windows(2).fold(false, |found, ends| match ends {
-        [start, end] => found | (end - start > max),
-        _ => found,
-    })
+    let longer = |ends: &[i32]| matches!(ends, [start, end] if end - start > max);
+    offsets.windows(2).any(longer)
 }
 
 #[cfg(test)]

@@ -67,9 +67,7 @@ pub fn decompress(
             .read_to_end(&mut plain),
         Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut rest)
             .and_then(|it| it.single_frame().take(limit).read_to_end(&mut plain)),
-        Compression::Lz4 => lz4_flex::frame::FrameDecoder::new(&mut rest)
-            .take(limit)
-            .read_to_end(&mut plain),
+        Compression::Lz4 => unframe(&mut rest, &mut plain, limit),
         Compression::Snappy => snap::read::FrameDecoder::new(&mut rest)
             .take(limit)
             .read_to_end(&mut plain),
@@ -84,6 +82,20 @@ pub fn decompress(
         return Err(BodyError::new(text));
     }
     Ok(plain.into())
+}
+
+/// Reads an LZ4 frame to its end mark. The library takes the end of its input for one, so that there is a byte more than
+/// the body, which it reads only in search of the mark.
+fn unframe(body: &mut &[u8], plain: &mut Vec<u8>, limit: u64) -> io::Result<usize> {
+    let mut sentinel: &[u8] = &[0];
+    let read = lz4_flex::frame::FrameDecoder::new(body.chain(&mut sentinel))
+        .take(limit)
+        .read_to_end(plain)?;
+    if sentinel.is_empty() {
+        let text = "it ends before its end mark";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+    }
+    Ok(read)
 }
 
 /// Where the bytes of a body go, a piece at a time.

@@ -23,7 +23,19 @@ pub(crate) fn compare(vector: &Vector) -> BTreeSet<Quirk> {
     let read: Value = batches.iter().map(|batch| rows(&columns, batch)).collect();
     assert_eq!(read, vector.rows(), "{name}");
 
-    let ours = vector.encode(&columns, &batches).unwrap();
+    let ours = match vector.encode(&columns, &batches) {
+        Ok(ours) => ours,
+        Err(error) => {
+            let error = error.to_string();
+            let number = "found -9223372036854775808, which BIGINT keeps for itself";
+            let text = "found 5 characters, too many for CHAR(4)";
+            assert!(error.ends_with(number) || error.ends_with(text), "{error}");
+            quirks.insert(Quirk::OverLimit);
+            let columns: Vec<_> = columns.into_iter().map(without_limit).collect();
+            let batches = decode(vector.form(), &columns, vector.body()).unwrap();
+            vector.encode(&columns, &batches).unwrap()
+        }
+    };
     if ours == theirs {
         return quirks;
     }
@@ -47,12 +59,25 @@ pub(crate) fn compare(vector: &Vector) -> BTreeSet<Quirk> {
         if theirs.head != ours.head {
             quirks.insert(Quirk::MessageLayout);
         }
-        if theirs.body != ours.body {
-            assert_eq!(without_padding(theirs), without_padding(ours), "{name}");
-            quirks.insert(Quirk::SlicePadding);
+        let (theirs, ours) = (buffers(theirs), buffers(ours));
+        if theirs != ours {
+            // What is behind our end of a buffer belongs to rows that aren't in the slice.
+            let begins = |(theirs, ours): (&&[u8], &&[u8])| theirs.starts_with(ours);
+            assert!(theirs.iter().zip(&ours).all(begins), "{name}");
+            quirks.insert(Quirk::SliceEnd);
         }
     }
     quirks
+}
+
+/// A type with the same bytes, and without a limit.
+fn without_limit(mut column: Column) -> Column {
+    column.column_type = match column.column_type {
+        ColumnType::BigInt => ColumnType::Timestamp,
+        ColumnType::Char(_) => ColumnType::String,
+        other => other,
+    };
+    column
 }
 
 /// PyODPS sends the seconds and the nanoseconds of an interval as a struct.
@@ -118,7 +143,7 @@ fn messages(data: &[u8]) -> Vec<Message<'_>> {
     messages
 }
 
-/// Everything that the flatbuffers in front of a message say.
+/// What the flatbuffers in front of a message say, but for the buffers' lengths, which [`buffers`] compares.
 fn fields(head: &[u8]) -> Value {
     let message = root_as_message(head).unwrap();
     assert_eq!(message.header_type(), MessageHeader::RecordBatch);
@@ -131,12 +156,12 @@ fn fields(head: &[u8]) -> Value {
         "body": message.bodyLength(),
         "rows": batch.length(),
         "nodes": nodes.map(|node| json!([node.length(), node.null_count()])).collect::<Value>(),
-        "buffers": buffers.map(|buffer| json!([buffer.offset(), buffer.length()])).collect::<Value>(),
+        "buffers": buffers.map(arrow::ipc::Buffer::offset).collect::<Value>(),
     })
 }
 
-/// The buffers of a message, which stand between the padding.
-fn without_padding<'a>(message: &Message<'a>) -> Vec<&'a [u8]> {
+/// The buffers of a message, without the padding between them.
+fn buffers<'a>(message: &Message<'a>) -> Vec<&'a [u8]> {
     let head = root_as_message(message.head).unwrap();
     let batch = head.header_as_record_batch().unwrap();
     let body = message.body;

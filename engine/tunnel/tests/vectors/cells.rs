@@ -27,15 +27,15 @@ pub(crate) fn hex(bytes: &[u8]) -> Value {
 /// A decimal without exponent and without zeros at the end of its fraction.
 pub(crate) fn plain_decimal(text: &str) -> String {
     let (mantissa, exponent) = text.split_once('E').unwrap_or((text, "0"));
-    let exponent: i32 = exponent.parse().unwrap();
+    let exponent: isize = exponent.parse().unwrap();
     let (sign, mantissa) = mantissa
         .strip_prefix('-')
         .map_or(("", mantissa), |rest| ("-", rest));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let zeros = "0".repeat(exponent.unsigned_abs().try_into().unwrap());
+    let zeros = "0".repeat(exponent.unsigned_abs());
     let digits = format!("{zeros}{whole}{fraction}{zeros}");
-    let point = zeros.len() as i32 + whole.len() as i32 + exponent;
-    let (whole, fraction) = digits.split_at(point.try_into().unwrap());
+    let point = (zeros.len() + whole.len()).checked_add_signed(exponent);
+    let (whole, fraction) = digits.split_at(point.unwrap());
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
         whole => whole,

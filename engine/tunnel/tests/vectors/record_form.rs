@@ -61,7 +61,7 @@ pub(crate) fn compare(vector: &Vector) -> BTreeSet<Quirk> {
                     ),
                     "{error}"
                 );
-                quirks.insert(Quirk::ReservedNumber);
+                quirks.insert(Quirk::OverLimit);
             }
         }
         return quirks;
@@ -145,7 +145,7 @@ fn varint(bytes: &mut Vec<u8>, mut value: u64) {
         bytes.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(u8::try_from(value).unwrap());
 }
 
 /// Types that no column of ours has, besides those that one has.
@@ -235,8 +235,22 @@ fn decimals_as_written(rows: &Value) -> bool {
 }
 
 fn as_text(mut column: Column) -> Column {
-    if matches!(column.column_type, ColumnType::Decimal { .. }) {
-        column.column_type = ColumnType::String;
-    }
+    column.column_type = text_type(column.column_type);
     column
+}
+
+/// The same type with STRING in the place of each DECIMAL.
+fn text_type(column_type: ColumnType) -> ColumnType {
+    let boxed = |column_type: Box<ColumnType>| Box::new(text_type(*column_type));
+    match column_type {
+        ColumnType::Decimal { .. } => ColumnType::String,
+        ColumnType::Array(element) => ColumnType::Array(boxed(element)),
+        ColumnType::Map(key, value) => ColumnType::Map(boxed(key), boxed(value)),
+        ColumnType::Struct(fields) => {
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, field)| (name, text_type(field)));
+            ColumnType::Struct(fields.collect())
+        }
+        other => other,
+    }
 }

@@ -5,94 +5,61 @@ use super::{Effect, Fault, Faults, Route};
 
 #[test]
 fn calls_are_told_apart() {
-    let table = "/projects/p/tables/t";
-    for (method, target, expected) in [
-        (Method::GET, "/api/projects/p".to_owned(), Route::Project),
+    for (call, expected) in [
+        ("GET /api/projects/p", Route::Project),
+        ("GET /projects/p/tunnel?service", Route::Project),
+        ("GET /api/tenants", Route::Project),
+        ("GET /api/projects/p/tables/t?extended", Route::Metadata),
+        ("GET /api/projects/p/tables?name=x", Route::Metadata),
         (
-            Method::GET,
-            "/projects/p/tunnel?service".to_owned(),
-            Route::Project,
-        ),
-        (Method::GET, "/api/tenants".to_owned(), Route::Project),
-        (
-            Method::GET,
-            format!("/api{table}?extended"),
+            "GET /api/projects/p/tables/t?partitions&expectmarker=true",
             Route::Metadata,
         ),
+        ("POST /api/projects/p/instances", Route::Submit),
         (
-            Method::GET,
-            "/api/projects/p/tables?name=x".to_owned(),
-            Route::Metadata,
-        ),
-        (
-            Method::GET,
-            format!("/api{table}?partitions&expectmarker=true"),
-            Route::Metadata,
-        ),
-        (
-            Method::POST,
-            "/api/projects/p/instances".to_owned(),
-            Route::Submit,
-        ),
-        (
-            Method::GET,
-            "/api/projects/p/instances/i?taskstatus".to_owned(),
+            "GET /api/projects/p/instances/i?taskstatus",
             Route::Instance,
         ),
         (
-            Method::POST,
-            "/projects/p/instances/i?downloads".to_owned(),
+            "POST /projects/p/instances/i?downloads",
             Route::CreateDownload,
         ),
         (
-            Method::GET,
-            "/projects/p/instances/i?downloadid=1&data=".to_owned(),
+            "GET /projects/p/instances/i?downloadid=1&data=",
             Route::Read,
         ),
         (
-            Method::POST,
-            format!("{table}?uploads=1&partition=ds%3D1"),
+            "POST /projects/p/tables/t?uploads=1&partition=ds%3D1",
             Route::CreateUpload,
         ),
+        ("GET /projects/p/tables/t?uploadid=1", Route::ReloadUpload),
         (
-            Method::GET,
-            format!("{table}?uploadid=1"),
-            Route::ReloadUpload,
-        ),
-        (
-            Method::PUT,
-            format!("{table}?uploadid=1&blockid=0&arrow"),
+            "PUT /projects/p/tables/t?uploadid=1&blockid=0&arrow",
             Route::PutBlock,
         ),
-        (Method::POST, format!("{table}?uploadid=1"), Route::Commit),
+        ("POST /projects/p/tables/t?uploadid=1", Route::Commit),
         (
-            Method::POST,
-            "/projects/p/schemas/default/tables/t?uploadid=1".to_owned(),
+            "POST /projects/p/schemas/default/tables/t?uploadid=1",
             Route::Commit,
         ),
+        ("POST /projects/p/tables/t?downloads", Route::CreateDownload),
         (
-            Method::POST,
-            format!("{table}?downloads"),
-            Route::CreateDownload,
-        ),
-        (
-            Method::GET,
-            format!("{table}?downloadid=1"),
+            "GET /projects/p/tables/t?downloadid=1",
             Route::ReloadDownload,
         ),
         (
-            Method::GET,
-            format!("{table}?downloadid=1&data&rowrange=(0,1)"),
+            "GET /projects/p/tables/t?downloadid=1&data&rowrange=(0,1)",
             Route::Read,
         ),
         (
-            Method::GET,
-            "/projects/p/schemas/default/tables/t/preview?limit=1".to_owned(),
+            "GET /projects/p/schemas/default/tables/t/preview?limit=1",
             Route::Read,
         ),
-        (Method::GET, "/nothing".to_owned(), Route::Other),
+        ("GET /nothing", Route::Other),
     ] {
-        assert_eq!(route(&method, &target), expected, "{method} {target}");
+        let (method, target) = call.split_once(' ').unwrap();
+        let method: Method = method.parse().unwrap();
+        assert_eq!(route(&method, target), expected, "{call}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Array, PrimitiveBuilder, RecordBatch,
+    ArrayRef, BinaryBuilder, BooleanArray, Decimal128Array, PrimitiveBuilder, RecordBatch,
     StringBuilder,
 };
 use arrow::datatypes::{
@@ -133,15 +133,12 @@ fn array(column: &Column, field: &FieldRef, values: &[Value]) -> Result<ArrayRef
         ColumnType::Float => reals::<Float32Type>(values, |number| number as f32, wrong)?,
         ColumnType::Double => reals::<Float64Type>(values, |number| number, wrong)?,
         ColumnType::Boolean => {
-            let mut builder = BooleanBuilder::new();
-            for value in values {
-                builder.append_option(match value {
-                    Value::Null => None,
-                    Value::Integer(flag) => Some(*flag != 0),
-                    other => return Err(wrong(other)),
-                });
-            }
-            Arc::new(builder.finish())
+            let flags = values.iter().map(|value| match value {
+                Value::Null => Ok(None),
+                Value::Integer(flag) => Ok(Some(*flag != 0)),
+                other => Err(wrong(other)),
+            });
+            Arc::new(flags.collect::<Result<BooleanArray, _>>()?)
         }
         ColumnType::Decimal { precision, scale } => {
             let numbers = values.iter().map(|value| match value {

@@ -152,13 +152,12 @@ pub(crate) fn assignable(from: &ColumnType, to: &ColumnType) -> bool {
             _ => false,
         },
         (Real, Real) => *to == ColumnType::Double,
+        (_, Text) if !matches!(Class::of(from), Nested | Binary | Class::Boolean) => true,
         (Integer | Real | Text, Real | Decimal)
         | (Decimal, Decimal)
         | (Text, Binary)
         | (Date, DateTime | Timestamp)
         | (DateTime, Timestamp) => true,
-        (Nested | Binary | Class::Boolean, _) => false,
-        (_, Text) => true,
         _ => false,
     }
 }

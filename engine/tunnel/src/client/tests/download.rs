@@ -17,8 +17,10 @@ fn session(rows: u64) -> DownloadSession {
         partition: partition(),
         id: "d1".into(),
     };
-    let mut columns = engine_model::TableColumns::default();
-    columns.columns = vec![Column::new("id", ColumnType::BigInt)];
+    let columns = engine_model::TableColumns {
+        columns: vec![Column::new("id", ColumnType::BigInt)],
+        ..Default::default()
+    };
     DownloadSession { key, rows, columns }
 }
 

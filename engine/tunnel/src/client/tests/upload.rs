@@ -206,7 +206,7 @@ async fn a_cell_that_the_service_refuses_is_named_before_its_row_is_sent() {
     assert_eq!(
         error.to_string(),
         "cannot send block 7 of session s1 of wire_prj.t/ds=20260302: column id, row 3 of the block, counted from 0: \
-         found -9223372036854775808, which BIGINT keeps for itself"
+         found -9223372036854775808, which BIGINT keeps for itself (PUT /projects/wire_prj/tables/t)"
     );
     assert_eq!(server.lines(), Vec::<String>::new());
 }

@@ -71,7 +71,7 @@ fn what_the_service_does_not_take_is_named_with_its_place() {
     let decimals: ArrayRef = Arc::new(decimals.with_precision_and_scale(5, 2).unwrap());
     assert_eq!(
         check(column("decimal(5,2)"), decimals),
-        found("-1000.00, which has too many digits for DECIMAL(5,2)", 101)
+        found("-1000, which has too many digits for DECIMAL(5,2)", 101)
     );
 }
 

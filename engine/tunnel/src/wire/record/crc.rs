@@ -10,7 +10,7 @@ const PENDING_BYTES: usize = 256;
 pub(super) struct Crc {
     pending: [u8; PENDING_BYTES],
     filled: usize,
-    crc: u32,
+    sum: u32,
 }
 
 impl Crc {
@@ -18,7 +18,7 @@ impl Crc {
         Self {
             pending: [0; PENDING_BYTES],
             filled: 0,
-            crc: 0,
+            sum: 0,
         }
     }
 
@@ -39,17 +39,17 @@ impl Crc {
             return;
         }
         self.flush();
-        self.crc = crc32c_append(self.crc, text);
+        self.sum = crc32c_append(self.sum, text);
     }
 
     /// The checksum of everything since the last call.
     pub(super) fn take(&mut self) -> u32 {
         self.flush();
-        std::mem::take(&mut self.crc)
+        std::mem::take(&mut self.sum)
     }
 
     fn flush(&mut self) {
-        self.crc = crc32c_append(self.crc, self.pending.split_at(self.filled).0);
+        self.sum = crc32c_append(self.sum, self.pending.split_at(self.filled).0);
         self.filled = 0;
     }
 }

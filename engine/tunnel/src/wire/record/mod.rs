@@ -54,7 +54,7 @@ pub enum Shape {
     Double,
     /// A length and bytes: texts, BINARY, JSON and DECIMAL.
     Text,
-    /// Seconds and nanoseconds: TIMESTAMP and TIMESTAMP_NTZ; intervals of days, too.
+    /// Seconds and nanoseconds: `TIMESTAMP` and `TIMESTAMP_NTZ`; intervals of days, too.
     Instant,
     /// A count, then the elements, each behind a NULL mark.
     List(Box<Shape>),
@@ -103,6 +103,12 @@ impl Shape {
             _ => DELIMITED,
         }
     }
+}
+
+/// A decimal in plain notation. Unlike Arrow's own it shows all digits, even those that the precision has no room for.
+pub(super) fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let text = decimal::DecimalText::new(unscaled, scale);
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
 /// Moves the sign to the lowest bit, so that small numbers stay short.

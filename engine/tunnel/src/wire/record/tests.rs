@@ -106,7 +106,7 @@ fn metrics_of_the_server_are_passed_over() {
             bytes.push((value & 0x7f) as u8 | 0x80);
             value >>= 7;
         }
-        bytes.push(value as u8);
+        bytes.push(u8::try_from(value).unwrap());
         bytes
     };
     let end = |crc: u32| {

@@ -26,7 +26,7 @@ pub(super) enum Cells {
     BigInt(Int64Builder),
     Date(Date32Builder),
     DateTime(TimestampMillisecondBuilder),
-    /// Both TIMESTAMP and TIMESTAMP_NTZ.
+    /// Both `TIMESTAMP` and `TIMESTAMP_NTZ`.
     Timestamp(TimestampNanosecondBuilder),
     Float(Float32Builder),
     Double(Float64Builder),

@@ -164,7 +164,7 @@ impl<R: Read> RecordReader<R> {
         Ok(())
     }
 
-    /// Checks what follows META_COUNT.
+    /// Checks what follows `META_COUNT`.
     fn footer(&mut self) -> io::Result<()> {
         let records = self.input.zigzag()?;
         if records != self.records {
