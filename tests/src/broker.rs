@@ -276,8 +276,10 @@ fn format_storage(class_path: &str, properties: &std::path::Path) {
     let id = URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes());
     let output = Command::new("java")
         .args(["-XX:TieredStopAtLevel=1", "-cp", class_path])
-        .args(["kafka.tools.StorageTool", "format", "-t", &id, "-c"])
+        .args(["kafka.tools.StorageTool", "format", "-c"])
         .arg(properties)
+        // In one argument: one id of 64 begins with a hyphen, which looks like another option.
+        .arg(format!("--cluster-id={id}"))
         .output()
         .unwrap_or_else(|error| panic!("can't run java: {error}; `tests/run` installs it"));
     assert!(
