@@ -2,6 +2,7 @@
 
 mod download;
 mod instance;
+mod preview;
 mod project;
 mod table;
 mod upload;
@@ -43,6 +44,14 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route(
             "/projects/{project}/schemas/{schema}/tables/{table}",
             any(table::dispatch),
+        )
+        .route(
+            "/projects/{project}/tables/{table}/preview",
+            get(table::preview),
+        )
+        .route(
+            "/projects/{project}/schemas/{schema}/tables/{table}/preview",
+            get(table::preview),
         )
         .route("/projects/{project}/instances", post(instance::submit))
         .route(

@@ -282,7 +282,7 @@ impl Scan {
 }
 
 /// Puts `struct<sec: int64, nano: int32>` in place of the columns that count nanoseconds.
-fn split_instants(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(super) fn split_instants(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let parts: Fields = vec![
         Field::new("sec", DataType::Int64, true),
         Field::new("nano", DataType::Int32, true),

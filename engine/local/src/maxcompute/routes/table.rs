@@ -9,7 +9,9 @@ use engine_model::Column;
 use serde_json::{Value, json};
 
 use super::project::{OWNER, check_schema};
-use super::{Answer, AppState, RequestHead, Segments, download, http_date, segment, upload, xml};
+use super::{
+    Answer, AppState, RequestHead, Segments, download, http_date, preview, segment, upload, xml,
+};
 use crate::maxcompute::error::{Code, ServiceError};
 use crate::maxcompute::request::{Head, partition_spec};
 use crate::maxcompute::server::App;
@@ -42,11 +44,8 @@ pub(super) async fn dispatch(
     if method == Method::GET && has("downloadid") {
         return download::read_table(app, head, name).await;
     }
-    if method == Method::GET && has("preview") {
-        return Err(ServiceError::new(
-            Code::InvalidArgument,
-            "previews are not served; select rows",
-        ));
+    if method == Method::GET && has("data") {
+        return preview::text(app, head, name).await;
     }
     app.blocking(move |app| {
         let table = app.table(&name)?;
@@ -56,8 +55,8 @@ pub(super) async fn dispatch(
             Method::POST if has("uploadid") => upload::commit(app, &head, &table),
             Method::GET if has("uploadid") => upload::reload(app, &head, &table),
             Method::GET if has("partitions") => partitions(app, &head, &table),
-            Method::GET if has("partition") && !has("data") => partition(app, &head, &table),
-            Method::GET if !has("data") => Ok(metadata(app, &head, &table)),
+            Method::GET if has("partition") => partition(app, &head, &table),
+            Method::GET => Ok(metadata(app, &head, &table)),
             _ => Err(ServiceError::new(
                 Code::MethodNotAllowed,
                 "the server does not serve this request on tables",
@@ -65,6 +64,18 @@ pub(super) async fn dispatch(
         }
     })
     .await
+}
+
+/// `GET R/preview`.
+pub(super) async fn preview(
+    State(app): AppState,
+    Path(segments): Segments,
+    Extension(head): RequestHead,
+) -> Answer {
+    app.check_project(segment(&segments, "project"))?;
+    check_schema(segment(&segments, "schema"))?;
+    let name = segment(&segments, "table").to_owned();
+    preview::arrow(app, head, name).await
 }
 
 impl App {

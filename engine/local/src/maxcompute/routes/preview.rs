@@ -1,0 +1,141 @@
+//! The first rows of a table or of one of its partitions, as text and in Arrow form.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use arrow::ipc::writer::StreamWriter;
+use axum::response::IntoResponse as _;
+use jiff::tz::TimeZone;
+
+use super::download::split_instants;
+use super::table::SharedHead;
+use super::{Answer, set_header};
+use crate::maxcompute::catalog::ResultSet;
+use crate::maxcompute::error::{Code, ServiceError};
+use crate::maxcompute::request::{Head, partition_spec};
+use crate::maxcompute::server::App;
+use crate::maxcompute::sql::{Engine, Outcome, csv};
+use crate::maxcompute::table::Table;
+use crate::maxcompute::types::arrow_schema;
+
+/// Rows of a preview, whatever is asked for: as many as the clients document.
+const ROWS_MAX: u64 = 10_000;
+
+/// `GET tables/T?data&linenum`: a line of names, then rows as text.
+pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answer {
+    app.blocking(move |app| {
+        let table = app.table(&table)?;
+        let rows = first_rows(app, &head, &table, "linenum", "cols")?;
+        let text = csv(&app.catalog, &rows, &TimeZone::UTC);
+        forget(app, &rows)?;
+        Ok(([("content-type", "text/csv; charset=utf-8")], text?).into_response())
+    })
+    .await
+}
+
+/// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds.
+pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Answer {
+    app.blocking(move |app| {
+        let table = app.table(&table)?;
+        let rows = first_rows(app, &head, &table, "limit", "columns")?;
+        let stream = arrow_stream(app, &rows);
+        forget(app, &rows)?;
+        let mut response = stream?.into_response();
+        set_header(&mut response, "content-type", "application/octet-stream");
+        Ok(response)
+    })
+    .await
+}
+
+/// Selects the rows that the parameters ask for.
+fn first_rows(
+    app: &App,
+    head: &Head,
+    table: &Table,
+    limit: &str,
+    columns: &str,
+) -> Result<ResultSet, ServiceError> {
+    let asked = head.params.get(limit).unwrap_or_default();
+    // Any negative number is all, as far as a preview goes.
+    let Ok(rows) = asked.parse::<i64>() else {
+        let text = format!("{limit} {asked:?} is no number of rows");
+        return Err(ServiceError::new(Code::InvalidArgument, text));
+    };
+    let limit = u64::try_from(rows).unwrap_or(ROWS_MAX).min(ROWS_MAX);
+    let columns = match head.params.get(columns) {
+        None | Some("") => "*".to_owned(),
+        Some(names) => {
+            let names: Vec<_> = names.split(',').map(|name| name_of(name.trim())).collect();
+            names.join(", ")
+        }
+    };
+    let filter = partition_filter(app, head, table)?;
+    let statement = format!(
+        "SELECT {columns} FROM {}{filter} LIMIT {limit}",
+        name_of(&table.name)
+    );
+    let engine = Engine {
+        catalog: Arc::clone(&app.catalog),
+        project: app.project.clone(),
+        zone: TimeZone::UTC,
+        now: app.clock.now(),
+        result_id: app.id(),
+    };
+    match engine.run(&statement, |_| {}) {
+        Ok(Outcome::Rows(rows)) => Ok(rows),
+        Ok(Outcome::Text(text)) => Err(ServiceError::new(Code::InternalServerError, text)),
+        Err(error) => Err(ServiceError::new(
+            Code::InvalidColumnSpec,
+            error.to_string(),
+        )),
+    }
+}
+
+/// The condition that keeps the rows of the partition in the request; empty without one.
+fn partition_filter(app: &App, head: &Head, table: &Table) -> Result<String, ServiceError> {
+    let text = match head.params.get("partition") {
+        None | Some("") => return Ok(String::new()),
+        Some(text) => text,
+    };
+    let spec = partition_spec(table, text)?;
+    let values: Vec<_> = spec.0.iter().map(|(_, value)| value.clone()).collect();
+    if app.catalog.partition(table.id, &values)?.is_none() {
+        let text = format!("there is no partition {spec} in table {}", table.name);
+        return Err(ServiceError::new(Code::NoSuchPartition, text));
+    }
+    let level = |(key, value): &(String, String)| {
+        let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+        format!("CAST({} AS STRING) = '{value}'", name_of(key))
+    };
+    let levels: Vec<_> = spec.0.iter().map(level).collect();
+    Ok(format!(" WHERE {}", levels.join(" AND ")))
+}
+
+fn arrow_stream(app: &App, rows: &ResultSet) -> Result<Vec<u8>, ServiceError> {
+    let schema = arrow_schema(&rows.columns);
+    let empty = split_instants(&arrow::array::RecordBatch::new_empty(schema))?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &empty.schema())?;
+    if let Some(file) = &rows.file {
+        let columns: Vec<_> = (0..rows.columns.len()).collect();
+        let limit = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
+        for batch in app.catalog.files().read(&file.name, &columns, 0, limit)? {
+            writer.write(&split_instants(&batch?)?)?;
+        }
+    }
+    let mut stream = writer.into_inner()?;
+    stream.flush()?;
+    Ok(stream)
+}
+
+/// Removes the file of a result that nobody asks for again.
+fn forget(app: &App, rows: &ResultSet) -> Result<(), ServiceError> {
+    match &rows.file {
+        Some(file) => Ok(app.catalog.files().remove(&file.name)?),
+        None => Ok(()),
+    }
+}
+
+/// A name in SQL, whatever is in it.
+fn name_of(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
