@@ -25,7 +25,8 @@ const ROWS_MAX: u64 = 10_000;
 pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answer {
     app.blocking(move |app| {
         let table = app.table(&table)?;
-        let rows = first_rows(app, &head, &table, "linenum", "cols")?;
+        let columns = names(&head, "cols").unwrap_or_else(|| "*".to_owned());
+        let rows = first_rows(app, &head, &table, "linenum", &columns)?;
         let text = csv(&app.catalog, &rows, &TimeZone::UTC);
         forget(app, &rows)?;
         Ok(([("content-type", "text/csv; charset=utf-8")], text?).into_response())
@@ -33,11 +34,17 @@ pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answ
     .await
 }
 
-/// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds.
+/// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds. Unlike in text there are
+/// no partition columns: PyODPS reads the table's own only.
 pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Answer {
     app.blocking(move |app| {
         let table = app.table(&table)?;
-        let rows = first_rows(app, &head, &table, "limit", "columns")?;
+        let columns = names(&head, "columns").unwrap_or_else(|| {
+            let own = table.columns.columns.iter();
+            let own: Vec<_> = own.map(|column| name_of(&column.name)).collect();
+            own.join(", ")
+        });
+        let rows = first_rows(app, &head, &table, "limit", &columns)?;
         let stream = arrow_stream(app, &rows);
         forget(app, &rows)?;
         let mut response = stream?.into_response();
@@ -47,7 +54,17 @@ pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Ans
     .await
 }
 
-/// Selects the rows that the parameters ask for.
+/// The columns that a parameter names, as SQL; nothing where it names none.
+fn names(head: &Head, parameter: &str) -> Option<String> {
+    let names = head
+        .params
+        .get(parameter)
+        .filter(|names| !names.is_empty())?;
+    let names: Vec<_> = names.split(',').map(|name| name_of(name.trim())).collect();
+    Some(names.join(", "))
+}
+
+/// Selects `columns`, as SQL, of the rows that the parameters ask for.
 fn first_rows(
     app: &App,
     head: &Head,
@@ -62,13 +79,6 @@ fn first_rows(
         return Err(ServiceError::new(Code::InvalidArgument, text));
     };
     let limit = u64::try_from(rows).unwrap_or(ROWS_MAX).min(ROWS_MAX);
-    let columns = match head.params.get(columns) {
-        None | Some("") => "*".to_owned(),
-        Some(names) => {
-            let names: Vec<_> = names.split(',').map(|name| name_of(name.trim())).collect();
-            names.join(", ")
-        }
-    };
     let filter = partition_filter(app, head, table)?;
     let statement = format!(
         "SELECT {columns} FROM {}{filter} LIMIT {limit}",
