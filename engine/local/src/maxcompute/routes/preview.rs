@@ -34,12 +34,15 @@ pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answ
     .await
 }
 
-/// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds. Unlike in text there are
-/// no partition columns: PyODPS reads the table's own only.
+/// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds. The Java SDK reads the
+/// partition's columns behind the table's own; PyODPS takes no others than those.
 pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Answer {
     app.blocking(move |app| {
         let table = app.table(&table)?;
         let columns = names(&head, "columns").unwrap_or_else(|| {
+            if head.java {
+                return "*".to_owned();
+            }
             let own = table.columns.columns.iter();
             let own: Vec<_> = own.map(|column| name_of(&column.name)).collect();
             own.join(", ")
