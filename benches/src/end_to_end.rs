@@ -1,12 +1,11 @@
 //! A topic and a table on the embedded servers, and what is timed between them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use engine::local::{LocalConfig, LocalServers};
+use engine::local::{LocalKafka, LocalKafkaConfig, LocalMaxCompute, LocalMaxComputeConfig};
 use engine::{Cancel, Engine, LoadOptions, Progress, Sql, StateFolder};
 use engine_kafka::{Producer, Reader, Settings, create_topic};
 use engine_load::MemoryShares;
@@ -15,22 +14,23 @@ use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX, MEMORY_BYTES_DEFA
 use engine_model::{MessageBlock, OffsetRange, RunReport, TopicPartition};
 
 use crate::Result;
+use crate::blocks::PROJECT;
 use crate::fields::MappedFields;
+use crate::process::{Serving, serve_until_closed};
 use crate::stage::{DAY_START_MS, Place, job};
 
 /// Topic partitions of a topic; a message goes to the one of its number modulo this.
 pub const PARTITIONS: usize = 4;
 
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// The argument that makes a bench program a server: [`serve`].
 pub const SERVE: &str = "--serve";
 
-/// The embedded servers in a process of their own, so that neither their CPU time nor their memory counts as the
-/// engine's. They end with this value.
+/// The embedded servers in a process of their own.
 #[derive(Debug)]
 pub struct Servers {
-    child: Child,
-    /// The servers run until this is closed.
-    stdin: Option<ChildStdin>,
+    serving: Serving,
     /// The broker's address.
     pub brokers: String,
     /// MaxCompute's endpoint.
@@ -40,27 +40,14 @@ pub struct Servers {
 impl Servers {
     /// Runs this very program again as `… --serve FOLDER`, which must call [`serve`].
     pub fn spawn(folder: &Path) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(SERVE)
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child
-            .stdout
-            .take()
-            .ok_or("the servers' output is missing")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let (brokers, endpoint) = line
-            .trim()
+        let serving = Serving::spawn(&[SERVE, &folder.to_string_lossy()])?;
+        let (brokers, endpoint) = serving
+            .line
             .split_once(' ')
             .ok_or("the servers did not start")?;
         let (brokers, endpoint) = (brokers.to_owned(), endpoint.to_owned());
         Ok(Self {
-            child,
-            stdin,
+            serving,
             brokers,
             endpoint,
         })
@@ -68,40 +55,36 @@ impl Servers {
 
     /// The id of their process.
     pub fn process(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        // There is nobody left to tell.
-        drop(self.child.wait());
+        self.serving.process()
     }
 }
 
 /// Starts both servers with their data in `folder`.
-pub fn start(folder: &Path) -> Result<LocalServers> {
-    Ok(LocalServers::start(LocalConfig {
+pub fn start(folder: &Path) -> Result<(LocalKafka, LocalMaxCompute)> {
+    let kafka = LocalKafka::start(LocalKafkaConfig {
         data: folder.to_owned(),
-        kafka_port: 0,
-        maxcompute_port: 0,
-        project: "bench".to_owned(),
+        listen: FREE_PORT,
+        advertised_host: None,
+    })?;
+    Ok((kafka, start_maxcompute(folder)?))
+}
+
+/// Starts the MaxCompute-compatible server with its data in `folder`; it takes any access key.
+pub fn start_maxcompute(folder: &Path) -> Result<LocalMaxCompute> {
+    Ok(LocalMaxCompute::start(LocalMaxComputeConfig {
+        data: folder.to_owned(),
+        listen: FREE_PORT,
+        project: PROJECT.to_owned(),
         credentials: Vec::new(),
     })?)
 }
 
 /// Runs both servers until the standard input ends, and says in a line on the standard output where they are.
 pub fn serve(folder: &Path) -> Result<()> {
-    let servers = start(folder)?;
-    writeln!(
-        std::io::stdout(),
-        "{} {}",
-        servers.brokers(),
-        servers.endpoint()
-    )?;
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    servers.shutdown();
+    let (kafka, maxcompute) = start(folder)?;
+    serve_until_closed(&format!("{} {}", kafka.brokers(), maxcompute.endpoint()))?;
+    kafka.shutdown();
+    maxcompute.shutdown();
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! repetition in turn. The tests run all of it once on a few messages and compare the rows; they time nothing.
 
 pub mod arguments;
+pub mod blocks;
 pub mod decode;
 pub mod end_to_end;
 pub mod fields;
@@ -11,6 +12,7 @@ pub mod measure;
 pub mod memory;
 pub mod messages;
 pub mod process;
+pub mod sink;
 pub mod stage;
 pub mod upload;
 

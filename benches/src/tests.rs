@@ -163,11 +163,11 @@ fn the_tunnel_body_holds_what_the_plain_stream_holds() {
 #[test]
 fn a_topic_is_consumed_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    let servers = start(folder.path()).unwrap();
+    let (kafka, maxcompute) = start(folder.path()).unwrap();
     for kind in [Kind::Small, Kind::Tweets] {
         let place = Place {
-            brokers: servers.brokers(),
-            endpoint: servers.endpoint(),
+            brokers: kafka.brokers(),
+            endpoint: maxcompute.endpoint(),
             name: kind.name().to_owned(),
             lanes: 2,
         };
@@ -184,7 +184,8 @@ fn a_topic_is_consumed_and_loaded() {
         let counted = sql.execute(&statement).unwrap();
         assert_eq!(counted.rows, [[Some(payloads.len().to_string())]]);
     }
-    servers.shutdown();
+    kafka.shutdown();
+    maxcompute.shutdown();
 }
 
 #[test]

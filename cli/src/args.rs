@@ -2,6 +2,7 @@
 
 mod column;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -56,10 +57,30 @@ pub(crate) struct DemoArgs {
     pub(crate) flip_count: bool,
 }
 
-/// Serve a Kafka broker and a MaxCompute-compatible server on loopback, until Ctrl-C
+/// Serve a Kafka broker and a MaxCompute-compatible server until Ctrl-C: both, or the one that is named
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tidegate local --data demo-data")]
+#[command(
+    after_help = "Example: tidegate local --data demo-data",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct LocalArgs {
+    #[command(subcommand)]
+    pub(crate) server: Option<LocalServer>,
+    #[command(flatten)]
+    pub(crate) both: Option<LocalBothArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalServer {
+    Kafka(LocalKafkaArgs),
+    Maxcompute(LocalMaxComputeArgs),
+}
+
+/// Both servers, on loopback.
+#[derive(Debug, Args)]
+pub(crate) struct LocalBothArgs {
     /// Folder of the servers' data; made where it is missing
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -69,6 +90,44 @@ pub(crate) struct LocalArgs {
     /// Port of the MaxCompute-compatible server; 0 for a free one
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_MAXCOMPUTE_PORT)]
     pub(crate) maxcompute_port: u16,
+    #[command(flatten)]
+    pub(crate) project: LocalProjectArgs,
+}
+
+/// Serve a Kafka broker until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate local kafka --data demo-data")]
+pub(crate) struct LocalKafkaArgs {
+    /// Folder of the servers' data; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address to listen on; port 0 for a free one
+    #[arg(long, value_name = "ADDRESS", default_value_t = loopback(LOCAL_KAFKA_PORT))]
+    pub(crate) listen: SocketAddr,
+    /// Host that clients are told to connect to; needed beyond loopback, where the broker is open to everyone
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertised_host: Option<String>,
+}
+
+/// Serve a MaxCompute-compatible server until Ctrl-C
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate local maxcompute --data demo-data --listen 127.0.0.1:18090 --project shop"
+)]
+pub(crate) struct LocalMaxComputeArgs {
+    /// Folder of the servers' data; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address to listen on; port 0 for a free one. Beyond loopback it needs an access id
+    #[arg(long, value_name = "ADDRESS", default_value_t = loopback(LOCAL_MAXCOMPUTE_PORT))]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) project: LocalProjectArgs,
+}
+
+/// The project of the MaxCompute-compatible server, and who may use it.
+#[derive(Debug, Args)]
+pub(crate) struct LocalProjectArgs {
     /// The project that the server has
     #[arg(long, value_name = "NAME", default_value = "demo")]
     pub(crate) project: String,
@@ -78,6 +137,9 @@ pub(crate) struct LocalArgs {
     /// Environment variable that holds the secret that goes with it
     #[arg(long, value_name = "VARIABLE", requires = "access_id")]
     pub(crate) secret_from_env: Option<String>,
+    /// Environment variable that holds the token that goes with it, as temporary access keys have one
+    #[arg(long, value_name = "VARIABLE", requires = "access_id")]
+    pub(crate) token_from_env: Option<String>,
 }
 
 /// The job and what it is resolved with.
@@ -279,6 +341,10 @@ pub(crate) struct SqlArgs {
     /// HTTP proxy [default: that of the environment]
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<String>,
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// `name=value`; the value may hold more `=` and may be empty.

@@ -4,6 +4,7 @@
 mod orders;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use engine_kafka::{Producer, create_topic};
@@ -15,7 +16,10 @@ use engine_model::{Column, ColumnType, RunReport, TopicPartition};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT, LocalConfig, LocalServers};
+use crate::local::{
+    Credential, LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT, LocalKafka, LocalKafkaConfig,
+    LocalMaxCompute, LocalMaxComputeConfig,
+};
 use crate::sql::{QueryResult, Sql};
 use orders::{Content, Order, WINDOW_END_MS, WINDOW_START_MS, orders};
 
@@ -36,7 +40,8 @@ pub const SCHEDULED_TIME: &str = "2022-11-22T00:15:00";
 /// A running demonstration.
 #[derive(Debug)]
 pub struct Demo {
-    servers: LocalServers,
+    kafka: LocalKafka,
+    maxcompute: LocalMaxCompute,
     produced: Produced,
 }
 
@@ -93,22 +98,37 @@ impl Comparison {
 impl Demo {
     /// Starts both servers on free loopback ports; their data goes to `folder`.
     pub fn start(folder: &Path) -> Result<Self, Error> {
-        let servers = LocalServers::start(LocalConfig {
+        let free_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let kafka = LocalKafka::start(LocalKafkaConfig {
             data: folder.to_owned(),
-            kafka_port: 0,
-            maxcompute_port: 0,
+            listen: free_port,
+            advertised_host: None,
+        })?;
+        let maxcompute = LocalMaxCompute::start(LocalMaxComputeConfig {
+            data: folder.to_owned(),
+            listen: free_port,
             project: PROJECT.to_owned(),
-            credentials: vec![(ACCESS_ID.to_owned(), ACCESS_SECRET.to_owned())],
+            credentials: vec![Credential {
+                access_id: ACCESS_ID.to_owned(),
+                secret: ACCESS_SECRET.to_owned(),
+                security_token: None,
+            }],
         })?;
         Ok(Self {
-            servers,
+            kafka,
+            maxcompute,
             produced: Produced::default(),
         })
     }
 
-    /// The servers.
-    pub fn servers(&self) -> &LocalServers {
-        &self.servers
+    /// The broker.
+    pub fn kafka(&self) -> &LocalKafka {
+        &self.kafka
+    }
+
+    /// The MaxCompute-compatible server.
+    pub fn maxcompute(&self) -> &LocalMaxCompute {
+        &self.maxcompute
     }
 
     /// Makes the topic and sends `count` messages to it.
@@ -116,7 +136,7 @@ impl Demo {
         let failed = |error: engine_kafka::Error| {
             Error::with_source(ErrorKind::Source, error.to_string(), error)
         };
-        let brokers = self.servers.brokers();
+        let brokers = self.kafka.brokers();
         create_topic(&brokers, TOPIC, PARTITIONS).map_err(failed)?;
         let producer = Producer::new(&brokers).map_err(failed)?;
         let topic_partitions: Vec<_> = (0..PARTITIONS)
@@ -222,7 +242,7 @@ rejects: 0.1%
                 format!("the demonstration's job file is wrong: {error}"),
             )
         };
-        let text = Self::job_file(&self.servers.brokers(), &self.servers.endpoint());
+        let text = Self::job_file(&self.kafka.brokers(), &self.maxcompute.endpoint());
         let spec = JobSpec::parse("orders.yaml", &text).map_err(|findings| failed(&findings))?;
         let zone = spec
             .time_zone(&TimeZone::UTC)
@@ -311,7 +331,8 @@ rejects: 0.1%
 
     /// Stops the servers.
     pub fn shutdown(self) {
-        self.servers.shutdown();
+        self.kafka.shutdown();
+        self.maxcompute.shutdown();
     }
 }
 

@@ -1,92 +1,92 @@
 //! The embedded servers: a development Kafka broker and a MaxCompute-compatible server, for laptops and tests.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use engine_load::{Error, ErrorKind};
 use engine_local::broker::{Broker, BrokerConfig};
-use engine_local::maxcompute::{Config as MaxComputeConfig, Credential, MaxCompute};
-use tokio::runtime::Runtime;
+use engine_local::maxcompute::{Config as MaxComputeConfig, MaxCompute};
+use tokio::runtime::{Builder, Runtime};
+
+pub use engine_local::maxcompute::Credential;
 
 /// The broker's port where nothing else is wished.
 pub const LOCAL_KAFKA_PORT: u16 = 19_092;
 /// The MaxCompute-compatible server's port where nothing else is wished.
 pub const LOCAL_MAXCOMPUTE_PORT: u16 = 18_090;
 
-/// What the embedded servers are started with.
+/// What the embedded broker is started with.
 #[derive(Clone, Debug)]
-pub struct LocalConfig {
-    /// The folder of their data, made where it is missing. What is in there is served again.
+pub struct LocalKafkaConfig {
+    /// The folder of the servers' data, made where it is missing; the broker's is `kafka` in there, and is served again.
     pub data: PathBuf,
-    /// Loopback port of the broker; 0 for a free one.
-    pub kafka_port: u16,
-    /// Loopback port of the MaxCompute-compatible server; 0 for a free one.
-    pub maxcompute_port: u16,
-    /// The project that the server has.
-    pub project: String,
-    /// Access ids and secrets that the server takes; with none, it takes any.
-    pub credentials: Vec<(String, String)>,
+    /// The address to listen on; port 0 for a free one. An address beyond loopback needs `advertised_host`.
+    pub listen: SocketAddr,
+    /// The host that clients are told to connect to; without one, the address of `listen`.
+    pub advertised_host: Option<String>,
 }
 
-/// Both servers, until this is dropped. They listen on loopback only.
-pub struct LocalServers {
+/// What the embedded MaxCompute-compatible server is started with.
+#[derive(Clone, Debug)]
+pub struct LocalMaxComputeConfig {
+    /// The folder of the servers' data, made where it is missing; the server's is `maxcompute` in there, and is served
+    /// again.
+    pub data: PathBuf,
+    /// The address to listen on; port 0 for a free one. An address beyond loopback needs `credentials`.
+    pub listen: SocketAddr,
+    /// The project that the server has.
+    pub project: String,
+    /// Access keys that the server takes; with none, it takes any.
+    pub credentials: Vec<Credential>,
+}
+
+/// The embedded Kafka broker, until this is dropped.
+pub struct LocalKafka {
     broker: Broker,
-    maxcompute: MaxCompute,
     runtime: Runtime,
 }
 
-impl fmt::Debug for LocalServers {
+/// The embedded MaxCompute-compatible server, until this is dropped.
+pub struct LocalMaxCompute {
+    server: MaxCompute,
+    runtime: Runtime,
+}
+
+impl fmt::Debug for LocalKafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalServers")
+        f.debug_struct("LocalKafka")
             .field("broker", &self.broker.address())
-            .field("maxcompute", &self.maxcompute.endpoint())
             .finish_non_exhaustive()
     }
 }
 
-impl LocalServers {
-    /// Starts both servers.
+impl fmt::Debug for LocalMaxCompute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalMaxCompute")
+            .field("server", &self.server.endpoint())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalKafka {
+    /// Starts the broker.
     ///
     /// # Errors
     ///
-    /// A port that is taken or a folder that can't be used, named.
-    pub fn start(config: LocalConfig) -> Result<Self, Error> {
-        let failed = |what: &str, error: &dyn fmt::Display| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("{what} can't be started: {error}"),
-            )
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| failed("the embedded servers", &error))?;
-        let listen = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let broker_config = BrokerConfig {
-            listen: listen(config.kafka_port),
+    /// An address that is taken or open to everyone, or a folder that can't be used, named.
+    pub fn start(config: LocalKafkaConfig) -> Result<Self, Error> {
+        let failed = |error: &dyn fmt::Display| failed("the broker", error);
+        let runtime = runtime().map_err(|error| failed(&error))?;
+        let config = BrokerConfig {
+            listen: config.listen,
+            advertised_host: config.advertised_host,
             ..BrokerConfig::new(config.data.join("kafka"))
         };
         let broker = runtime
-            .block_on(Broker::start(broker_config))
-            .map_err(|error| failed("the broker", &error))?;
-        let credentials = config.credentials.into_iter();
-        let maxcompute_config = MaxComputeConfig {
-            listen: listen(config.maxcompute_port),
-            credentials: credentials
-                .map(|(access_id, secret)| Credential { access_id, secret })
-                .collect(),
-            ..MaxComputeConfig::new(config.data.join("maxcompute"), config.project)
-        };
-        let maxcompute = runtime
-            .block_on(MaxCompute::start(maxcompute_config))
-            .map_err(|error| failed("the MaxCompute-compatible server", &error))?;
-        Ok(Self {
-            broker,
-            maxcompute,
-            runtime,
-        })
+            .block_on(Broker::start(config))
+            .map_err(|error| failed(&error))?;
+        Ok(Self { broker, runtime })
     }
 
     /// The broker's address, for `brokers` of a job file.
@@ -94,21 +94,53 @@ impl LocalServers {
         self.broker.address().to_string()
     }
 
-    /// The server's endpoint, for `endpoint` of a job file.
-    pub fn endpoint(&self) -> String {
-        self.maxcompute.endpoint()
+    /// Lets requests under way end, then stops the broker.
+    pub fn shutdown(self) {
+        self.runtime.block_on(self.broker.shutdown());
+    }
+}
+
+impl LocalMaxCompute {
+    /// Starts the server.
+    ///
+    /// # Errors
+    ///
+    /// An address that is taken or open to everyone, or a folder that can't be used, named.
+    pub fn start(config: LocalMaxComputeConfig) -> Result<Self, Error> {
+        let failed = |error: &dyn fmt::Display| failed("the MaxCompute-compatible server", error);
+        let runtime = runtime().map_err(|error| failed(&error))?;
+        let config = MaxComputeConfig {
+            listen: config.listen,
+            credentials: config.credentials,
+            ..MaxComputeConfig::new(config.data.join("maxcompute"), config.project)
+        };
+        let server = runtime
+            .block_on(MaxCompute::start(config))
+            .map_err(|error| failed(&error))?;
+        Ok(Self { server, runtime })
     }
 
-    /// Lets requests under way end, then stops both.
-    pub fn shutdown(self) {
-        let Self {
-            broker,
-            maxcompute,
-            runtime,
-        } = self;
-        runtime.block_on(async {
-            broker.shutdown().await;
-            maxcompute.stop().await;
-        });
+    /// The server's endpoint, for `endpoint` of a job file.
+    pub fn endpoint(&self) -> String {
+        self.server.endpoint()
     }
+
+    /// Lets requests under way end, then stops the server.
+    pub fn shutdown(self) {
+        self.runtime.block_on(self.server.stop());
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}
+
+fn failed(what: &str, error: &dyn fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("{what} can't be started: {error}"),
+    )
 }

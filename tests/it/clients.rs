@@ -1,14 +1,15 @@
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
-use engine::local::{LocalConfig, LocalServers};
+use engine::local::{LocalKafka, LocalKafkaConfig};
 use tests::cache::{cached, class_path, root};
 use tests::embedded::EmbeddedBroker;
 use tests::job::{JobFile, mapped_columns, wider_table_ddl};
 use tests::loader::Loader;
 use tests::messages::MessagePlan;
 use tests::produce::produce;
-use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
+use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server, TOKEN};
 use tests::truth::{Reader, TableRequest, TableTruth, table_truth};
 
 #[track_caller]
@@ -62,6 +63,14 @@ fn alibabas_python_client_takes_our_server_for_the_service() {
 fn alibabas_java_client_takes_our_server_for_the_service() {
     let server = Server::start();
     assert_passes(&mut java(&server));
+}
+
+#[test]
+fn alibabas_clients_need_the_token_of_a_temporary_key() {
+    let server = Server::start_with_token();
+    let check = format!("token:{TOKEN}");
+    assert_passes(python(&server).arg(&check));
+    assert_passes(java(&server).arg(&check));
 }
 
 /// Python writes records and Java Arrow; each reads the other's in both forms.
@@ -156,23 +165,17 @@ fn assert_read_back(loader: &Loader, columns: &[String], expected: &TableTruth, 
 #[test]
 fn apaches_java_clients_take_our_broker_for_kafka() {
     let folder = tempfile::tempdir().unwrap();
-    let servers = embedded(folder.path());
+    let kafka = LocalKafka::start(LocalKafkaConfig {
+        data: folder.path().to_owned(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        advertised_host: None,
+    });
+    let kafka = kafka.unwrap();
     let mut java = Command::new("java");
     java.arg("-cp")
         .arg(class_path("kafka-java"))
         .arg("BrokerCheck")
-        .arg(servers.brokers());
+        .arg(kafka.brokers());
     assert_passes(&mut java);
-    servers.shutdown();
-}
-
-fn embedded(folder: &std::path::Path) -> LocalServers {
-    LocalServers::start(LocalConfig {
-        data: folder.to_owned(),
-        kafka_port: 0,
-        maxcompute_port: 0,
-        project: PROJECT.to_owned(),
-        credentials: Vec::new(),
-    })
-    .unwrap()
+    kafka.shutdown();
 }

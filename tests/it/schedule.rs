@@ -85,7 +85,7 @@ fn a_run_of_each_schedule_plans_its_window_and_table_partition() {
     let mut demo = engine::demo::Demo::start(&folder.path().join("data")).unwrap();
     demo.produce(100).unwrap();
     demo.create_table().unwrap();
-    let (brokers, endpoint) = (demo.servers().brokers(), demo.servers().endpoint());
+    let (brokers, endpoint) = (demo.kafka().brokers(), demo.maxcompute().endpoint());
     let text = engine::demo::Demo::job_file(&brokers, &endpoint);
     for row in ROWS {
         let text = text

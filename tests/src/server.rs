@@ -1,11 +1,12 @@
 //! A MaxCompute-compatible server for one test.
 
-use std::net::SocketAddr;
+use std::process::{Child, Stdio};
 
-use engine_local::maxcompute::{Config, Credential, MaxCompute};
 use engine_model::job::{BlockFormat, Compression, MaxComputeConnection, Secret};
+use serde_json::{Deserializer, Value};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+
+use crate::program::{SECRET_VARIABLE, program};
 
 /// The project that the server has.
 pub const PROJECT: &str = "shop";
@@ -14,12 +15,17 @@ pub const ACCESS_ID: &str = "tester";
 /// The secret that goes with it.
 pub const ACCESS_SECRET: &str = "a secret of the tests";
 
-/// A running server, its data in a temporary folder. It checks signatures.
+/// The token that goes with both, where the access key is temporary.
+pub const TOKEN: &str = "a token of the tests";
+/// The environment variable that the server takes it from.
+pub const TOKEN_VARIABLE: &str = "TEST_SECURITY_TOKEN";
+
+/// A running `tidegate local maxcompute`, its data in a temporary folder. It checks signatures.
 #[derive(Debug)]
 pub struct Server {
-    running: Option<MaxCompute>,
+    process: Child,
     endpoint: String,
-    runtime: Runtime,
+    token: Option<Secret>,
     _folder: TempDir,
 }
 
@@ -30,28 +36,42 @@ impl Server {
     ///
     /// When it can't be started.
     pub fn start() -> Self {
+        Self::start_with(&[], None)
+    }
+
+    /// Starts a server whose access key is temporary: requests need [`TOKEN`] too.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn start_with_token() -> Self {
+        let token = Some(Secret::new(TOKEN));
+        Self::start_with(&["--token-from-env", TOKEN_VARIABLE], token)
+    }
+
+    fn start_with(more: &[&str], token: Option<Secret>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            credentials: vec![Credential {
-                access_id: ACCESS_ID.to_owned(),
-                secret: ACCESS_SECRET.to_owned(),
-            }],
-            ..Config::new(folder.path(), PROJECT)
-        };
-        let server = runtime
-            .block_on(MaxCompute::start(config))
-            .expect("the server starts");
-        let endpoint = server.endpoint();
+        let data = folder.path().to_string_lossy();
+        let mut command = program(&["--json", "local", "maxcompute"], ACCESS_SECRET);
+        command
+            .args(["--data", &data, "--listen", "127.0.0.1:0"])
+            .args(["--project", PROJECT, "--access-id", ACCESS_ID])
+            .args(["--secret-from-env", SECRET_VARIABLE])
+            .args(more)
+            .env(TOKEN_VARIABLE, TOKEN)
+            .stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the program starts");
+        let stdout = process.stdout.take().expect("its output is caught");
+        let mut documents = Deserializer::from_reader(stdout).into_iter::<Value>();
+        let said = documents.next().expect("it says where it serves");
+        let endpoint = said.expect("it says so in JSON")["endpoint"]
+            .as_str()
+            .expect("it has an endpoint")
+            .to_owned();
         Self {
-            running: Some(server),
+            process,
             endpoint,
-            runtime,
+            token,
             _folder: folder,
         }
     }
@@ -79,7 +99,7 @@ impl Server {
             compression: Compression::default(),
             access_id: Some(ACCESS_ID.to_owned()),
             access_secret: Some(Secret::new(ACCESS_SECRET)),
-            security_token: None,
+            security_token: self.token.clone(),
             profile: None,
             credentials_file: None,
             ca_file: None,
@@ -107,8 +127,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(server) = self.running.take() {
-            self.runtime.block_on(server.stop());
-        }
+        // It may have ended by itself, and what it leaves is in the temporary folder.
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }

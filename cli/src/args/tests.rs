@@ -3,7 +3,7 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 9] = [
+const MINIMAL: [&[&str]; 11] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
@@ -24,6 +24,8 @@ const MINIMAL: [&[&str]; 9] = [
         "SECRET",
     ],
     &["local", "--data", "demo-data"],
+    &["local", "kafka", "--data", "demo-data"],
+    &["local", "maxcompute", "--data", "demo-data"],
 ];
 
 #[test]
@@ -36,19 +38,28 @@ fn every_command_takes_json_and_has_help_with_an_example() {
     let mut whole = Cli::command().term_width(100);
     whole.build();
     let mut text = whole.render_long_help().to_string();
-    for command in whole.get_subcommands_mut() {
-        let name = command.get_name().to_owned();
-        let help = command
-            .clone()
-            .term_width(100)
-            .render_long_help()
-            .to_string();
+    let commands = whole.get_subcommands().flat_map(|command| {
+        let inner = command.get_subcommands();
+        let inner = inner.map(|inner| {
+            (
+                format!("{} {}", command.get_name(), inner.get_name()),
+                inner,
+            )
+        });
+        std::iter::once((command.get_name().to_owned(), command)).chain(inner)
+    });
+    for (name, command) in commands {
+        let mut command = command.clone().term_width(100);
+        let help = command.render_long_help().to_string();
         assert!(
             help.contains(&format!("Example: tidegate {name} ")),
             "{help}"
         );
         assert!(help.contains("--json"), "{help}");
-        let arguments = MINIMAL.iter().find(|arguments| arguments[0] == name);
+        let words: Vec<&str> = name.split(' ').collect();
+        let arguments = MINIMAL
+            .iter()
+            .find(|arguments| arguments.starts_with(&words));
         let arguments = arguments.unwrap_or_else(|| panic!("add `{name}` to the test"));
         for json in [false, true] {
             let json = if json { &["--json"][..] } else { &[] };

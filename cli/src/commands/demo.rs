@@ -47,7 +47,7 @@ pub(super) fn demo(args: &DemoArgs, output: &mut Output<'_>) -> Result<Exit, Fai
 fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Found, Failure> {
     let stopwatch = Stopwatch::start();
     let mut demo = Demo::start(folder.path())?;
-    let (brokers, endpoint) = (demo.servers().brokers(), demo.servers().endpoint());
+    let (brokers, endpoint) = (demo.kafka().brokers(), demo.maxcompute().endpoint());
     explain(
         output,
         &render::demo::begin(&brokers, &endpoint, args.messages),
@@ -71,9 +71,10 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     let report = watched(output, |progress, cancel| {
         engine.run(&job, &state, &options, progress, cancel)
     })?;
+    let kept_staging = folder.is_kept().then(|| state.staging_path());
     explain(
         output,
-        &render::report::text(&report, &job.time_zone, &state.staging_path()),
+        &render::report::text(&report, &job.time_zone, kept_staging.as_deref()),
     )?;
 
     let query = demo.sql(Demo::query())?;

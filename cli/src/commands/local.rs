@@ -2,32 +2,47 @@
 
 use std::sync::mpsc::sync_channel;
 
-use engine::local::{LocalConfig, LocalServers};
+use engine::local::{
+    Credential, LocalKafka, LocalKafkaConfig, LocalMaxCompute, LocalMaxComputeConfig,
+};
 use serde_json::json;
 
 use super::run::LOOK_INTERVAL;
-use crate::args::LocalArgs;
+use crate::args::{
+    LocalArgs, LocalBothArgs, LocalKafkaArgs, LocalMaxComputeArgs, LocalProjectArgs, LocalServer,
+    loopback,
+};
 use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::signals::Signals;
 
-pub(super) fn local(args: &LocalArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+pub(super) fn local(args: LocalArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let signals = Signals::catch()
         .map_err(|error| Failure::internal(format!("catching signals failed: {error}")))?;
-    let servers = LocalServers::start(config(args, &Surroundings::of_process())?)?;
-    let (brokers, endpoint) = (servers.brokers(), servers.endpoint());
+    let (kafka, maxcompute) = servers(args)?;
+    let kafka = kafka.map(start_kafka).transpose()?;
+    let maxcompute = maxcompute.map(start_maxcompute).transpose()?;
+    let brokers = kafka.as_ref().map(LocalKafka::brokers);
+    let served = maxcompute
+        .as_ref()
+        .map(|(server, project)| (server.endpoint(), project.clone()));
     output.result(
         || {
-            format!(
-                "Kafka broker         {brokers}\nMaxCompute endpoint  {endpoint}\nproject              {}\n\
-                 serving {} until Ctrl-C",
-                args.project,
-                args.data.display(),
-            )
+            let mut lines = Vec::new();
+            if let Some(brokers) = &brokers {
+                lines.push(format!("Kafka broker         {brokers}"));
+            }
+            if let Some((endpoint, project)) = &served {
+                lines.push(format!("MaxCompute endpoint  {endpoint}"));
+                lines.push(format!("project              {project}"));
+            }
+            lines.push("serving until Ctrl-C".to_owned());
+            lines.join("\n")
         },
         || {
-            let document = json!({ "brokers": brokers, "endpoint": endpoint, "project": args.project });
+            let (endpoint, project) = served.clone().unzip();
+            let document = json!({ "brokers": brokers, "endpoint": endpoint, "project": project });
             serde_json::to_string_pretty(&document)
         },
     )?;
@@ -36,21 +51,82 @@ pub(super) fn local(args: &LocalArgs, output: &mut Output<'_>) -> Result<Exit, F
     while !signals.asked_to_stop() {
         never.recv_timeout(LOOK_INTERVAL).ok();
     }
-    servers.shutdown();
+    if let Some(kafka) = kafka {
+        kafka.shutdown();
+    }
+    if let Some((server, _)) = maxcompute {
+        server.shutdown();
+    }
     Ok(Exit::Done)
 }
 
-fn config(args: &LocalArgs, surroundings: &Surroundings<'_>) -> Result<LocalConfig, Failure> {
-    let secret = args
-        .secret_from_env
-        .as_deref()
-        .map(|name| surroundings.required_variable("--secret-from-env", name))
-        .transpose()?;
-    Ok(LocalConfig {
-        data: args.data.clone(),
-        kafka_port: args.kafka_port,
-        maxcompute_port: args.maxcompute_port,
-        project: args.project.clone(),
-        credentials: args.access_id.clone().zip(secret).into_iter().collect(),
-    })
+/// What is to be served: one server with its own arguments, or both on loopback.
+fn servers(
+    args: LocalArgs,
+) -> Result<(Option<LocalKafkaArgs>, Option<LocalMaxComputeArgs>), Failure> {
+    match (args.server, args.both) {
+        (Some(LocalServer::Kafka(kafka)), _) => Ok((Some(kafka), None)),
+        (Some(LocalServer::Maxcompute(maxcompute)), _) => Ok((None, Some(maxcompute))),
+        (
+            None,
+            Some(LocalBothArgs {
+                data,
+                kafka_port,
+                maxcompute_port,
+                project,
+            }),
+        ) => {
+            let kafka = LocalKafkaArgs {
+                data: data.clone(),
+                listen: loopback(kafka_port),
+                advertised_host: None,
+            };
+            let maxcompute = LocalMaxComputeArgs {
+                data,
+                listen: loopback(maxcompute_port),
+                project,
+            };
+            Ok((Some(kafka), Some(maxcompute)))
+        }
+        (None, None) => Err(Failure::usage(
+            "--data is missing: name the folder of the servers' data",
+        )),
+    }
+}
+
+fn start_kafka(args: LocalKafkaArgs) -> Result<LocalKafka, Failure> {
+    Ok(LocalKafka::start(LocalKafkaConfig {
+        data: args.data,
+        listen: args.listen,
+        advertised_host: args.advertised_host,
+    })?)
+}
+
+/// The server, and the name of its project.
+fn start_maxcompute(args: LocalMaxComputeArgs) -> Result<(LocalMaxCompute, String), Failure> {
+    let LocalProjectArgs {
+        project,
+        access_id,
+        secret_from_env,
+        token_from_env,
+    } = args.project;
+    let surroundings = Surroundings::of_process();
+    let variable = |flag: &str, name: Option<String>| {
+        name.map(|name| surroundings.required_variable(flag, &name))
+            .transpose()
+    };
+    let secret = variable("--secret-from-env", secret_from_env)?;
+    let security_token = variable("--token-from-env", token_from_env)?;
+    let credential = access_id.zip(secret).map(|(access_id, secret)| Credential {
+        access_id,
+        secret,
+        security_token,
+    });
+    let server = LocalMaxCompute::start(LocalMaxComputeConfig {
+        data: args.data,
+        listen: args.listen,
+        project: project.clone(),
+        credentials: credential.into_iter().collect(),
+    })?;
+    Ok((server, project))
 }

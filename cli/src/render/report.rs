@@ -9,8 +9,8 @@ use super::number::{bytes, count, per_second, seconds};
 use super::table::{Columns, cell, pairs};
 use super::time::window_lines;
 
-/// The report with its ledger; reject files are named with their folder, `staging`.
-pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: &Path) -> String {
+/// The report with its ledger; reject files are named with their folder, `staging`, unless they go with it.
+pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) -> String {
     let mut parts = vec![
         header(report, zone),
         ledger(report),
@@ -190,7 +190,7 @@ fn step_row(name: &str, figures: &StepFigures) -> [String; 6] {
 }
 
 /// Why messages of the window became no rows, and where they are kept; nothing where all did.
-fn rejects(window: &WindowReport, staging: &Path) -> Option<String> {
+fn rejects(window: &WindowReport, staging: Option<&Path>) -> Option<String> {
     if window.rejected.is_empty() {
         return None;
     }
@@ -199,11 +199,10 @@ fn rejects(window: &WindowReport, staging: &Path) -> Option<String> {
         columns.row([reason.clone(), count(*messages)]);
     }
     let mut lines = vec![columns.text()];
-    let files = window
-        .reject_files
-        .iter()
-        .map(|name| cell(&staging.join(name).to_string_lossy()));
-    lines.extend(files.map(|file| format!("kept in {file}")));
+    if let Some(staging) = staging {
+        let files = window.reject_files.iter().map(|name| staging.join(name));
+        lines.extend(files.map(|file| format!("kept in {}", cell(&file.to_string_lossy()))));
+    }
     Some(lines.join("\n"))
 }
 
@@ -218,7 +217,11 @@ mod tests {
 
     #[test]
     fn a_report_accounts_for_everything() {
-        let text = text(&fixture::report(), &shanghai(), Path::new("/state/staging"));
+        let text = text(
+            &fixture::report(),
+            &shanghai(),
+            Some(Path::new("/state/staging")),
+        );
         insta::assert_snapshot!(text, @"
             job      orders_daily, run 12, resumed
             topic    orders
@@ -259,7 +262,7 @@ mod tests {
     fn a_ledger_that_is_off_by_one_says_so() {
         let mut report = fixture::report();
         report.ledger[1].counts.holes += 1;
-        let text = text(&report, &shanghai(), Path::new("staging"));
+        let text = text(&report, &shanghai(), Some(Path::new("staging")));
         assert!(
             text.contains("\nnot balanced: ") && !text.contains("\nbalanced"),
             "{text}"
@@ -274,7 +277,7 @@ mod tests {
         report.windows[0].session = None;
         report.windows[0].outcome = WindowOutcome::Kept;
         report.memory_bytes_peak = None;
-        let text = text(&report, &TimeZone::UTC, Path::new("staging"));
+        let text = text(&report, &TimeZone::UTC, None);
         assert!(
             !text.contains("rejected because") && !text.contains("warning:"),
             "{text}"

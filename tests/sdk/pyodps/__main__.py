@@ -5,6 +5,7 @@
 Ends with "all passed" and exit code 0, or with the first assertion that failed. The server must verify signatures with
 the given credentials. Tables it makes begin with "pyodps_". CHECK is tables, tunnel, sql or errors; all of them unless
 given. `fill` only makes the table pyodps_filled from `values.json`, `values:TABLE` compares one that another client made.
+`token:TOKEN` checks a server whose access key is temporary and has this token.
 """
 
 import sys
@@ -31,6 +32,8 @@ def main():
         elif name.startswith("values:"):
             table = name.removeprefix("values:")
             check_tunnel.read_values(server, table, values.columns(arrow=False), f"in {table}")
+        elif name.startswith("token:"):
+            check_errors.check_token(server, name.removeprefix("token:"))
         else:
             CHECKS[name](server)
         print(f"{name}: passed in {time.monotonic() - began:.1f} s")

@@ -1,6 +1,6 @@
 """Refusals, with the codes and exceptions that PyODPS makes of them; and the ways to sign."""
 
-from harness import PEOPLE, PREFIX, equal, refused
+from harness import PEOPLE, PREFIX, equal, people, refused
 from odps import ODPS, errors
 from odps.accounts import StsAccount
 from odps.tunnel import TableTunnel
@@ -45,10 +45,24 @@ def check_signatures(server):
     # A region makes requests to the REST endpoint use version 4; the tunnel's are of version 2 in any case.
     regional = server.client(region_name="cn-shanghai")
     equal("by version 4", [["present"]], values_of_query(regional))
-    account = StsAccount(server.access_id, server.secret, "a temporary token")
-    temporary = ODPS(account=account, project=server.project, endpoint=server.endpoint)
-    equal("with a token", [["present"]], values_of_query(temporary))
     assert not server.o.is_schema_namespace_enabled(), "tables have no schema in between"
+
+
+def check_token(server, token):
+    """A server that knows a temporary access key takes it with its token only."""
+    def client(token):
+        account = StsAccount(server.access_id, server.secret, token)
+        return ODPS(account=account, project=server.project, endpoint=server.endpoint)
+
+    temporary = client(token)
+    temporary.create_table(PREFIX + "present", PEOPLE)
+    temporary.write_table(PREFIX + "present", people(range(3)))
+    equal("with the token", [["present"]], values_of_query(temporary))
+    with temporary.get_table(PREFIX + "present").open_reader() as reader:
+        equal("rows", people(range(3)), [record.values for record in reader])
+    for other in (client(token + "!"), server.o):
+        refused(errors.Unauthorized, "Unauthorized", other.get_table(PREFIX + "present").reload)
+    temporary.delete_table(PREFIX + "present")
 
 
 def values_of_query(o):

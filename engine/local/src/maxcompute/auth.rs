@@ -21,13 +21,15 @@ mod tests;
 /// How far a request's `Date` may be from the server's clock; the service's own bound.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
-/// An access id and its secret.
+/// An access key: an id and its secret, for temporary ones with their token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     /// The id that requests name.
     pub access_id: String,
     /// The secret that they are signed with.
     pub secret: String,
+    /// The token that requests have to bring along; none for an access key that lasts.
+    pub security_token: Option<String>,
 }
 
 /// Shows the id only.
@@ -42,8 +44,8 @@ impl fmt::Debug for Credential {
 /// Checks that `request` is signed by one of `credentials`, now. No credentials: everybody may do everything.
 ///
 /// # Errors
-/// `Unauthorized` without a signature or with an unknown id, `RequestTimeTooSkewed` by more than 15 minutes,
-/// `SignatureNotMatch` otherwise.
+/// `Unauthorized` without a signature, with an unknown id or with another token than goes with it,
+/// `RequestTimeTooSkewed` by more than 15 minutes, `SignatureNotMatch` otherwise.
 pub(crate) fn verify(
     request: &Parts,
     credentials: &[Credential],
@@ -52,13 +54,15 @@ pub(crate) fn verify(
     if credentials.is_empty() {
         return Ok(());
     }
-    let header = request
-        .headers
-        .get("authorization")
-        .and_then(|value| value.to_str().ok());
-    let signed = header.and_then(Signed::parse).ok_or_else(|| {
-        ServiceError::new(Code::Unauthorized, "the request has no ODPS signature")
-    })?;
+    let header = |name| {
+        let value = request.headers.get(name);
+        value.and_then(|value| value.to_str().ok())
+    };
+    let signed = header("authorization")
+        .and_then(Signed::parse)
+        .ok_or_else(|| {
+            ServiceError::new(Code::Unauthorized, "the request has no ODPS signature")
+        })?;
     let credential = credentials
         .iter()
         .find(|known| known.access_id == signed.access_id);
@@ -67,6 +71,13 @@ pub(crate) fn verify(
         ServiceError::new(Code::Unauthorized, text)
     })?;
     check_date(request, now)?;
+    if header("authorization-sts-token") != credential.security_token.as_deref() {
+        let text = format!(
+            "the security token is not the one of access id {:?}",
+            signed.access_id
+        );
+        return Err(ServiceError::new(Code::Unauthorized, text));
+    }
     let key = match signed.scope {
         None => credential.secret.clone().into_bytes(),
         Some((date, region)) => derived_key(&credential.secret, date, region),

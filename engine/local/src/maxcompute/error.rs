@@ -28,6 +28,11 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The address is beyond loopback, and nobody would be asked who he is.
+    Open {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
     /// Another server uses the data folder.
     InUse {
         /// The lock that it holds.
@@ -48,6 +53,10 @@ impl fmt::Display for Error {
             Self::Io { path, source } => write!(f, "can't use {}: {source}", path.display()),
             Self::Catalog(source) => write!(f, "the catalog can't be used: {source}"),
             Self::Listen { address, source } => write!(f, "can't listen on {address}: {source}"),
+            Self::Open { address } => write!(
+                f,
+                "the server would be open to everyone at {address}; give it an access id and a secret, or listen on 127.0.0.1"
+            ),
             Self::InUse { path } => write!(
                 f,
                 "another server holds {}; stop it, or take another data folder",
@@ -66,7 +75,7 @@ impl std::error::Error for Error {
         match self {
             Self::Io { source, .. } | Self::Listen { source, .. } => Some(source),
             Self::Catalog(source) => Some(source),
-            Self::InUse { .. } | Self::Version { .. } => None,
+            Self::Open { .. } | Self::InUse { .. } | Self::Version { .. } => None,
         }
     }
 }
@@ -102,6 +111,7 @@ pub(crate) enum Code {
     SignatureNotMatch,
     RequestTimeTooSkewed,
     StatusConflict,
+    TableModified,
     InstanceNotTerminate,
     InstanceTypeNotSupported,
     TaskFailed,
@@ -136,6 +146,7 @@ impl Code {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::SignatureNotMatch | Self::RequestTimeTooSkewed => StatusCode::FORBIDDEN,
             Self::StatusConflict => StatusCode::CONFLICT,
+            Self::TableModified => StatusCode::PRECONDITION_FAILED,
             Self::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

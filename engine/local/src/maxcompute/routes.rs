@@ -5,6 +5,7 @@ mod instance;
 mod preview;
 mod project;
 mod table;
+mod tables;
 mod upload;
 
 use std::collections::HashMap;
@@ -39,7 +40,10 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/projects/{project}/logs", any(project::logs))
         .route("/projects/{project}/schemas", get(project::schemas))
         .route("/projects/{project}/schemas/{schema}", get(project::schema))
-        .route("/projects/{project}/tables", get(table::list))
+        .route(
+            "/projects/{project}/tables",
+            get(tables::list).post(tables::query),
+        )
         .route("/projects/{project}/tables/{table}", any(table::dispatch))
         .route(
             "/projects/{project}/schemas/{schema}/tables/{table}",

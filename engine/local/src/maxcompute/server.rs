@@ -37,7 +37,7 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Where files and catalog are; created where it is missing. One server at a time may use it.
     pub data_dir: PathBuf,
-    /// The address to listen on; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one. Beyond loopback it needs `credentials`.
     pub listen: SocketAddr,
     /// The only project.
     pub project: String,
@@ -78,6 +78,11 @@ impl MaxCompute {
     /// # Errors
     /// When the folder, its catalog or the address can't be used.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        if config.credentials.is_empty() && !config.listen.ip().is_loopback() {
+            return Err(Error::Open {
+                address: config.listen,
+            });
+        }
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| Error::Listen {
@@ -255,6 +260,10 @@ fn router(app: Arc<App>) -> Router {
         .merge(routes)
         .fallback(|| async {
             ServiceError::new(Code::InvalidURI, "the server knows no such path").into_response()
+        })
+        .method_not_allowed_fallback(|| async {
+            let text = "the server knows the path, but not with this method";
+            ServiceError::new(Code::MethodNotAllowed, text).into_response()
         })
         .layer(from_fn_with_state(Arc::clone(&app), faults::around))
         .layer(from_fn_with_state(Arc::clone(&app), around))

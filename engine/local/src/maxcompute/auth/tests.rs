@@ -35,6 +35,7 @@ fn credential(secret: &str) -> Credential {
     Credential {
         access_id: "DummyAccessId0001".to_owned(),
         secret: secret.to_owned(),
+        security_token: None,
     }
 }
 
@@ -120,6 +121,31 @@ fn what_is_not_signed_here_and_now_is_refused() {
 }
 
 #[test]
+fn a_temporary_key_needs_its_token_and_no_other_has_one() {
+    let mut parts = parts(&requests("requests.json")[0]);
+    let now = time_of(&parts);
+    let lasting = known();
+    let temporary = [Credential {
+        security_token: Some("t0ken".to_owned()),
+        ..lasting[0].clone()
+    }];
+    let code =
+        |parts: &Parts, known: &[Credential]| verify(parts, known, now).map_err(|error| error.code);
+    assert_eq!(code(&parts, &temporary), Err(Code::Unauthorized));
+    for (token, answer) in [("t0ken", Ok(())), ("another", Err(Code::Unauthorized))] {
+        parts
+            .headers
+            .insert("authorization-sts-token", token.parse().unwrap());
+        assert_eq!(code(&parts, &temporary), answer);
+        assert_eq!(code(&parts, &lasting), Err(Code::Unauthorized));
+    }
+}
+
+#[test]
 fn debug_output_hides_the_secret() {
-    assert!(!format!("{:?}", credential("hush")).contains("hush"));
+    let credential = Credential {
+        security_token: Some("hush too".to_owned()),
+        ..credential("hush")
+    };
+    assert!(!format!("{credential:?}").contains("hush"));
 }

@@ -225,6 +225,23 @@ impl Catalog {
         })
     }
 
+    /// Whether a download session reads what its table partition holds now, too.
+    ///
+    /// # Errors
+    /// `NoSuchPartition` for a partition that is gone.
+    pub(crate) fn is_current(
+        &self,
+        download: &Download,
+        table_id: i64,
+    ) -> Result<bool, ServiceError> {
+        self.transaction(|transaction| {
+            let partition_id = existing(transaction, table_id, &download.values)?;
+            let files = files_of(transaction, partition_id)?;
+            let names = files.iter().map(|(name, _)| name);
+            Ok(names.eq(download.files.iter().map(|file| &file.name)))
+        })
+    }
+
     /// Opens a download session over files that are known, those of a query's result.
     pub(crate) fn create_download(&self, download: &Download) -> Result<(), ServiceError> {
         self.transaction(|transaction| insert_download(transaction, download))

@@ -91,13 +91,21 @@ pub(super) async fn create_for_instance(app: Arc<App>, head: SharedHead, id: Str
     .await
 }
 
-/// `GET R?downloadid` on a table, for the session or (`data`) its rows.
+/// `GET R?downloadid` on a table, for the session or (`data`) its rows: those of the moment when the session was opened,
+/// which a client has to ask for expressly (`disable_modified_check`) once the table holds others.
 pub(super) async fn read_table(app: Arc<App>, head: SharedHead, table: String) -> Answer {
     let found = {
         let (head, app) = (Arc::clone(&head), Arc::clone(&app));
         app.blocking(move |app| {
             let table = app.table(&table)?;
             let download = find(app, &head, &table_resource(&table))?;
+            if head.params.has("data")
+                && !head.params.flag("disable_modified_check")
+                && !app.catalog.is_current(&download, table.id)?
+            {
+                let text = format!("table {} was changed since; open a new session", table.name);
+                return Err(ServiceError::new(Code::TableModified, text));
+            }
             Ok((download, table))
         })
         .await?

@@ -21,7 +21,7 @@ use crate::maxcompute::types::type_text;
 use crate::maxcompute::xml::{cdata, escape};
 
 /// Entries of one page of a list.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Everything on `/projects/P/tables/T`: the parameters say what is meant.
 pub(super) async fn dispatch(
@@ -56,7 +56,10 @@ pub(super) async fn dispatch(
             Method::GET if has("uploadid") => upload::reload(app, &head, &table),
             Method::GET if has("partitions") => partitions(app, &head, &table),
             Method::GET if has("partition") => partition(app, &head, &table),
-            Method::GET => Ok(metadata(app, &head, &table)),
+            Method::GET => {
+                let table = table_xml(app, &table, has("extended"));
+                Ok(xml(format!("<?xml version=\"1.0\"?>\n{table}")))
+            }
             _ => Err(ServiceError::new(
                 Code::MethodNotAllowed,
                 "the server does not serve this request on tables",
@@ -91,10 +94,11 @@ impl App {
     }
 }
 
-fn metadata(app: &App, head: &Head, table: &Table) -> axum::response::Response {
-    let schema = schema_json(table, head.params.has("extended")).to_string();
-    xml(format!(
-        "<?xml version=\"1.0\"?>\n<Table format=\"Json\"><Schema>{}</Schema><Name>{}</Name>\
+/// A table as an element.
+pub(super) fn table_xml(app: &App, table: &Table, extended: bool) -> String {
+    let schema = schema_json(table, extended).to_string();
+    format!(
+        "<Table format=\"Json\"><Schema>{}</Schema><Name>{}</Name>\
          <TableId>{:016x}</TableId><Project>{}</Project><SchemaName>{DEFAULT_SCHEMA}</SchemaName>\
          <Type>MANAGED_TABLE</Type><Owner>{OWNER}</Owner><Comment>{}</Comment>\
          <CreationTime>{}</CreationTime><LastModifiedTime>{}</LastModifiedTime><LastAccessTime/>\
@@ -106,7 +110,7 @@ fn metadata(app: &App, head: &Head, table: &Table) -> axum::response::Response {
         escape(&table.comment),
         http_date(table.created_ms),
         http_date(table.modified_ms),
-    ))
+    )
 }
 
 /// The JSON text inside a table's XML.
@@ -206,8 +210,13 @@ fn partitions(app: &App, head: &Head, table: &Table) -> Answer {
     if head.params.flag("reverse") {
         found.reverse();
     }
-    let (page, marker) = page(head, &found)?;
     let names = head.params.has("name");
+    // Clients that ask for names ask once.
+    let (page, marker) = if names && !head.params.has("maxitems") {
+        (found.as_slice(), "<Marker/>".to_owned())
+    } else {
+        page(head, &found)?
+    };
     let entries: Vec<String> = page
         .iter()
         .map(|partition| partition_xml(keys, partition, names))
@@ -249,37 +258,11 @@ fn partition_xml(keys: &[Column], partition: &Partition, names: bool) -> String 
     )
 }
 
-/// `GET /projects/P/tables`: a page of tables, by a prefix of the name.
-pub(super) async fn list(
-    State(app): AppState,
-    Path(segments): Segments,
-    Extension(head): RequestHead,
-) -> Answer {
-    app.check_project(segment(&segments, "project"))?;
-    app.blocking(move |app| {
-        let prefix = head.params.get("name").unwrap_or_default().to_lowercase();
-        let mut tables = app.catalog.tables()?;
-        tables.retain(|table| table.name.to_lowercase().starts_with(&prefix));
-        let (page, marker) = page(&head, &tables)?;
-        let entries: Vec<String> = page
-            .iter()
-            .map(|table| {
-                format!(
-                    "<Table><Name>{}</Name><Owner>{OWNER}</Owner><Type>MANAGED_TABLE</Type></Table>",
-                    escape(&table.name)
-                )
-            })
-            .collect();
-        Ok(xml(format!(
-            "<?xml version=\"1.0\"?>\n<Tables>{marker}<MaxItems>{PAGE}</MaxItems>{}</Tables>",
-            entries.concat()
-        )))
-    })
-    .await
-}
-
 /// The entries from the request's marker on, and the marker of the next page, which is empty at the end.
-fn page<'a, T>(head: &Head, entries: &'a [T]) -> Result<(&'a [T], String), ServiceError> {
+pub(super) fn page<'a, T>(
+    head: &Head,
+    entries: &'a [T],
+) -> Result<(&'a [T], String), ServiceError> {
     let number = |name: &str, default: usize| match head.params.get(name) {
         None | Some("") => Ok(default),
         Some(text) => text.parse().map_err(|_| {

@@ -2,6 +2,7 @@ import com.aliyun.odps.NoSuchObjectException;
 import com.aliyun.odps.Odps;
 import com.aliyun.odps.OdpsException;
 import com.aliyun.odps.PartitionSpec;
+import com.aliyun.odps.TableSchema;
 import com.aliyun.odps.account.Account;
 import com.aliyun.odps.account.AliyunAccount;
 import com.aliyun.odps.account.StsAccount;
@@ -66,22 +67,37 @@ final class ErrorChecks {
                 () -> tunnel.createUploadSession(server.project, table, new PartitionSpec("ds='1'")));
     }
 
-    /** With a region, which makes both endpoints' requests be signed by version 4, and with a temporary token. */
+    /** With a region, which makes both endpoints' requests be signed by version 4. */
     private void checkSignatures(String table) throws Exception {
         server.partitions(server.odps.tables().get(table), "ds='a b'");
-        List<Account> accounts = List.of(
-                new AliyunAccount(server.accessId, server.secret, "cn-shanghai"),
-                new StsAccount(server.accessId, server.secret, "a temporary token"),
-                new StsAccount(server.accessId, server.secret, "a temporary token", "cn-shanghai"));
-        for (Account account : accounts) {
-            Odps odps = server.client(account);
-            Checks.check("exists", odps.tables().exists(table));
-            TableTunnel tunnel = new TableTunnel(odps);
-            var session = tunnel.createUploadSession(server.project, table, new PartitionSpec("ds='a b'"), true);
-            Server.write(session, session.openRecordWriter(0), Server.people(0, 3));
-            session.commit(new Long[] {0L});
-            var download = server.download(tunnel, table, "ds='a b'");
-            Checks.equal("rows", 3L, download.getRecordCount());
+        checkLoad(new AliyunAccount(server.accessId, server.secret, "cn-shanghai"), table);
+    }
+
+    /** A server that knows a temporary access key takes it with its token only. */
+    void checkToken(String token) throws Exception {
+        StsAccount temporary = new StsAccount(server.accessId, server.secret, token);
+        Odps odps = server.client(temporary);
+        String table = Server.PREFIX + "temporary";
+        TableSchema schema = Server.people("ds string");
+        odps.tables().create(server.project, table, schema, false);
+        odps.tables().get(table).createPartition(new PartitionSpec("ds='a b'"));
+        checkLoad(temporary, table);
+        checkLoad(new StsAccount(server.accessId, server.secret, token, "cn-shanghai"), table);
+        Account lasting = new AliyunAccount(server.accessId, server.secret);
+        for (Account other : List.of(lasting, new StsAccount(server.accessId, server.secret, token + "!"))) {
+            code(OdpsException.class, "Unauthorized", () -> server.client(other).tables().get(table).reload());
         }
+        odps.tables().delete(table);
+    }
+
+    private void checkLoad(Account account, String table) throws Exception {
+        Odps odps = server.client(account);
+        Checks.check("exists", odps.tables().exists(table));
+        TableTunnel tunnel = new TableTunnel(odps);
+        var session = tunnel.createUploadSession(server.project, table, new PartitionSpec("ds='a b'"), true);
+        Server.write(session, session.openRecordWriter(0), Server.people(0, 3));
+        session.commit(new Long[] {0L});
+        var download = server.download(tunnel, table, "ds='a b'");
+        Checks.equal("rows", 3L, download.getRecordCount());
     }
 }

@@ -5,7 +5,8 @@ import java.nio.file.Path;
  * ACCESS_ID SECRET VALUES_JSON}. Tables it makes begin with {@code java_}. The first mismatch ends it with exit code 1.
  *
  * <p>With {@code fill} behind the arguments it only makes the table {@code java_filled} from the file; with {@code values:TABLE}
- * it only compares a table that another client made from it.
+ * it only compares a table that another client made from it; with {@code token:TOKEN} it only checks a server whose access key is
+ * temporary and has this token.
  */
 public final class OdpsCheck {
     private OdpsCheck() {}
@@ -16,7 +17,7 @@ public final class OdpsCheck {
 
     public static void main(String[] arguments) {
         if (arguments.length < 5) {
-            System.err.println("usage: OdpsCheck ENDPOINT PROJECT ACCESS_ID SECRET VALUES_JSON [fill | values:TABLE]");
+            System.err.println("usage: OdpsCheck ENDPOINT PROJECT ACCESS_ID SECRET VALUES_JSON [fill | values:TABLE | token:TOKEN]");
             System.exit(2);
         }
         int status = 0;
@@ -29,6 +30,8 @@ public final class OdpsCheck {
                 timed(only, () -> {
                     if (only.equals("fill")) {
                         valueChecks.fillArrow("filled");
+                    } else if (only.startsWith("token:")) {
+                        new ErrorChecks(server).checkToken(only.replaceFirst("^token:", ""));
                     } else {
                         valueChecks.read(only.replaceFirst("^values:", ""));
                     }

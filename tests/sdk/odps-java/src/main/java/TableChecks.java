@@ -99,6 +99,9 @@ final class TableChecks {
         Checks.equal("tables by prefix", List.of(Server.PREFIX + "list_a", Server.PREFIX + "list_b"), found);
         var every = stream(server.odps.tables().spliterator(), false).map(Table::getName).collect(Collectors.toSet());
         Checks.check("all tables", every.contains(Server.PREFIX + "listing"));
+        List<Table> named = server.odps.tables().loadTables(List.of(Server.PREFIX + "list_b", Server.PREFIX + "absent"));
+        Checks.equal("named tables", List.of(Server.PREFIX + "list_b"), named.stream().map(Table::getName).toList());
+        Checks.equal("their columns", List.of("id"), named.get(0).getSchema().getColumns().stream().map(Column::getName).toList());
         Checks.check("names without case", server.odps.tables().exists("JAVA_List_A"));
     }
 
@@ -163,5 +166,6 @@ final class TableChecks {
             server.run("alter table " + table.getName() + " add " + specs + ";");
         }
         Checks.equal("partitions over pages", all, specs(table.getPartitionIterator()));
+        Checks.equal("their names at once", all, table.getPartitionSpecs().stream().map(PartitionSpec::toString).toList());
     }
 }

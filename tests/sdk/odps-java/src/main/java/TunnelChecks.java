@@ -247,10 +247,11 @@ final class TunnelChecks {
         });
         session.commit(new Long[] {0L, 1L});
         Checks.equal("committed once", Server.people(0, 5), server.read(table, null));
-        // A download session shows the table as it was.
+        // A download session shows the table as it was, to those who ask for that.
         DownloadSession download = server.download(server.tunnel, table, null);
         server.load(table, null, true, Server.people(50, 51));
-        Checks.equal("the snapshot", Server.people(0, 5), Server.rows(download.openRecordReader(0, 5)));
+        Checks.refused(TunnelException.class, "TableModified", () -> download.openRecordReader(0, 5));
+        Checks.equal("the snapshot", Server.people(0, 5), Server.rows(download.openRecordReader(0, 5, null, null, true)));
     }
 
     /** Writers on one session at the same time, with block ids of their own. */
