@@ -17,12 +17,16 @@ mod clients;
 mod conformance;
 /// Wrong settings and full disks.
 mod failures;
+/// Each fault at each call of an upload.
+mod faults;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
 /// The schedules that users know, from expressions to windows and table partitions.
 mod schedule;
+/// Passwords, keys and tokens stay where they are.
+mod secrets;
 /// Signals: a run stops, and goes on later.
 mod stop;
 /// The shape of the project: who depends on whom, and what must not be in the tree.

@@ -11,13 +11,11 @@ mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use engine_model::{PartitionSpec, TableName};
-use engine_tunnel::{
-    BlockSource, BoxError, Client, Error, ErrorKind, RecordBatches, UploadSession,
-};
+use engine_tunnel::{Client, Error, ErrorKind, UploadSession};
+
+use crate::rows::Rows;
 
 /// Where the checks run.
 #[derive(Clone, Debug)]
@@ -68,9 +66,6 @@ pub async fn all(context: &Context) {
         limits::edges_of_values_are_kept,
     );
 }
-
-/// Columns `id` and `name`.
-const COLUMNS: &str = "(id BIGINT, name STRING)";
 
 impl Context {
     fn table(&self, name: &str) -> TableName {
@@ -180,43 +175,5 @@ fn refused<T: Debug>(result: Result<T, Error>, kind: ErrorKind) -> Error {
             assert_eq!(error.kind(), kind, "{error}");
             error
         }
-    }
-}
-
-/// Rows of a block, which can be read as often as it takes.
-#[derive(Debug)]
-struct Rows(Vec<RecordBatch>);
-
-impl Rows {
-    /// Rows for [`COLUMNS`] with these ids, in two batches.
-    fn of(ids: std::ops::Range<i64>) -> Self {
-        let middle = i64::midpoint(ids.start, ids.end);
-        let batches = [ids.start..middle, middle..ids.end];
-        let batches = batches.into_iter().filter(|ids| !ids.is_empty());
-        Self(batches.map(Self::batch).collect())
-    }
-
-    fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
-        let name = |id: i64| (id % 3 != 0).then(|| format!("名 {id}"));
-        let names: StringArray = ids.clone().map(name).collect();
-        Self::columns(vec![
-            ("id", Arc::new(Int64Array::from_iter_values(ids))),
-            ("name", Arc::new(names)),
-        ])
-    }
-
-    fn columns(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        let columns = columns.into_iter().map(|(name, array)| (name, array, true));
-        RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length")
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|batch| batch.num_rows() as u64).sum()
-    }
-}
-
-impl BlockSource for Rows {
-    fn open(&self) -> Result<RecordBatches, BoxError> {
-        Ok(Box::new(self.0.clone().into_iter().map(Ok)))
     }
 }

@@ -18,5 +18,6 @@ pub mod orders;
 pub mod process;
 pub mod produce;
 pub mod program;
+pub mod rows;
 pub mod server;
 pub mod truth;

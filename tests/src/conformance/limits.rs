@@ -9,7 +9,8 @@ use arrow::array::{
 use engine_model::PartitionSpec;
 use engine_tunnel::ErrorKind;
 
-use super::{COLUMNS, Context, Rows, refused};
+use super::{Context, refused};
+use crate::rows::{COLUMNS, Rows};
 
 const WHOLE: PartitionSpec = PartitionSpec(Vec::new());
 

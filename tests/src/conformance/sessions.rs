@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use engine_model::PartitionSpec;
 use engine_tunnel::{ErrorKind, Missing, SessionKey, SessionStatus};
 
-use super::{COLUMNS, Context, Rows, refused};
+use super::{Context, refused};
+use crate::rows::{COLUMNS, Rows};
 
 const WHOLE: PartitionSpec = PartitionSpec(Vec::new());
 

@@ -3,7 +3,8 @@
 use engine_model::{ColumnType, PartitionSpec, TableName};
 use engine_tunnel::{ErrorKind, Missing};
 
-use super::{COLUMNS, Context, Rows, refused, spec};
+use super::{Context, refused, spec};
+use crate::rows::{COLUMNS, Rows};
 
 /// Columns, their types and the partition keys come back as they were declared.
 pub(super) async fn tables_are_described(context: &Context) {
