@@ -52,6 +52,20 @@ fn look_through(folder: &Path) -> usize {
     files
 }
 
+/// A job that takes all but the access id from the environment.
+fn job(plan: &MessagePlan, broker: &EmbeddedBroker, server: &Server) -> JobFile {
+    let window = plan.start_ms..plan.start_ms + plan.span_ms;
+    let options = format!(
+        "options: {{ sasl.password: \"${{env.{PASSWORD_VARIABLE}}}\", sasl.username: loader }}"
+    );
+    JobFile {
+        kafka: options,
+        maxcompute: format!("security_token: \"${{env.{TOKEN_VARIABLE}}}\""),
+        more: "rejects: 5%".to_owned(),
+        ..JobFile::new(broker.bootstrap(), "orders", server.endpoint(), window)
+    }
+}
+
 /// Commands that work and commands that fail: neither what they print nor what they keep holds a secret.
 #[test]
 fn no_command_prints_or_keeps_a_secret() {
@@ -63,16 +77,7 @@ fn no_command_prints_or_keeps_a_secret() {
     produce(&broker.client(), "orders", plan.messages());
     let server = Server::start_with_token();
     server.sql(&table_ddl("orders", &["ds"]));
-    let window = plan.start_ms..plan.start_ms + plan.span_ms;
-    let options = format!(
-        "options: {{ sasl.password: \"${{env.{PASSWORD_VARIABLE}}}\", sasl.username: loader }}"
-    );
-    let job = JobFile {
-        kafka: options,
-        maxcompute: format!("security_token: \"${{env.{TOKEN_VARIABLE}}}\""),
-        more: "rejects: 5%".to_owned(),
-        ..JobFile::new(broker.bootstrap(), "orders", server.endpoint(), window)
-    };
+    let job = job(&plan, &broker, &server);
     let folder = tempfile::tempdir().unwrap();
     let file = job.write(folder.path());
     let file = file.to_str().unwrap();

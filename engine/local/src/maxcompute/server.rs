@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use jiff::tz::TimeZone;
 use rusqlite::InterruptHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -26,6 +27,7 @@ use super::faults::{self, Faults};
 use super::ids::Ids;
 use super::request::Head;
 use super::routes;
+use super::sql::Engine;
 
 /// Statements that run at the same time; more wait.
 const STATEMENTS_MAX: usize = 8;
@@ -149,7 +151,7 @@ pub(crate) struct App {
     pub(crate) ids: Ids,
     /// When the server was started, which passes for the project's birth.
     pub(crate) started_ms: i64,
-    pub(crate) statements: Arc<Semaphore>,
+    statements: Arc<Semaphore>,
     pub(crate) faults: Faults,
     credentials: Vec<Credential>,
     tasks: Mutex<JoinSet<()>>,
@@ -216,6 +218,30 @@ impl App {
     ) -> Result<T, ServiceError> {
         let app = Arc::clone(self);
         tokio::task::spawn_blocking(move || work(&app)).await?
+    }
+
+    /// Runs `work` on the SQL engine, which may block, once one of its places is free, and waits for it. Instants are read
+    /// and shown in `zone`.
+    pub(crate) async fn with_engine<T: Send + 'static>(
+        self: &Arc<Self>,
+        zone: TimeZone,
+        work: impl FnOnce(&App, &Engine) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.statements).acquire_owned().await;
+        let answer = self.blocking(move |app| {
+            let engine = Engine {
+                catalog: Arc::clone(&app.catalog),
+                project: app.project.clone(),
+                zone,
+                now: app.clock.now(),
+                result_id: app.id(),
+            };
+            work(app, &engine)
+        });
+        let answer = answer.await;
+        drop(permit);
+        answer
     }
 
     /// Tasks that outlive the request that started them.

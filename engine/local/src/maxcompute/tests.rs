@@ -6,6 +6,7 @@ mod faults;
 mod instances;
 mod many;
 mod metadata;
+mod previews;
 mod records;
 mod uploads;
 

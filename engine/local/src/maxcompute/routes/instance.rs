@@ -86,16 +86,7 @@ pub(super) async fn submit(
 
 /// Runs a statement when its turn has come, and records how it ended.
 async fn run(app: Arc<App>, id: String, statement: String, zone: TimeZone) {
-    // The semaphore is never closed.
-    let permit = Arc::clone(&app.statements).acquire_owned().await;
-    let work = move |app: &App| {
-        let engine = Engine {
-            catalog: Arc::clone(&app.catalog),
-            project: app.project.clone(),
-            zone,
-            now: app.clock.now(),
-            result_id: app.id(),
-        };
+    let work = move |app: &App, engine: &Engine| {
         let outcome = engine.run(&statement, |handle| app.set_running(&id, Some(handle)));
         app.set_running(&id, None);
         let (status, text, rows) = match outcome {
@@ -107,8 +98,7 @@ async fn run(app: Arc<App>, id: String, statement: String, zone: TimeZone) {
             .end_instance(&id, status, &text, rows.as_ref(), app.clock.now_ms())
     };
     // A statement whose end can't be recorded is failed by the next start.
-    drop(app.blocking(work).await);
-    drop(permit);
+    drop(app.with_engine(zone, work).await);
 }
 
 /// Everything on `/projects/P/instances/I`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::ipc::writer::StreamWriter;
 use axum::response::IntoResponse as _;
+use engine_model::TableColumns;
 use jiff::tz::TimeZone;
 
 use super::download::split_instants;
@@ -23,10 +24,10 @@ const ROWS_MAX: u64 = 10_000;
 
 /// `GET tables/T?data&linenum`: a line of names, then rows as text.
 pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answer {
-    app.blocking(move |app| {
+    app.with_engine(TimeZone::UTC, move |app, engine| {
         let table = app.table(&table)?;
-        let columns = names(&head, "cols").unwrap_or_else(|| "*".to_owned());
-        let rows = first_rows(app, &head, &table, "linenum", &columns)?;
+        let columns = names(&head, &table, "cols")?.unwrap_or_else(|| "*".to_owned());
+        let rows = first_rows(app, engine, &head, &table, "linenum", &columns)?;
         let text = csv(&app.catalog, &rows, &TimeZone::UTC);
         forget(app, &rows)?;
         Ok(([("content-type", "text/csv; charset=utf-8")], text?).into_response())
@@ -37,9 +38,9 @@ pub(super) async fn text(app: Arc<App>, head: SharedHead, table: String) -> Answ
 /// `GET R/preview?limit`: an Arrow stream with its schema, instants as seconds and nanoseconds. The Java SDK reads the
 /// partition's columns behind the table's own; PyODPS takes no others than those.
 pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Answer {
-    app.blocking(move |app| {
+    app.with_engine(TimeZone::UTC, move |app, engine| {
         let table = app.table(&table)?;
-        let columns = names(&head, "columns").unwrap_or_else(|| {
+        let columns = names(&head, &table, "columns")?.unwrap_or_else(|| {
             if head.java {
                 return "*".to_owned();
             }
@@ -47,7 +48,7 @@ pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Ans
             let own: Vec<_> = own.map(|column| name_of(&column.name)).collect();
             own.join(", ")
         });
-        let rows = first_rows(app, &head, &table, "limit", &columns)?;
+        let rows = first_rows(app, engine, &head, &table, "limit", &columns)?;
         let stream = arrow_stream(app, &rows);
         forget(app, &rows)?;
         let mut response = stream?.into_response();
@@ -58,18 +59,33 @@ pub(super) async fn arrow(app: Arc<App>, head: SharedHead, table: String) -> Ans
 }
 
 /// The columns that a parameter names, as SQL; nothing where it names none.
-fn names(head: &Head, parameter: &str) -> Option<String> {
-    let names = head
-        .params
-        .get(parameter)
-        .filter(|names| !names.is_empty())?;
-    let names: Vec<_> = names.split(',').map(|name| name_of(name.trim())).collect();
-    Some(names.join(", "))
+fn names(head: &Head, table: &Table, parameter: &str) -> Result<Option<String>, ServiceError> {
+    let Some(names) = head.params.get(parameter).filter(|names| !names.is_empty()) else {
+        return Ok(None);
+    };
+    let columns = || {
+        let TableColumns {
+            columns,
+            partition_keys,
+        } = &table.columns;
+        columns.iter().chain(partition_keys)
+    };
+    let mut found = Vec::new();
+    for name in names.split(',').map(str::trim) {
+        let column = columns().find(|column| column.name.eq_ignore_ascii_case(name));
+        let column = column.ok_or_else(|| {
+            let text = format!("table {} has no column {name:?}", table.name);
+            ServiceError::new(Code::InvalidColumnSpec, text)
+        })?;
+        found.push(name_of(&column.name));
+    }
+    Ok(Some(found.join(", ")))
 }
 
 /// Selects `columns`, as SQL, of the rows that the parameters ask for.
 fn first_rows(
     app: &App,
+    engine: &Engine,
     head: &Head,
     table: &Table,
     limit: &str,
@@ -87,20 +103,11 @@ fn first_rows(
         "SELECT {columns} FROM {}{filter} LIMIT {limit}",
         name_of(&table.name)
     );
-    let engine = Engine {
-        catalog: Arc::clone(&app.catalog),
-        project: app.project.clone(),
-        zone: TimeZone::UTC,
-        now: app.clock.now(),
-        result_id: app.id(),
-    };
+    let failed = |text: String| ServiceError::new(Code::InternalServerError, text);
     match engine.run(&statement, |_| {}) {
         Ok(Outcome::Rows(rows)) => Ok(rows),
-        Ok(Outcome::Text(text)) => Err(ServiceError::new(Code::InternalServerError, text)),
-        Err(error) => Err(ServiceError::new(
-            Code::InvalidColumnSpec,
-            error.to_string(),
-        )),
+        Ok(Outcome::Text(text)) => Err(failed(text)),
+        Err(error) => Err(failed(error.to_string())),
     }
 }
 
