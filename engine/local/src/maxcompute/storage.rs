@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 /// Encoded bytes of a row group in progress, which is what a writer holds in memory.
 const ROW_GROUP_BYTES: usize = 16 << 20;
@@ -55,6 +55,9 @@ impl FileStore {
         let unfinished = self.folder.join(format!("{name}.{UNFINISHED}"));
         let properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
+            // Both cost more than the whole rest, and no query asks for them.
+            .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let file = File::create_new(&unfinished)?;
