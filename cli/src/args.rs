@@ -229,7 +229,7 @@ pub(crate) struct RunArgs {
     /// Replace a table partition although it last got a window that this one does not contain
     #[arg(long)]
     pub(crate) replace_other_window: bool,
-    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way
+    /// Begin anew where a run that did not end would be gone on with; a commit of it that was sent is settled first
     #[arg(long)]
     pub(crate) replan: bool,
     /// Settle a commit that nobody can tell about any more
@@ -302,17 +302,44 @@ pub(crate) struct DdlArgs {
 /// Run one SQL statement on a project and show its result
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: tidegate sql 'SELECT COUNT(*) FROM orders WHERE ds = 20261122' \
-    --endpoint http://127.0.0.1:8090/api --project shop --access-id ID --secret-from-env ODPS_SECRET"
+    after_help = "Example: tidegate sql 'SELECT COUNT(*) FROM orders WHERE ds = 20261122' --job orders.yaml\n\
+    Example: tidegate sql 'SHOW TABLES' --endpoint http://127.0.0.1:8090/api --project shop \
+    --access-id ID --secret-from-env ODPS_SECRET"
 )]
 pub(crate) struct SqlArgs {
     /// The statement
     pub(crate) statement: String,
+    /// Ask the project of this job's destination, as the job does
+    #[arg(long, value_name = "FILE", conflicts_with = "ProjectArgs")]
+    pub(crate) job: Option<PathBuf>,
+    /// Environment of the job's data sources; needed where there are several
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "job",
+        conflicts_with = "ProjectArgs"
+    )]
+    pub(crate) env: Option<String>,
+    /// Data sources by environment [default: `sources.yaml` beside the job file]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "job",
+        conflicts_with = "ProjectArgs"
+    )]
+    pub(crate) sources: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) project: Option<ProjectArgs>,
+}
+
+/// A project, and who asks.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
     /// REST endpoint
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", required_unless_present = "job")]
     pub(crate) endpoint: String,
     /// Project
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "job")]
     pub(crate) project: String,
     /// Schema, in a project that has three levels
     #[arg(long, value_name = "NAME")]

@@ -103,12 +103,13 @@ fn no_command_prints_or_keeps_a_secret() {
         "--token-from-env",
         TOKEN_VARIABLE,
     ];
-    let commands: [Vec<&str>; 5] = [
+    let commands: [Vec<&str>; 6] = [
         [&["check", file][..], &at].concat(),
         [&["plan", file, "--state", state][..], &at].concat(),
         [&["preview", file][..], &at].concat(),
         load,
         sql.to_vec(),
+        vec!["sql", "SELECT COUNT(*) FROM orders;", "--job", file],
     ];
     for command in &commands {
         for json in [&[][..], &["--json"]] {

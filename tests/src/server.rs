@@ -2,7 +2,7 @@
 
 use std::process::{Child, Stdio};
 
-use engine_model::job::{BlockFormat, Compression, MaxComputeConnection, Secret};
+use engine_model::job::{MaxComputeConnection, Secret};
 use serde_json::{Deserializer, Value};
 use tempfile::TempDir;
 
@@ -89,21 +89,10 @@ impl Server {
     #[track_caller]
     pub fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
         let connection = MaxComputeConnection {
-            endpoint: self.endpoint.clone(),
-            tunnel_endpoint: None,
-            project: PROJECT.to_owned(),
-            schema: None,
-            quota: None,
-            region: None,
-            block_format: BlockFormat::default(),
-            compression: Compression::default(),
             access_id: Some(ACCESS_ID.to_owned()),
             access_secret: Some(Secret::new(ACCESS_SECRET)),
             security_token: self.token.clone(),
-            profile: None,
-            credentials_file: None,
-            ca_file: None,
-            proxy: None,
+            ..MaxComputeConnection::new(&self.endpoint, PROJECT)
         };
         let sql = engine::Sql::new(&connection).expect("a client");
         let result = sql.execute(statement);

@@ -1,3 +1,4 @@
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::*;
@@ -83,6 +84,31 @@ fn parameters_are_set_by_name_and_value() {
         (parsed("day"), parsed("=20261122"), parsed(" =1")),
         (None, None, None)
     );
+}
+
+#[test]
+fn a_statement_needs_one_project() {
+    let parsed = |words: &[&str]| {
+        let all = ["tidegate", "sql", "SELECT 1"].iter().chain(words);
+        Cli::try_parse_from(all)
+            .map(|_| ())
+            .map_err(|error| error.kind())
+    };
+    let endpoint = ["--endpoint", "http://127.0.0.1:8090/api"];
+    let project = ["--project", "shop"];
+    let job = ["--job", "orders.yaml"];
+    assert_eq!(parsed(&job), Ok(()));
+    assert_eq!(parsed(&[endpoint, project].concat()), Ok(()));
+    for missing in [&[][..], &endpoint, &project] {
+        assert_eq!(parsed(missing), Err(ErrorKind::MissingRequiredArgument));
+    }
+    for two in [[job, endpoint], [job, ["--region", "cn-shanghai"]]] {
+        assert_eq!(parsed(&two.concat()), Err(ErrorKind::ArgumentConflict));
+    }
+    let environment = [&["--env", "dev"][..], &endpoint, &project].concat();
+    assert_eq!(parsed(&environment), Err(ErrorKind::ArgumentConflict));
+    let alone = parsed(&["--env", "dev"]);
+    assert_eq!(alone, Err(ErrorKind::MissingRequiredArgument));
 }
 
 #[test]

@@ -1,16 +1,33 @@
 //! `tidegate sql`.
 
 use engine::Sql;
-use engine::model::job::{BlockFormat, Compression, MaxComputeConnection, Secret};
+use engine::model::job::{MaxComputeConnection, Secret};
 
-use crate::args::SqlArgs;
+use crate::args::{JobArgs, ProjectArgs, SqlArgs};
 use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::render;
 
-pub(super) fn sql(args: &SqlArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let connection = connection(args, &Surroundings::of_process())?;
+pub(super) fn sql(args: SqlArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let surroundings = Surroundings::of_process();
+    let connection = match (args.job, args.project) {
+        (Some(job), _) => {
+            let job = JobArgs {
+                job,
+                env: args.env,
+                sources: args.sources,
+                set: Vec::new(),
+            };
+            surroundings.job(&job, None)?.job.destination.connection
+        }
+        (None, Some(project)) => connection(project, &surroundings)?,
+        (None, None) => {
+            return Err(Failure::usage(
+                "no project is named: add --job, or --endpoint and --project",
+            ));
+        }
+    };
     let result = Sql::new(&connection)?.execute(&args.statement)?;
     output.result(
         || render::query::text(&result),
@@ -20,31 +37,25 @@ pub(super) fn sql(args: &SqlArgs, output: &mut Output<'_>) -> Result<Exit, Failu
 }
 
 fn connection(
-    args: &SqlArgs,
+    args: ProjectArgs,
     surroundings: &Surroundings<'_>,
 ) -> Result<MaxComputeConnection, Failure> {
-    let secret =
-        |flag: &str, name: &str| surroundings.required_variable(flag, name).map(Secret::new);
-    let secret_of = |flag, name: &Option<String>| {
-        let name = name.as_deref();
-        name.map(|name| secret(flag, name)).transpose()
+    let secret = |flag: &str, name: Option<String>| {
+        name.map(|name| surroundings.required_variable(flag, &name))
+            .transpose()
+            .map(|secret| secret.map(Secret::new))
     };
     let mut connection = MaxComputeConnection {
-        endpoint: args.endpoint.trim_end_matches('/').to_owned(),
-        tunnel_endpoint: None,
-        project: args.project.clone(),
-        schema: args.schema.clone(),
-        quota: None,
-        region: args.region.clone(),
-        block_format: BlockFormat::default(),
-        compression: Compression::default(),
-        access_id: args.access_id.clone(),
-        access_secret: secret_of("--secret-from-env", &args.secret_from_env)?,
-        security_token: secret_of("--token-from-env", &args.token_from_env)?,
-        profile: args.profile.clone(),
-        credentials_file: args.credentials_file.clone(),
-        ca_file: args.ca_file.clone(),
-        proxy: args.proxy.clone(),
+        schema: args.schema,
+        region: args.region,
+        access_id: args.access_id,
+        access_secret: secret("--secret-from-env", args.secret_from_env)?,
+        security_token: secret("--token-from-env", args.token_from_env)?,
+        profile: args.profile,
+        credentials_file: args.credentials_file,
+        ca_file: args.ca_file,
+        proxy: args.proxy,
+        ..MaxComputeConnection::new(&args.endpoint, args.project)
     };
     surroundings.complete(&mut connection);
     Ok(connection)

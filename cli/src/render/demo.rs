@@ -74,7 +74,8 @@ pub(crate) fn next_steps(kept: Option<&Path>, seconds: f64) -> String {
                  export {SECRET_VARIABLE}=demo-secret\n\
                  tidegate check {job} --at {SCHEDULED_TIME}\n\
                  tidegate preview {job} --at {SCHEDULED_TIME} -n 3\n\
-                 tidegate run {job} --at {SCHEDULED_TIME} --state {folder}/state",
+                 tidegate run {job} --at {SCHEDULED_TIME} --state {folder}/state\n\
+                 tidegate sql 'SELECT COUNT(*) FROM orders' --job {job}",
             )
         }
     };

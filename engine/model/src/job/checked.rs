@@ -131,6 +131,29 @@ pub struct MaxComputeConnection {
     pub proxy: Option<String>,
 }
 
+impl MaxComputeConnection {
+    /// The connection to a project at a REST endpoint, with nothing else known.
+    pub fn new(endpoint: &str, project: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            tunnel_endpoint: None,
+            project: project.into(),
+            schema: None,
+            quota: None,
+            region: None,
+            block_format: BlockFormat::default(),
+            compression: Compression::default(),
+            access_id: None,
+            access_secret: None,
+            security_token: None,
+            profile: None,
+            credentials_file: None,
+            ca_file: None,
+            proxy: None,
+        }
+    }
+}
+
 /// Without the access id and the profile, which may come from the environment.
 impl fmt::Debug for MaxComputeConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
