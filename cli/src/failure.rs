@@ -98,6 +98,7 @@ impl From<engine::Error> for Failure {
             ErrorKind::Target => "target",
             ErrorKind::SessionGone => "session_gone",
             ErrorKind::CommitUnknown => "commit_unknown",
+            ErrorKind::CommittedDiffers => "committed_differs",
             ErrorKind::Staging => "staging",
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::Journal => "journal",

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine_model::job::{Job, WriteMode};
-use engine_model::{LoadPlan, PlannedPartition};
+use engine_model::{PlannedWindow, WindowOutcome};
 
-use crate::commit::target_key;
+use crate::commit::{blocks, target_key};
 use crate::decode::run_of_staged_file;
-use crate::journal::{OpenRun, Phase, WindowState};
-use crate::ports::{PartitionOffsets, SessionState};
+use crate::journal::{Change, OpenRun, Phase, WindowState};
 use crate::prepare::{Prepared, check_retention};
-use crate::resume::{Assume, delete_files};
+use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
+use crate::settle::{Assume, Fate, Settle};
 use crate::{Error, ErrorKind};
 
 /// What a run begins with.
@@ -40,7 +40,7 @@ impl Begin<'_> {
         let key = targets.join(" ");
         let fingerprint = prepared.fingerprint(self.job)?;
         if let Some(open) = journal.open_run(&key, &fingerprint)?
-            && self.goes_on(&open)?
+            && self.goes_on(&open)
         {
             return Ok((open, true));
         }
@@ -68,48 +68,14 @@ impl Begin<'_> {
         ))
     }
 
-    /// Whether an open run is worth going on with. One whose commit is under way always is.
-    fn goes_on(&self, open: &OpenRun) -> Result<bool, Error> {
-        if open
-            .windows
-            .iter()
-            .any(|window| window.phase != Phase::Loading)
-        {
-            return Ok(true);
-        }
-        // Planned before the window was over, the run would miss what was written since.
+    /// Whether an open run is worth going on with.
+    fn goes_on(&self, open: &OpenRun) -> bool {
+        let loading = |window: &WindowState| window.phase == Phase::Loading;
+        // Planned before the window was over, the run would miss what was written since. A commit that was sent is looked
+        // after first.
         let over = self.job.window.end_ms <= self.ports.clock.now().as_millisecond();
-        if self.options.replan || (open.plan.is_open() && over) {
-            return Ok(false);
-        }
-        // Also where every slice is staged: a damaged file has its slice read again.
-        self.check_same_topic(&open.plan)?;
-        Ok(true)
-    }
-
-    /// Fails where the topic is not the one that the plan was made for: the rest of the slices would be read from other
-    /// messages than those that are staged.
-    fn check_same_topic(&self, plan: &LoadPlan) -> Result<(), Error> {
-        let partitions: Vec<_> = plan
-            .partitions
-            .iter()
-            .map(|partition| partition.topic_partition.clone())
-            .collect();
-        let found = self.ports.source.offsets(&partitions, self.job.window)?;
-        let changed = plan
-            .partitions
-            .iter()
-            .zip(found)
-            .find(|(planned, now)| has_changed(planned, now));
-        let Some((planned, now)) = changed else {
-            return Ok(());
-        };
-        let message = format!(
-            "{} is not what it was when the run was planned: its log now is [{}, {}), and {} was to be read; if the \
-             topic was made anew or messages of the window are gone, pass --replan to begin from what is there now",
-            planned.topic_partition, now.log_start, now.high_watermark, planned.range,
-        );
-        Err(Error::new(ErrorKind::Source, message))
+        let too_early = open.plan.is_open() && over && open.windows.iter().all(loading);
+        !self.options.replan && !too_early
     }
 
     /// Finds out about commits of the same target whose end nobody saw, before another run takes their place.
@@ -117,43 +83,67 @@ impl Begin<'_> {
         let Ports {
             target, journal, ..
         } = self.ports;
+        let write = self.job.destination.write;
         for run in journal.undecided_runs(key)? {
             for (number, (state, planned)) in run.windows.iter().zip(&run.plan.windows).enumerate()
             {
-                let (Phase::Committing, Some(session)) = (state.phase, &state.session) else {
+                if state.phase != Phase::Committing {
                     continue;
-                };
-                let happened = match target.session(&planned.partition, session)? {
-                    SessionState::Committed => true,
-                    SessionState::Open(_) => false,
-                    SessionState::Gone => match (self.job.destination.write, self.options.assume) {
-                        // Whatever it left, this run replaces it.
-                        (WriteMode::Replace, _) => false,
-                        (WriteMode::Append, Some(assume)) => assume == Assume::Committed,
-                        (WriteMode::Append, None) => {
-                            let message = format!(
-                                "whether run {} committed {} is not known: the server no longer knows its upload session \
-                                 {session}; look at the table, then run again with --assume committed or --assume \
-                                 not-committed",
-                                run.id, planned.window,
-                            );
-                            return Err(Error::new(ErrorKind::CommitUnknown, message));
-                        }
-                    },
-                };
-                if happened {
+                }
+                let sent = blocks(run.staged.values(), number);
+                if self.is_committed(&run, planned, state, &sent)? {
                     let loaded = target_key(*target, planned);
-                    let outcome = engine_model::WindowOutcome::Committed;
-                    journal.window_done(
-                        run.id,
-                        number,
-                        outcome,
-                        Some((&loaded, planned.window)),
-                    )?;
+                    let change = Change {
+                        target: &loaded,
+                        window: planned.window,
+                        replaced: write == WriteMode::Replace,
+                    };
+                    journal.window_done(run.id, number, WindowOutcome::Committed, Some(change))?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a window of another run, of which a commit was sent, is in the table; after that, it stays so. A commit that
+    /// is under way is waited for. One that did not come to anything is finished where it would append: all was ready for
+    /// it, and it might still happen. Where it would be replaced anyway, it is given up.
+    fn is_committed(
+        &self,
+        run: &OpenRun,
+        planned: &PlannedWindow,
+        state: &WindowState,
+        sent: &BTreeMap<u32, u64>,
+    ) -> Result<bool, Error> {
+        let target = self.ports.target;
+        let settle = Settle {
+            target,
+            write: self.job.destination.write,
+            assume: self.options.assume,
+        };
+        let session = match settle.fate(run.id, planned, state)? {
+            Fate::Anew => return Ok(false),
+            Fate::Assumed => return Ok(true),
+            Fate::Committed { session } => session,
+            Fate::Open { session, .. } => match (settle.write, self.options.assume) {
+                (WriteMode::Replace, _) => return Ok(false),
+                (WriteMode::Append, Some(assume)) => return Ok(assume == Assume::Committed),
+                (WriteMode::Append, None) => session,
+            },
+        };
+        match target.commit(&planned.partition, &session, sent) {
+            Ok(()) => Ok(true),
+            // Not the rows that were sent, but rows of the window.
+            Err(error) if error.kind() == ErrorKind::CommittedDiffers => Ok(true),
+            Err(error) => {
+                let message = format!(
+                    "run {} of the same target was about to commit {}, and that has to be settled first: {error}; run the \
+                     same command again, or look at the table and add --assume committed or --assume not-committed",
+                    run.id, planned.window,
+                );
+                Err(Error::with_source(error.kind(), message, error))
+            }
+        }
     }
 
     /// What the journal says against loading this window into its target now.
@@ -165,20 +155,27 @@ impl Begin<'_> {
             if self.job.destination.write == WriteMode::Append {
                 if let Some(earlier) = journal.overlapping_load(&target, window)? {
                     let message = format!(
-                        "{target} already got {} in run {}: appending {window} would load messages twice; use `write: \
-                         replace`, or another window",
+                        "{target} already got {} in run {}: appending {window} would load messages twice; load another \
+                         window, or one that contains all that the target got with `write: replace`, which replaces all of it",
                         earlier.window, earlier.run,
                     );
                     return Err(Error::new(ErrorKind::Job, message));
                 }
                 continue;
             }
-            let earlier = journal.last_load(&target)?;
-            let other = earlier.filter(|earlier| !window.contains(earlier.window));
+            let held = journal.loads_held(&target)?;
+            let mut others = held
+                .iter()
+                .filter(|earlier| !window.contains(earlier.window));
+            let (other, more) = (others.next(), others.count());
             if let Some(other) = other.filter(|_| !self.options.replace_other_window) {
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
                 let message = format!(
-                    "{target} last got {} (run {}), which {window} does not contain: replacing it would lose rows; \
-                     correct the partition, or pass --replace-other-window",
+                    "{target} holds {} (run {}){more}, which {window} does not contain: replacing it would lose rows; \
+                     correct the partition or the window, or pass --replace-other-window",
                     other.window, other.run,
                 );
                 return Err(Error::new(ErrorKind::Job, message));
@@ -189,21 +186,19 @@ impl Begin<'_> {
 
     /// Deletes what runs that ended, or were given up, left in the staging folder. Rejected messages stay.
     fn delete_leftovers(&self, begun: i64) -> Result<(), Error> {
-        let open: BTreeSet<i64> = self.ports.journal.open_run_ids()?.into_iter().collect();
-        delete_files(&*self.ports.staging, |name| {
+        let Ports {
+            staging, journal, ..
+        } = self.ports;
+        // First the files, then the runs: what another process begins in between is not among the files.
+        let names = staging
+            .list()
+            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
+        let open: BTreeSet<i64> = journal.open_run_ids()?.into_iter().collect();
+        let unwanted = names.into_iter().filter(|name| {
             let rejects = name.ends_with("-rejects.parquet");
             run_of_staged_file(name)
                 .is_some_and(|run| run == begun || (!open.contains(&run) && !rejects))
-        })
+        });
+        delete_files(&**staging, unwanted)
     }
-}
-
-/// Whether a topic partition can't be the one that was planned.
-fn has_changed(planned: &PlannedPartition, now: &PartitionOffsets) -> bool {
-    let moved = |planned: Option<i64>, now: Option<i64>, kept_from: i64| {
-        planned.is_some_and(|offset| offset >= kept_from && now != Some(offset))
-    };
-    now.high_watermark < planned.range.end
-        || moved(planned.start_offset, now.start, now.log_start)
-        || moved(planned.end_offset, now.end, now.log_start)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
 use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
-use crate::journal::{Journal, Phase};
+use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
 use crate::upload::Uploads;
 use crate::{Error, ErrorKind};
@@ -13,6 +13,8 @@ use crate::{Error, ErrorKind};
 /// What the commits of a run need to know.
 pub(crate) struct Commits<'a> {
     pub(crate) run: i64,
+    /// The windows' states when this attempt began.
+    pub(crate) begun: &'a [WindowState],
     pub(crate) write: WriteMode,
     pub(crate) rejects: RejectLimit,
     pub(crate) on_empty: OnEmpty,
@@ -60,10 +62,14 @@ impl Commits<'_> {
     fn record(&self, window: &LoadedWindow<'_>, outcome: WindowOutcome) -> Result<(), Error> {
         let target = target_key(self.target, window.planned);
         let changed = matches!(outcome, WindowOutcome::Committed | WindowOutcome::Emptied);
-        let loaded = changed.then_some((target.as_str(), window.planned.window));
+        let change = changed.then_some(Change {
+            target: &target,
+            window: window.planned.window,
+            replaced: self.write == WriteMode::Replace,
+        });
         let recorded = self
             .journal
-            .window_done(self.run, window.number, outcome, loaded);
+            .window_done(self.run, window.number, outcome, change);
         recorded.map_err(|error| {
             let message = format!(
                 "window {} is in {target}, but its record is not written: {error}; run the same command again to \
@@ -85,7 +91,8 @@ impl Commits<'_> {
         let session = self.uploads.open_session(window.number);
         if let Some(session) = &session {
             self.target
-                .commit(&window.planned.partition, session, &window.blocks)?;
+                .commit(&window.planned.partition, session, &window.blocks)
+                .map_err(|error| self.uncommitted(window.number, error, session))?;
         }
         self.record(window, outcome)?;
         Ok((outcome, session))
@@ -125,29 +132,37 @@ impl Commits<'_> {
         }
     }
 
+    /// A commit that failed, with what to do. The window's phase goes back only where it is sure that nothing of the
+    /// commit happened or can still happen, also of one that an earlier attempt sent.
     fn uncommitted(&self, window: usize, error: Error, session: &str) -> Error {
-        if error.kind() != ErrorKind::CommitUnknown {
-            // The commit is known not to have happened. Where this can't be written, the next attempt asks the server.
-            return match self.journal.set_phase(self.run, window, Phase::Loading) {
-                Ok(()) => error,
-                Err(unwritten) => {
-                    let message = format!("{error}; and the journal failed: {unwritten}");
-                    Error::with_source(error.kind(), message, error)
-                }
-            };
-        }
-        let advice = match self.write {
-            WriteMode::Replace => {
-                "run the same command again: it asks the server and commits again if needed"
-            }
-            WriteMode::Append => {
-                "look at the table, then run the same command with --assume committed or --assume not-committed"
+        let begun = &self.begun[window];
+        let sent_before =
+            begun.phase == Phase::Committing && begun.session.as_deref() == Some(session);
+        let message = match error.kind() {
+            ErrorKind::CommitUnknown => format!(
+                "whether upload session {session} was committed is not known ({error}); {}",
+                match self.write {
+                    WriteMode::Replace =>
+                        "run the same command again: it asks the server and commits again if needed",
+                    WriteMode::Append =>
+                        "run the same command again: it asks the server; where that no longer knows, look at the table and \
+                         add --assume committed or --assume not-committed",
+                },
+            ),
+            ErrorKind::CommittedDiffers => format!(
+                "{error}; look at the table, then run the same command again: with --assume committed to leave it as it \
+                 is, or where the job replaces with --assume not-committed to load it anew",
+            ),
+            _ if sent_before => return error,
+            _ => {
+                let Err(unwritten) = self.journal.set_phase(self.run, window, Phase::Loading)
+                else {
+                    return error;
+                };
+                format!("{error}; and the journal failed: {unwritten}")
             }
         };
-        let message = format!(
-            "whether upload session {session} was committed is not known ({error}); {advice}"
-        );
-        Error::with_source(ErrorKind::CommitUnknown, message, error)
+        Error::with_source(error.kind(), message, error)
     }
 }
 

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     SessionGone,
     /// Whether the commit happened is not known.
     CommitUnknown,
+    /// The session was committed earlier, with other blocks than ours: rows are in the table, and not the right ones.
+    CommittedDiffers,
     /// Staging failed: the disk is full, or a file can't be written or read.
     Staging,
     /// A staged file is not what was written; the slice has to be read again.

@@ -76,11 +76,20 @@ impl Phase {
     }
 }
 
-/// What a target last got from us.
+/// A window that a target got from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LastLoad {
+pub(crate) struct Load {
     pub(crate) run: i64,
     pub(crate) window: Window,
+}
+
+/// What a window that is done has changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) window: Window,
+    /// Whether what the target held before was taken away.
+    pub(crate) replaced: bool,
 }
 
 impl Journal {
@@ -148,7 +157,7 @@ impl Journal {
         )
     }
 
-    /// Begins a run. Every other open run of the target is given up.
+    /// Begins a run. Every other open run of the target is given up, and its slices are forgotten.
     pub(crate) fn begin_run(
         &self,
         target: &str,
@@ -159,7 +168,11 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
-            "UPDATE runs SET state = 'given up' WHERE target = ?1 AND state = 'open'",
+            "DELETE FROM slices WHERE run IN (SELECT id FROM runs WHERE target = ?1 AND state = 'open')",
+            [target],
+        )?;
+        transaction.execute(
+            "UPDATE runs SET state = 'given up', plan = '' WHERE target = ?1 AND state = 'open'",
             [target],
         )?;
         transaction.execute(
@@ -221,13 +234,13 @@ impl Journal {
         )
     }
 
-    /// Records how a window ended. With `loaded`, a target and the window that it now holds, later runs know of it.
+    /// Records how a window ended, and what it has changed, of which later runs know.
     pub(crate) fn window_done(
         &self,
         run: i64,
         window: usize,
         outcome: WindowOutcome,
-        loaded: Option<(&str, Window)>,
+        change: Option<Change<'_>>,
     ) -> Result<(), Error> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
@@ -235,35 +248,44 @@ impl Journal {
             "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND number = ?2",
             params![run, key(window), to_json(&outcome)?],
         )?;
-        if let Some((target, window)) = loaded {
+        if let Some(Change {
+            target,
+            window,
+            replaced,
+        }) = change
+        {
             transaction.execute(
-                "INSERT INTO loads (target, run, start_ms, end_ms) VALUES (?1, ?2, ?3, ?4)",
-                params![target, run, window.start_ms, window.end_ms],
+                "INSERT INTO loads (target, run, start_ms, end_ms, replaced) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![target, run, window.start_ms, window.end_ms, replaced],
             )?;
         }
         transaction.commit()?;
         Ok(())
     }
 
-    /// Ends a run and keeps its report.
+    /// Ends a run and keeps its report; what was only needed to go on with it is forgotten.
     pub(crate) fn end_run(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
-        self.execute(
-            "UPDATE runs SET state = 'done', report = ?2 WHERE id = ?1",
-            params![run, to_json(report)?],
-        )
+        let report = to_json(report)?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute("DELETE FROM slices WHERE run = ?1", [run])?;
+        transaction.execute(
+            "UPDATE runs SET state = 'done', report = ?2, plan = '' WHERE id = ?1",
+            params![run, report],
+        )?;
+        transaction.commit()?;
+        Ok(())
     }
 
-    /// What `target` last got from us.
-    pub(crate) fn last_load(&self, target: &str) -> Result<Option<LastLoad>, Error> {
-        let found = self
-            .lock()
-            .query_row(
-                "SELECT run, start_ms, end_ms FROM loads WHERE target = ?1 ORDER BY id DESC LIMIT 1",
-                [target],
-                last_load,
-            )
-            .optional()?;
-        Ok(found)
+    /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
+    pub(crate) fn loads_held(&self, target: &str) -> Result<Vec<Load>, Error> {
+        rows(
+            &self.lock(),
+            "SELECT run, start_ms, end_ms FROM loads WHERE target = ?1 AND id >= \
+             (SELECT COALESCE(MAX(id), 0) FROM loads WHERE target = ?1 AND replaced) ORDER BY id",
+            [target],
+            load_of,
+        )
     }
 
     /// The load of `target` whose window overlaps `window`, if there was one.
@@ -271,14 +293,14 @@ impl Journal {
         &self,
         target: &str,
         window: Window,
-    ) -> Result<Option<LastLoad>, Error> {
+    ) -> Result<Option<Load>, Error> {
         let found = self
             .lock()
             .query_row(
                 "SELECT run, start_ms, end_ms FROM loads \
                  WHERE target = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY id DESC LIMIT 1",
                 params![target, window.start_ms, window.end_ms],
-                last_load,
+                load_of,
             )
             .optional()?;
         Ok(found)
@@ -374,12 +396,12 @@ fn key(window: usize) -> i64 {
     i64::try_from(window).unwrap_or(i64::MAX)
 }
 
-fn last_load(row: &Row<'_>) -> rusqlite::Result<LastLoad> {
+fn load_of(row: &Row<'_>) -> rusqlite::Result<Load> {
     let window = Window {
         start_ms: row.get(1)?,
         end_ms: row.get(2)?,
     };
-    Ok(LastLoad {
+    Ok(Load {
         run: row.get(0)?,
         window,
     })

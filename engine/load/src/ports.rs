@@ -110,7 +110,9 @@ pub trait TargetTable: Send + Sync {
 
     /// Makes all blocks visible at once, after comparing the server's list with `blocks` (rows by block id). When it
     /// fails with [`ErrorKind::CommitUnknown`](crate::ErrorKind::CommitUnknown), [`TargetTable::session`] may know
-    /// more. A session that is already closed with the same blocks counts as success.
+    /// more. Of a session that is being committed already it waits for the end. One that is closed with the same blocks
+    /// counts as success; with others it is [`ErrorKind::CommittedDiffers`](crate::ErrorKind::CommittedDiffers). Other
+    /// kinds promise that no commit of this call happened or can still happen.
     fn commit(
         &self,
         partition: &PartitionSpec,
@@ -124,6 +126,8 @@ pub trait TargetTable: Send + Sync {
 pub enum SessionState {
     /// It takes blocks; these it has, with their rows.
     Open(BTreeMap<u32, u64>),
+    /// It is being committed; what comes of it is still open.
+    Committing,
     /// It was committed.
     Committed,
     /// It can't be used any more: expired, cancelled or forgotten.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use engine_decode::Projection;
 use engine_model::job::{Job, Lateness, WriteMode};
 use engine_model::{
-    LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, TableColumns, TopicPartition,
+    LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, TableColumns, TopicPartition, Window,
 };
 use serde::Serialize;
 
 use crate::commit::target_key;
 use crate::plan::{Reach, plan_partition, plan_slices};
-use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
+use crate::ports::{Clock, MessageSource, PartitionOffsets, TargetTable, TopicDescription};
 use crate::{Error, ErrorKind};
 
 /// A job that fits its table and its topic.
@@ -106,15 +106,27 @@ impl Prepared {
     }
 }
 
-/// Refuses a window whose end is still to come, unless the caller allows it.
+/// Refuses a window whose end is still to come, unless the caller allows it; to append one is refused in any case, for the
+/// rest of it could never be loaded.
 pub(crate) fn check_window_is_over(
     job: &Job,
     clock: &dyn Clock,
     allowed: bool,
 ) -> Result<(), Error> {
     let now = clock.now();
-    if allowed || job.window.end_ms <= now.as_millisecond() {
+    if job.window.end_ms <= now.as_millisecond() {
         return Ok(());
+    }
+    if allowed && job.destination.write == WriteMode::Replace {
+        return Ok(());
+    }
+    if allowed {
+        let message = format!(
+            "the window {} ends in the future (it is {now:.0}): appending what is there would leave no way to load the \
+             rest; run it later, or with `write: replace`",
+            job.window,
+        );
+        return Err(Error::new(ErrorKind::Job, message));
     }
     let message = format!(
         "the window {} ends in the future (it is {now:.0}), so messages of it may still come; run it later, or pass \
@@ -122,6 +134,45 @@ pub(crate) fn check_window_is_over(
         job.window,
     );
     Err(Error::new(ErrorKind::Job, message))
+}
+
+/// Fails where the topic is not the one that `plan` was made for: the rest of the slices would be read from other messages
+/// than those that are staged.
+pub(crate) fn check_same_topic(
+    plan: &LoadPlan,
+    window: Window,
+    source: &dyn MessageSource,
+) -> Result<(), Error> {
+    let partitions: Vec<_> = plan
+        .partitions
+        .iter()
+        .map(|partition| partition.topic_partition.clone())
+        .collect();
+    let found = source.offsets(&partitions, window)?;
+    let changed = plan
+        .partitions
+        .iter()
+        .zip(found)
+        .find(|(planned, now)| has_changed(planned, now));
+    let Some((planned, now)) = changed else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} is not what it was when the run was planned: its log now is [{}, {}), and {} was to be read; if the topic \
+         was made anew or messages of the window are gone, pass --replan to begin from what is there now",
+        planned.topic_partition, now.log_start, now.high_watermark, planned.range,
+    );
+    Err(Error::new(ErrorKind::Source, message))
+}
+
+/// Whether a topic partition can't be the one that was planned.
+fn has_changed(planned: &PlannedPartition, now: &PartitionOffsets) -> bool {
+    let moved = |planned: Option<i64>, now: Option<i64>, kept_from: i64| {
+        planned.is_some_and(|offset| offset >= kept_from && now != Some(offset))
+    };
+    now.high_watermark < planned.range.end
+        || moved(planned.start_offset, now.start, now.log_start)
+        || moved(planned.end_offset, now.end, now.log_start)
 }
 
 fn compile(

@@ -3,26 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine_model::job::WriteMode;
 use engine_model::{SliceReport, SliceSpec, StagedFile};
 
+use crate::Error;
 use crate::cancel::Cancel;
 use crate::decode::run_prefix;
 use crate::journal::{Journal, OpenRun, Phase};
 use crate::pipeline::block_tasks;
-use crate::ports::{SessionState, Staging, TargetTable};
+use crate::ports::Staging;
+use crate::settle::{Fate, Settle};
 use crate::stage::verify;
 use crate::upload::BlockTask;
-use crate::{Error, ErrorKind};
-
-/// What to take for true about a commit whose answer never came and whose session is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Assume {
-    /// The rows are in the table.
-    Committed,
-    /// The rows are not in the table.
-    NotCommitted,
-}
 
 /// What is left of a run.
 pub(crate) struct Remaining {
@@ -44,11 +35,9 @@ pub(crate) struct Remaining {
 
 /// The ports that resuming asks.
 pub(crate) struct Resume<'a> {
-    pub(crate) target: &'a dyn TargetTable,
+    pub(crate) settle: Settle<'a>,
     pub(crate) staging: &'a Arc<dyn Staging>,
     pub(crate) journal: &'a Journal,
-    pub(crate) write: WriteMode,
-    pub(crate) assume: Option<Assume>,
     pub(crate) cancel: &'a Cancel,
 }
 
@@ -102,56 +91,25 @@ impl Resume<'_> {
 
     fn held(&self, run: &OpenRun, window: usize) -> Result<Held, Error> {
         let state = &run.windows[window];
-        let nothing = Held {
-            done: false,
-            session: None,
+        let held = |done, session| Held {
+            done,
+            session,
             blocks: BTreeMap::new(),
         };
-        let (Phase::Loading | Phase::Committing, Some(session)) = (state.phase, &state.session)
-        else {
-            return Ok(Held {
-                done: state.phase == Phase::Done,
-                ..nothing
-            });
-        };
-        let committing = state.phase == Phase::Committing;
-        match self
-            .target
-            .session(&run.plan.windows[window].partition, session)?
-        {
-            SessionState::Open(blocks) => Ok(Held {
-                done: false,
-                session: Some(session.clone()),
-                blocks,
-            }),
-            SessionState::Committed if committing => Ok(Held {
-                done: true,
-                session: Some(session.clone()),
-                ..nothing
-            }),
-            // Blocks that were only loading can be loaded again; after an unknown commit only a replace can.
-            SessionState::Committed | SessionState::Gone
-                if !committing || self.write == WriteMode::Replace =>
-            {
-                Ok(nothing)
-            }
-            SessionState::Committed | SessionState::Gone => match self.assume {
-                Some(Assume::Committed) => Ok(Held {
-                    done: true,
-                    ..nothing
-                }),
-                Some(Assume::NotCommitted) => Ok(nothing),
-                None => Err(Error::new(
-                    ErrorKind::CommitUnknown,
-                    format!(
-                        "whether upload session {session} of window {} was committed is not known: the server no \
-                         longer knows the session; look at the table, then run again with --assume committed or \
-                         --assume not-committed",
-                        run.plan.windows[window].window,
-                    ),
-                )),
-            },
+        if state.phase == Phase::Done {
+            return Ok(held(true, None));
         }
+        let planned = &run.plan.windows[window];
+        Ok(match self.settle.fate(run.id, planned, state)? {
+            Fate::Anew => held(false, None),
+            Fate::Open { session, blocks } => Held {
+                done: false,
+                session: Some(session),
+                blocks,
+            },
+            Fate::Committed { session } => held(true, Some(session)),
+            Fate::Assumed => held(true, None),
+        })
     }
 
     /// The staged slices whose files are needed and not what was written. A session that holds a block of such a slice,
@@ -202,30 +160,26 @@ impl Resume<'_> {
             .collect();
         let prefix = run_prefix(run);
         let staging = &**self.staging;
-        delete_files(staging, |name| {
-            name.starts_with(&prefix) && !known.contains(name)
-        })?;
-        let left = staging.list().map_err(|error| {
+        let names = staging.list().map_err(|error| {
             Error::staging("looking for staged files", &staging.location(), error)
         })?;
+        let (unknown, left): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|name| name.starts_with(&prefix) && !known.contains(name.as_str()));
+        delete_files(staging, unknown)?;
         Ok(left.into_iter().collect())
     }
 }
 
-/// Deletes the staged files that `unwanted` names.
+/// Deletes staged files.
 pub(crate) fn delete_files(
     staging: &dyn Staging,
-    unwanted: impl Fn(&str) -> bool,
+    unwanted: impl IntoIterator<Item = String>,
 ) -> Result<(), Error> {
-    let delete = || -> std::io::Result<()> {
-        for name in staging.list()? {
-            if unwanted(&name) {
-                staging.remove(&name)?;
-            }
-        }
-        Ok(())
-    };
-    delete().map_err(|error| Error::staging("deleting old files", &staging.location(), error))
+    unwanted
+        .into_iter()
+        .try_for_each(|name| staging.remove(&name))
+        .map_err(|error| Error::staging("deleting old files", &staging.location(), error))
 }
 
 fn has_block(held: &Held, task: &BlockTask) -> bool {

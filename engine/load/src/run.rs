@@ -22,9 +22,10 @@ use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
-use crate::prepare::{Prepared, check_window_is_over, plan_notes};
+use crate::prepare::{Prepared, check_same_topic, check_window_is_over, plan_notes};
 use crate::progress::{Progress, count};
-use crate::resume::{Assume, Remaining, Resume, delete_files};
+use crate::resume::{Remaining, Resume, delete_files};
+use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
 use crate::upload::Uploads;
 use crate::{Error, ErrorKind};
@@ -60,7 +61,7 @@ pub struct RunOptions {
     pub allow_open_window: bool,
     /// Replace a target although it last got another window from us.
     pub replace_other_window: bool,
-    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way.
+    /// Begin anew where a run that did not end would be gone on with. A commit of it that was sent is settled first.
     pub replan: bool,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<Assume>,
@@ -109,8 +110,7 @@ pub fn run(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let mut report = attempt.load(&prepared, &run)?;
-    report.resumed = resumed;
+    let mut report = attempt.load(&prepared, &run, resumed)?;
     report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
     ports.journal.end_run(run.id, &report).map_err(|error| {
         let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
@@ -141,16 +141,21 @@ impl Attempt<'_> {
     }
 
     /// Does what is left of the run and commits its windows.
-    fn load(&self, prepared: &Prepared, run: &OpenRun) -> Result<RunReport, Error> {
+    fn load(&self, prepared: &Prepared, run: &OpenRun, resumed: bool) -> Result<RunReport, Error> {
         let resume = Resume {
-            target: self.ports.target,
+            settle: Settle {
+                target: self.ports.target,
+                write: self.job.destination.write,
+                assume: self.options.assume,
+            },
             staging: &self.ports.staging,
             journal: self.ports.journal,
-            write: self.job.destination.write,
-            assume: self.options.assume,
             cancel: self.cancel,
         };
         let remaining = resume.remaining(run)?;
+        if resumed && !remaining.slices.is_empty() {
+            check_same_topic(&run.plan, self.job.window, self.ports.source)?;
+        }
         self.count_known(&run.plan, &remaining);
         let mut slices = SliceCounts {
             planned: run.plan.slices.len() as u64,
@@ -176,7 +181,9 @@ impl Attempt<'_> {
             self.progress.blocks_uploaded.load(Ordering::Relaxed) - slices.uploaded_before;
         let ledger = check_ledger(&run.plan, &reports)?;
         let outcomes = self.commit(run, &uploads, &done, &ledger, &reports)?;
-        Ok(self.report(run, slices, &ledger, &reports, outcomes))
+        let mut report = self.report(run, slices, &ledger, &reports, outcomes);
+        report.resumed = resumed;
+        Ok(report)
     }
 
     /// Lets the progress start from what an earlier attempt has done.
@@ -295,6 +302,7 @@ impl Attempt<'_> {
         let started = self.ports.clock.elapsed();
         let commits = Commits {
             run: run.id,
+            begun: &run.windows,
             write: self.job.destination.write,
             rejects: self.job.rejects,
             on_empty: self.job.on_empty,
@@ -380,9 +388,16 @@ impl Attempt<'_> {
             .iter()
             .flat_map(|window| &window.reject_files)
             .collect();
-        let deleted = delete_files(&*self.ports.staging, |name| {
-            name.starts_with(&prefix) && !kept.iter().any(|kept| *kept == name)
-        });
+        let staging = &*self.ports.staging;
+        let deleted = staging
+            .list()
+            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))
+            .and_then(|names| {
+                let unwanted = names
+                    .into_iter()
+                    .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
+                delete_files(staging, unwanted)
+            });
         let ends: Vec<_> = run
             .plan
             .partitions

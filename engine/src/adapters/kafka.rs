@@ -106,6 +106,9 @@ impl MessageSource for KafkaTopic {
         partitions: &[TopicPartition],
         window: Window,
     ) -> Result<Vec<PartitionOffsets>, Error> {
+        // First: what is written while the rest is looked up lies behind the high watermark, and is not of this plan. Asked
+        // for last, it could take in a message that no look-up saw.
+        let logs = self.client.log_ends(partitions).map_err(source_error)?;
         let first = self
             .client
             .offsets_at(partitions, 0)
@@ -118,8 +121,6 @@ impl MessageSource for KafkaTopic {
             .client
             .offsets_at(partitions, window.end_ms)
             .map_err(source_error)?;
-        // Last, so that no message that was found lies behind the high watermark.
-        let logs = self.client.log_ends(partitions).map_err(source_error)?;
         let found = first
             .into_iter()
             .zip(starts.into_iter().zip(ends))

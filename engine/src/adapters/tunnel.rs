@@ -228,18 +228,33 @@ impl engine_tunnel::BlockSource for StagedBlock<'_> {
 }
 
 /// The table's full name and where it is, in one spelling: MaxCompute folds the case of projects, schemas and tables, so
-/// that names that differ only in case are the same table. `schema` is that of tables whose name has none.
+/// that names that differ only in case are the same table, takes a table without a schema for one in `default`, and
+/// serves the same tables with TLS and without. `schema` is that of tables whose name has none.
 fn folded_name(endpoint: &str, schema: Option<&str>, table: &TableName) -> String {
+    let schema = table.schema.as_deref().or(schema);
+    let schema = schema.filter(|schema| !schema.eq_ignore_ascii_case("default"));
     let table = TableName {
-        schema: table.schema.clone().or_else(|| schema.map(str::to_owned)),
+        schema: schema.map(str::to_owned),
         ..table.clone()
     };
-    format!("{} at {endpoint}", table.to_string().to_ascii_lowercase())
+    let host = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, host)| host);
+    let host = host.split('/').next().unwrap_or_default();
+    let host = host
+        .strip_suffix(":80")
+        .or_else(|| host.strip_suffix(":443"))
+        .unwrap_or(host);
+    format!("{table} at {host}").to_ascii_lowercase()
 }
 
 fn state(session: &UploadSession) -> SessionState {
     match session.status {
         SessionStatus::Closed => SessionState::Committed,
+        // A word that isn't known may mean the same.
+        SessionStatus::Closing | SessionStatus::Committing | SessionStatus::Unknown => {
+            SessionState::Committing
+        }
         lost if lost.is_lost() => SessionState::Gone,
         _ => {
             // A block whose rows the server does not tell is there all the same. No staged block is empty, so that with
@@ -265,13 +280,17 @@ fn check_rows(session: &SessionKey, block: u32, staged: u64, sent: u64) -> Resul
 
 fn is_gone(error: &engine_tunnel::Error) -> bool {
     use engine_tunnel::ErrorKind::{NotFound, SessionExpired};
-    matches!(error.kind(), SessionExpired | NotFound(Missing::Session))
+    matches!(
+        error.kind(),
+        SessionExpired | NotFound(Missing::Session | Missing::Partition)
+    )
 }
 
 pub(crate) fn target_error(error: engine_tunnel::Error) -> Error {
     let kind = match error.kind() {
         _ if is_gone(&error) => ErrorKind::SessionGone,
         engine_tunnel::ErrorKind::CommitUnknown => ErrorKind::CommitUnknown,
+        engine_tunnel::ErrorKind::CommittedDiffers => ErrorKind::CommittedDiffers,
         engine_tunnel::ErrorKind::Config => ErrorKind::Job,
         engine_tunnel::ErrorKind::Source => ErrorKind::Staging,
         _ => ErrorKind::Target,

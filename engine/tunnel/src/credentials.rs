@@ -4,6 +4,7 @@ mod profile;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ const FORMER_MAX: usize = 8;
 pub(crate) struct Keyring {
     source: CredentialSource,
     held: Mutex<Held>,
+    /// Whether a server took credentials of this source.
+    taken: AtomicBool,
 }
 
 struct Held {
@@ -100,6 +103,7 @@ impl Keyring {
         Ok(Self {
             source,
             held: Mutex::new(held),
+            taken: AtomicBool::new(false),
         })
     }
 
@@ -148,6 +152,16 @@ impl Keyring {
             held.former.push(former.credentials);
         }
         Some(Ok(differs))
+    }
+
+    /// Remembers that a server took the credentials.
+    pub(crate) fn were_taken(&self) {
+        self.taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether refused credentials are worth waiting for others: those of a file from which some were taken before.
+    pub(crate) fn may_be_renewed(&self) -> bool {
+        matches!(self.source, CredentialSource::File(_)) && self.taken.load(Ordering::Relaxed)
     }
 
     /// Takes secrets and tokens, those of earlier credentials too, out of a text that came from outside.

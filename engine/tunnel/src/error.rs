@@ -250,9 +250,20 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// Whether there wasn't even a connection, so that the server can't have acted.
     pub(crate) unsent: bool,
-    /// Whether the credentials were refused, and there are others by now.
-    pub(crate) renewed: bool,
+    /// Where the credentials were refused: whether there are others.
+    pub(crate) renewal: Renewal,
     pub(crate) source: Option<BoxError>,
+}
+
+/// What becomes of refused credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// There can't be others.
+    None,
+    /// There are others by now.
+    Done,
+    /// These were taken earlier, and whoever keeps the file may be about to write others.
+    Awaited,
 }
 
 impl Failure {
@@ -265,7 +276,7 @@ impl Failure {
             request_id: None,
             retry_after: None,
             unsent: false,
-            renewed: false,
+            renewal: Renewal::None,
             source: None,
         }
     }

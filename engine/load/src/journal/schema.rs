@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{Error, ErrorKind};
 
 /// Version of the tables, kept in the file as SQLite's user version.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE runs (
@@ -40,7 +40,9 @@ const TABLES: &str = "
         target TEXT NOT NULL,
         run INTEGER NOT NULL REFERENCES runs (id),
         start_ms INTEGER NOT NULL,
-        end_ms INTEGER NOT NULL
+        end_ms INTEGER NOT NULL,
+        -- Whether what the target held before was taken away.
+        replaced INTEGER NOT NULL
     );
     CREATE INDEX loads_by_target ON loads (target);
 ";
@@ -63,9 +65,10 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
-        newer => {
+        other => {
             let message = format!(
-                "it has version {newer}; this program knows version {VERSION}: use a newer one"
+                "it has version {other}, and this program knows version {VERSION}: use the program that made it, or \
+                 another state folder"
             );
             return Err(Error::new(ErrorKind::Journal, message));
         }

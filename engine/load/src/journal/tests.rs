@@ -60,7 +60,11 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
             run,
             0,
             WindowOutcome::Committed,
-            Some(("t", plan().windows[0].window)),
+            Some(Change {
+                target: "t",
+                window: plan().windows[0].window,
+                replaced: true,
+            }),
         )
         .unwrap();
     journal.end_run(run, &"report").unwrap();
@@ -82,19 +86,28 @@ fn a_new_run_gives_up_the_older_ones_of_its_target() {
 }
 
 #[test]
-fn the_last_and_overlapping_loads_of_a_target_are_known() {
+fn what_a_target_holds_of_ours_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
     let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
-    assert_eq!(journal.last_load("t").unwrap(), None);
-    let window = Window::new(1_000, 2_000).unwrap();
-    journal
-        .window_done(run, 0, WindowOutcome::Committed, Some(("t", window)))
-        .unwrap();
-    assert_eq!(
-        journal.last_load("t").unwrap(),
-        Some(LastLoad { run, window })
-    );
+    assert_eq!(journal.loads_held("t").unwrap(), []);
+    let load = |start, end, replaced| {
+        let window = Window::new(start, end).unwrap();
+        let change = Change {
+            target: "t",
+            window,
+            replaced,
+        };
+        journal
+            .window_done(run, 0, WindowOutcome::Committed, Some(change))
+            .unwrap();
+        Load { run, window }
+    };
+    let appended = [load(5_000, 6_000, false), load(6_000, 7_000, false)];
+    assert_eq!(journal.loads_held("t").unwrap(), appended);
+    let held = [load(1_000, 2_000, true), load(7_000, 8_000, false)];
+    assert_eq!(journal.loads_held("t").unwrap(), held);
+    assert_eq!(journal.loads_held("u").unwrap(), []);
     let overlaps = |start, end| {
         journal
             .overlapping_load("t", Window::new(start, end).unwrap())

@@ -1,10 +1,11 @@
 //! Attempts that end half-way, and what the next one makes of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
 use engine_load::{Assume, Cancel, Error, ErrorKind};
+use engine_model::job::Job;
 use engine_model::{PartitionSpec, TableColumns};
 
 use crate::simulation::{Table, Topic, log};
@@ -17,6 +18,11 @@ fn world() -> World {
         .map(|minute| DAY_START_MS + minute * 60_000)
         .collect();
     World::new(Topic::new(vec![log(0, &timestamps)]), Table::with_key("ds"))
+}
+
+fn job_writing(write: &str) -> Job {
+    let keys = format!("partition: {{ ds: \"20261122\" }}\n    write: {write}");
+    job_of(&keys, "")
 }
 
 #[track_caller]
@@ -126,20 +132,78 @@ fn a_commit_that_happened_without_an_answer_is_found_out() {
 }
 
 #[test]
-fn a_session_that_was_committed_with_other_blocks_is_no_success() {
-    let world = world();
-    world
-        .table
-        .faults
-        .lose_commit_answer
-        .store(true, Ordering::Relaxed);
-    world.run(&job("")).unwrap_err();
-    let mut state = world.table.state.lock().unwrap();
-    let session = state.sessions.values_mut().next().unwrap();
-    session.blocks.pop_last().unwrap();
-    drop(state);
-    let error = world.run(&job("")).unwrap_err();
-    assert!(error.to_string().contains("with other blocks"), "{error}");
+fn a_session_that_was_committed_with_other_blocks_is_never_loaded_again() {
+    for write in ["replace", "append"] {
+        let mut world = world();
+        let job = job_writing(write);
+        world
+            .table
+            .faults
+            .lose_commit_answer
+            .store(true, Ordering::Relaxed);
+        world.run(&job).unwrap_err();
+        let mut state = world.table.state.lock().unwrap();
+        let session = state.sessions.values_mut().next().unwrap();
+        session.blocks.pop_last().unwrap();
+        drop(state);
+        for _ in 0..2 {
+            let error = world.run(&job).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CommittedDiffers);
+            assert!(error.to_string().contains("--assume committed"), "{error}");
+        }
+        world.options.assume = Some(Assume::Committed);
+        world.run(&job).unwrap();
+        assert_loaded_once(&world);
+        assert_eq!(world.table.state.lock().unwrap().commits, 1);
+    }
+}
+
+/// The commit of a first attempt is still under way while a second one is refused.
+#[test]
+fn a_commit_that_may_still_happen_is_not_forgotten() {
+    for write in ["replace", "append"] {
+        let world = world();
+        let job = job_writing(write);
+        world
+            .table
+            .faults
+            .lose_commit
+            .store(true, Ordering::Relaxed);
+        world.run(&job).unwrap_err();
+        world
+            .table
+            .faults
+            .refuse_commit
+            .store(true, Ordering::Relaxed);
+        assert_eq!(world.run(&job).unwrap_err().kind(), ErrorKind::Target);
+        // Now it lands.
+        let blocks = {
+            let state = world.table.state.lock().unwrap();
+            let session = state.sessions.values().next().unwrap();
+            let rows = |(id, ids): (&u32, &Vec<i64>)| (*id, ids.len() as u64);
+            session.blocks.iter().map(rows).collect()
+        };
+        world.table.commit(&day(), "session-0", &blocks).unwrap();
+        world.run(&job).unwrap();
+        assert_loaded_once(&world);
+        assert_eq!(world.table.state.lock().unwrap().sessions.len(), 1);
+    }
+}
+
+#[test]
+fn a_commit_that_is_under_way_is_waited_for() {
+    for write in ["replace", "append"] {
+        let world = world();
+        world
+            .table
+            .faults
+            .commit_slowly
+            .store(true, Ordering::Relaxed);
+        world.run(&job_writing(write)).unwrap_err();
+        let report = world.run(&job_writing(write)).unwrap();
+        assert_loaded_once(&world);
+        assert_eq!((report.slices.read, report.slices.uploaded), (0, 0));
+    }
 }
 
 #[test]
@@ -164,7 +228,7 @@ fn a_commit_that_did_not_happen_is_sent_again() {
 fn an_append_that_nobody_knows_about_asks_a_person() {
     for (happened, assume) in [(true, Assume::Committed), (false, Assume::NotCommitted)] {
         let mut world = world();
-        let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+        let append = job_writing("append");
         let fault = if happened {
             &world.table.faults.lose_commit_answer
         } else {
@@ -194,26 +258,74 @@ fn a_changed_job_starts_anew() {
     assert_loaded_once(&world);
 }
 
+/// Whether the commit happened, is under way or did not happen: the next window settles it, and nothing is loaded twice.
 #[test]
 fn an_append_whose_commit_nobody_saw_is_settled_before_the_next_window() {
+    let faults: [fn(&Table) -> &AtomicBool; 3] = [
+        |table| &table.faults.lose_commit_answer,
+        |table| &table.faults.commit_slowly,
+        |table| &table.faults.lose_commit,
+    ];
+    for fault in faults {
+        let mut world = world();
+        let append = job_writing("append");
+        fault(&world.table).store(true, Ordering::Relaxed);
+        world.run(&append).unwrap_err();
+        let mut next = append.clone();
+        next.window.start_ms = append.window.end_ms;
+        next.window.end_ms = append.window.end_ms + 86_400_000;
+        world.now += jiff::SignedDuration::from_hours(24);
+        world.run(&next).unwrap();
+        let error = world.run(&append).unwrap_err();
+        assert!(
+            error.to_string().contains("would load messages twice"),
+            "{error}"
+        );
+        assert_loaded_once(&world);
+    }
+}
+
+#[test]
+fn an_append_that_can_not_be_finished_stands_in_the_next_ones_way() {
     let mut world = world();
-    let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+    let append = job_writing("append");
     world
         .table
         .faults
-        .lose_commit_answer
+        .lose_commit
         .store(true, Ordering::Relaxed);
     world.run(&append).unwrap_err();
     let mut next = append.clone();
     next.window.start_ms = append.window.end_ms;
     next.window.end_ms = append.window.end_ms + 86_400_000;
     world.now += jiff::SignedDuration::from_hours(24);
-    world.run(&next).unwrap();
-    let error = world.run(&append).unwrap_err();
+    world
+        .table
+        .faults
+        .refuse_commit
+        .store(true, Ordering::Relaxed);
+    let error = world.run(&next).unwrap_err();
     assert!(
-        error.to_string().contains("would load messages twice"),
+        error.to_string().contains("has to be settled first"),
         "{error}"
     );
+    world.options.assume = Some(Assume::NotCommitted);
+    world.run(&next).unwrap();
+    assert!(world.table.ids(&day()).is_empty());
+}
+
+#[test]
+fn a_run_whose_commit_was_sent_can_be_planned_anew() {
+    let mut world = world();
+    world
+        .table
+        .faults
+        .lose_commit
+        .store(true, Ordering::Relaxed);
+    world.run(&job("")).unwrap_err();
+    world.options.replan = true;
+    let report = world.run(&job("")).unwrap();
+    assert!(!report.resumed);
     assert_loaded_once(&world);
 }
 
@@ -242,10 +354,26 @@ fn a_run_that_was_planned_too_early_is_planned_again() {
 
 #[test]
 fn a_topic_that_was_made_anew_is_not_mixed_with_what_is_staged() {
+    for committing in [false, true] {
+        not_mixed(committing);
+    }
+}
+
+/// `committing`: the commit was sent, and its session is no longer known.
+fn not_mixed(committing: bool) {
     let mut world = world();
-    *world.table.faults.fail_uploads_after.lock().unwrap() = Some(0);
+    if committing {
+        world
+            .table
+            .faults
+            .lose_commit
+            .store(true, Ordering::Relaxed);
+    } else {
+        fail_uploads_after(&world, Some(0));
+    }
     world.run(&job("")).unwrap_err();
     fail_uploads_after(&world, None);
+    world.table.forget_sessions();
     let staged = std::fs::read_dir(world.staging_folder())
         .unwrap()
         .next()

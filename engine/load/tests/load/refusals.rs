@@ -36,6 +36,9 @@ fn a_window_that_is_not_over() {
     world.now = Timestamp::from_millisecond(DAY_END_MS - 1).unwrap();
     refused(&world, &job(""), ErrorKind::Job, "--allow-open-window");
     world.options.allow_open_window = true;
+    let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+    let never = "no way to load the rest";
+    refused(&world, &append, ErrorKind::Job, never);
     world.run(&job("")).unwrap();
 }
 
@@ -130,7 +133,7 @@ fn a_window_that_retention_may_have_cut() {
 }
 
 #[test]
-fn a_target_that_last_got_another_window() {
+fn a_target_that_holds_another_window() {
     let mut world = world();
     world.run(&job("")).unwrap();
     let mut other = job("");
@@ -142,6 +145,35 @@ fn a_target_that_last_got_another_window() {
     );
     world.options.replace_other_window = true;
     world.run(&other).unwrap();
+}
+
+/// Of hours that were appended, one is replaced: the others would go with it.
+#[test]
+fn a_target_that_holds_more_than_the_last_window() {
+    let mut world = world();
+    world.options.replace_other_window = true;
+    let hour = |number: i64, write: &str| {
+        let keys = format!("partition: {{ ds: \"20261122\" }}\n    write: {write}");
+        let mut job = job_of(&keys, "on_empty: replace");
+        job.window.start_ms = DAY_START_MS + number * 600_000;
+        job.window.end_ms = job.window.start_ms + 600_000;
+        job
+    };
+    world.run(&hour(0, "replace")).unwrap();
+    world.options.replace_other_window = false;
+    for number in [1, 2] {
+        world.run(&hour(number, "append")).unwrap();
+    }
+    let held = world.table.ids(&day());
+    let error = world.run(&hour(2, "replace")).unwrap_err().to_string();
+    assert!(
+        error.contains("(run 1) and 1 more, which") && error.contains("would lose rows"),
+        "{error}"
+    );
+    assert_eq!(world.table.ids(&day()), held);
+    // A window that contains them all takes nothing away.
+    world.run(&job("")).unwrap();
+    world.run(&job("tombstones: skip")).unwrap();
 }
 
 #[test]

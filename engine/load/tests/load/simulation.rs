@@ -179,6 +179,8 @@ pub(crate) struct Session {
     pub(crate) overwrite: bool,
     pub(crate) blocks: BTreeMap<u32, Vec<i64>>,
     pub(crate) committed: bool,
+    /// A commit was sent and is not done yet.
+    pub(crate) committing: bool,
 }
 
 /// What goes wrong, and when.
@@ -190,6 +192,10 @@ pub(crate) struct Faults {
     pub(crate) lose_commit_answer: AtomicBool,
     /// The next commit does not happen, and its answer is lost.
     pub(crate) lose_commit: AtomicBool,
+    /// The next commit goes on after its answer was lost, until somebody waits for it.
+    pub(crate) commit_slowly: AtomicBool,
+    /// The next commit is refused.
+    pub(crate) refuse_commit: AtomicBool,
 }
 
 impl Table {
@@ -282,6 +288,7 @@ impl TargetTable for Table {
         Ok(match state.sessions.get(session) {
             None => SessionState::Gone,
             Some(session) if session.committed => SessionState::Committed,
+            Some(session) if session.committing => SessionState::Committing,
             Some(session) => {
                 let rows = |(id, ids): (&u32, &Vec<i64>)| (*id, ids.len() as u64);
                 SessionState::Open(session.blocks.iter().map(rows).collect())
@@ -324,6 +331,9 @@ impl TargetTable for Table {
         if self.faults.lose_commit.swap(false, Ordering::Relaxed) {
             return Err(lost());
         }
+        if self.faults.refuse_commit.swap(false, Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Target, "no permission"));
+        }
         let mut state = self.state.lock().unwrap();
         let open = state
             .sessions
@@ -336,11 +346,15 @@ impl TargetTable for Table {
             .collect();
         if open.committed && &held != blocks {
             let message = "it was committed before, with other blocks";
-            return Err(Error::new(ErrorKind::Target, message));
+            return Err(Error::new(ErrorKind::CommittedDiffers, message));
         }
         assert_eq!(&held, blocks, "the block lists differ");
         if open.committed {
             return Ok(());
+        }
+        if self.faults.commit_slowly.swap(false, Ordering::Relaxed) {
+            open.committing = true;
+            return Err(lost());
         }
         open.committed = true;
         let (overwrite, mut ids) = (

@@ -32,9 +32,19 @@ fn session(status: SessionStatus) -> UploadSession {
 
 #[test]
 fn one_table_has_one_name() {
-    let name = |schema, table| folded_name("http://host/api", schema, &table);
-    assert_eq!(name(None, table(None)), "shop.orders at http://host/api");
-    let with_schema = "shop.eu.orders at http://host/api";
+    let name = |schema, table| folded_name("http://host:8090/api", schema, &table);
+    assert_eq!(name(None, table(None)), "shop.orders at host:8090");
+    assert_eq!(name(Some("Default"), table(None)), name(None, table(None)));
+    for endpoint in [
+        "http://Host/api",
+        "https://host/api",
+        "https://host:443/api",
+        "http://host:80",
+    ] {
+        let name = folded_name(endpoint, None, &table(None));
+        assert_eq!(name, "shop.orders at host");
+    }
+    let with_schema = "shop.eu.orders at host:8090";
     assert_eq!(name(None, table(Some("EU"))), with_schema);
     assert_eq!(name(Some("eu"), table(None)), with_schema);
     assert_eq!(name(Some("us"), table(Some("eu"))), with_schema);
@@ -43,13 +53,18 @@ fn one_table_has_one_name() {
 #[test]
 fn blocks_without_a_row_count_are_there() {
     let blocks = BTreeMap::from([(3, 7), (9, 0)]);
+    let open = session(SessionStatus::Normal);
+    assert_eq!(state(&open), SessionState::Open(blocks));
+}
+
+#[test]
+fn a_session_that_is_being_committed_is_not_open() {
     for status in [
-        SessionStatus::Normal,
         SessionStatus::Closing,
         SessionStatus::Committing,
         SessionStatus::Unknown,
     ] {
-        assert_eq!(state(&session(status)), SessionState::Open(blocks.clone()));
+        assert_eq!(state(&session(status)), SessionState::Committing);
     }
 }
 

@@ -56,7 +56,13 @@ impl Client {
                     continue;
                 }
                 CommitStep::Ask => {
-                    let committed = compare(&session, expected, &mut tries)?;
+                    let committed = compare(&session, expected, &mut tries).map_err(|error| {
+                        if asked {
+                            error.into_kind(ErrorKind::CommitUnknown)
+                        } else {
+                            error
+                        }
+                    })?;
                     match self.ask(server, &request, tries.patience()).await {
                         Ok(()) => return Ok(committed),
                         Err(failure) => {
@@ -66,10 +72,9 @@ impl Client {
                     }
                 }
             };
-            let in_doubt = asked
-                && (failure.kind.is_retryable() || matches!(failure.kind, ErrorKind::NotFound(_)));
+            // Whatever ended the last try: one before it may still be under way.
             tries.again(&request, failure).await.map_err(|error| {
-                if in_doubt {
+                if asked {
                     error.into_kind(ErrorKind::CommitUnknown)
                 } else {
                     error

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connection::{is_untrusted, reason, unreachable, untrusted};
 use super::{Client, Inner, Server};
 use crate::block::{PieceBody, Queue};
-use crate::error::Failure;
+use crate::error::{Failure, Renewal};
 use crate::wire::{
     BODY_BYTES_MAX, Method, Request, authorization, canonical_string, classify, parse_error_body,
 };
@@ -100,6 +100,7 @@ impl Client {
         // A server may quote what it got.
         let quoted = |text: String| self.redact(text).replace(&signature, "…");
         if (200..300).contains(&status) {
+            self.inner.keyring.were_taken();
             return Ok(Answer {
                 location: header("location").map(quoted),
                 request_id: request_id.map(quoted),
@@ -153,7 +154,7 @@ impl Client {
         let more = match news {
             Ok(true) => {
                 return Failure {
-                    renewed: true,
+                    renewal: Renewal::Done,
                     ..refused
                 };
             }
@@ -164,7 +165,16 @@ impl Client {
             "" => more,
             message => format!("{message}; {more}"),
         };
-        Failure { message, ..refused }
+        let renewal = if self.inner.keyring.may_be_renewed() {
+            Renewal::Awaited
+        } else {
+            Renewal::None
+        };
+        Failure {
+            message,
+            renewal,
+            ..refused
+        }
     }
 
     /// A signed request, and the signature, which must not be shown.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::transport::{Answer, Outgoing, Try};
 use super::{Client, Server};
-use crate::error::{Call, Failure};
+use crate::error::{Call, Failure, Renewal};
 use crate::retry::LastTry;
 use crate::wire::{AnswerError, Request};
 use crate::{Error, ErrorKind, Missing};
@@ -29,7 +29,14 @@ pub(super) struct Tries<'a> {
     started: Duration,
     /// Looks at something that was still under way.
     looks: u32,
+    /// When credentials were refused that nobody has renewed yet, by the monotonic clock.
+    refused: Option<Duration>,
 }
+
+/// How long a call waits for others in place of credentials that were taken before: whoever renews them may be late.
+const RENEWAL_WAIT_MAX: Duration = Duration::from_mins(1);
+/// The time between two looks at their file meanwhile.
+const RENEWAL_LOOK: Duration = Duration::from_secs(5);
 
 impl<'a> Tries<'a> {
     /// `action` follows "cannot" in an error.
@@ -52,6 +59,7 @@ impl<'a> Tries<'a> {
             call,
             started,
             looks: 0,
+            refused: None,
         }
     }
 
@@ -112,10 +120,18 @@ impl<'a> Tries<'a> {
         Ok(())
     }
 
-    fn wait(&self, failure: &Failure, count: u32) -> Option<Duration> {
+    fn wait(&mut self, failure: &Failure, count: u32) -> Option<Duration> {
         let config = &self.client.inner.config;
-        if failure.renewed && count < config.retry.tries_max {
-            return Some(Duration::ZERO);
+        match failure.renewal {
+            Renewal::Done if count < config.retry.tries_max => return Some(Duration::ZERO),
+            Renewal::Awaited => {
+                let refused = *self
+                    .refused
+                    .get_or_insert_with(|| self.client.inner.clock.elapsed());
+                let waited = self.client.inner.clock.elapsed().saturating_sub(refused);
+                return (waited + RENEWAL_LOOK <= RENEWAL_WAIT_MAX).then_some(RENEWAL_LOOK);
+            }
+            _ => {}
         }
         let refused =
             failure.unsent || failure.kind == ErrorKind::Throttled || failure.status == Some(503);

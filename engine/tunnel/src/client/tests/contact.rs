@@ -65,7 +65,7 @@ async fn a_wrong_address_is_named_within_the_first_contact() {
 async fn a_server_that_never_answered_is_given_up_early() {
     let server = Server::start([Reply::Hang]).await;
     let mut config = config(&server);
-    config.timeouts.first_contact = Duration::from_millis(50);
+    config.timeouts.first_contact = Duration::from_millis(800);
     let (client, _clock) = client(config);
     let error = client.check_access().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);

@@ -88,16 +88,17 @@ async fn credentials_that_are_refused_are_read_again() {
 async fn a_commit_and_a_statement_survive_a_renewal_too() {
     let state = |status| answer(200, session_json(status, &[(0, 5)]));
     let submitted = answer(201, "").with("Location", "http://host/i1");
-    let server = Server::start([
+    let script = [
         state("normal"),
         refused("InvalidStsToken"),
         state("normal"),
         state("closed"),
         refused("SecurityTokenExpired"),
         submitted,
-        refused("Unauthorized"),
-    ])
-    .await;
+    ];
+    // Nobody renews the last ones.
+    let refusals = (0..13).map(|_| refused("Unauthorized"));
+    let server = Server::start(script.into_iter().chain(refusals)).await;
     let (folder, client) = renewing(&server);
     let path = folder.path().join("config.json");
     write(&path, 2, "2026-03-02T10:00:00Z");
@@ -109,13 +110,30 @@ async fn a_commit_and_a_statement_survive_a_renewal_too() {
     // Refused, so that it surely didn't run; then submitted, and only its status can't be asked any more.
     let error = client.execute("INSERT INTO t SELECT 1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    let tokens = tokens(&server);
+    let (first, waiting) = tokens.split_at(6);
     assert_eq!(
-        tokens(&server),
-        [
-            "t0ken1", "t0ken1", "t0ken2", "t0ken2", "t0ken2", "t0ken3", "t0ken3"
-        ]
+        first,
+        ["t0ken1", "t0ken1", "t0ken2", "t0ken2", "t0ken2", "t0ken3"]
     );
-    assert_eq!(server.lines().len(), 7);
+    assert_eq!(waiting, ["t0ken3"; 13]);
+}
+
+/// While the file is just being rewritten, those who come too early look again.
+#[tokio::test]
+async fn a_renewal_that_comes_late_is_waited_for() {
+    let server = Server::start([
+        answer(200, PROJECT),
+        refused("Unauthorized"),
+        refused("Unauthorized"),
+        answer(200, PROJECT),
+    ])
+    .await;
+    let (folder, client) = renewing(&server);
+    client.check_access().await.unwrap();
+    fs::write(folder.path().join("config.json"), "{").unwrap();
+    client.check_access().await.unwrap();
+    assert_eq!(server.lines().len(), 4);
 }
 
 #[tokio::test]
