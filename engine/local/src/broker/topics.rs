@@ -85,7 +85,8 @@ impl Topics {
                 .map_err(|error| Error::io("read", &folder, error))?
                 .path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(LEFTOVER_PREFIX) {
+            let leftover = name.strip_prefix(LEFTOVER_PREFIX).map(Uuid::try_parse);
+            if let Some(Ok(_)) = leftover {
                 fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, error))?;
                 continue;
             }
@@ -362,8 +363,10 @@ mod tests {
         assert_eq!(topics.by_id(gone.id).map(|topic| topic.id), None);
 
         // What a crash leaves of a topic that was being created.
-        fs::create_dir(folder.path().join("topics/.draft")).unwrap();
+        let draft = format!("topics/.{}", Uuid::new_v4().simple());
+        fs::create_dir(folder.path().join(&draft)).unwrap();
         let again = open();
+        assert!(!folder.path().join(draft).try_exists().unwrap());
         let all = again.all();
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].name.as_str(), all[0].id), ("kept", kept.id));

@@ -137,6 +137,9 @@ impl Catalog {
         connection.pragma_update(None, "foreign_keys", true)?;
         match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
             0 => {
+                if let Some(file) = files.any().map_err(on_files)? {
+                    return Err(Error::CatalogLost { file });
+                }
                 connection.execute_batch(&format!(
                     "BEGIN; {LAYOUT} PRAGMA user_version={VERSION}; COMMIT;"
                 ))?;
@@ -182,8 +185,13 @@ impl Catalog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the files that nothing needs any longer: no table partition, no session, no running query.
-    pub(crate) fn collect(&self) -> Result<(), ServiceError> {
+    /// Removes the files that nothing needs any longer: no table partition, no session, no running query. What can't be
+    /// removed now stays retired, and goes with the next change or start: the change that retired it is made.
+    pub(crate) fn collect(&self) {
+        drop(self.try_collect());
+    }
+
+    fn try_collect(&self) -> Result<(), ServiceError> {
         let mut state = self.lock();
         let State { connection, pins } = &mut *state;
         let retired: Vec<String> = connection

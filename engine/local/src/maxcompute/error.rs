@@ -38,6 +38,11 @@ pub enum Error {
         /// The lock that it holds.
         path: PathBuf,
     },
+    /// The data folder has files of tables and no catalog that names them.
+    CatalogLost {
+        /// One of them.
+        file: PathBuf,
+    },
     /// The catalog was written by a newer program.
     Version {
         /// The version found.
@@ -62,6 +67,11 @@ impl fmt::Display for Error {
                 "another server holds {}; stop it, or take another data folder",
                 path.display()
             ),
+            Self::CatalogLost { file } => write!(
+                f,
+                "{} is a file of a table, but the catalog that names it is gone; put it back, or take another data folder",
+                file.display()
+            ),
             Self::Version { found, known } => write!(
                 f,
                 "the catalog has version {found}, this program knows {known}; use a newer program"
@@ -75,7 +85,10 @@ impl std::error::Error for Error {
         match self {
             Self::Io { source, .. } | Self::Listen { source, .. } => Some(source),
             Self::Catalog(source) => Some(source),
-            Self::Open { .. } | Self::InUse { .. } | Self::Version { .. } => None,
+            Self::Open { .. }
+            | Self::InUse { .. }
+            | Self::CatalogLost { .. }
+            | Self::Version { .. } => None,
         }
     }
 }

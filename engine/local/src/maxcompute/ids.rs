@@ -36,3 +36,38 @@ impl Ids {
         )
     }
 }
+
+/// Whether a text has the form of such an identifier.
+pub(crate) fn is_id(text: &str) -> bool {
+    let Some((time, rest)) = text.split_once('g') else {
+        return false;
+    };
+    let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    time.len() == 17
+        && time.bytes().all(|byte| byte.is_ascii_digit())
+        && rest.len() == 16
+        && rest.bytes().all(hexadecimal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_told_from_other_names() {
+        let ids = Ids::new();
+        let now = "2026-03-02T03:04:05.678Z".parse().unwrap();
+        let (first, second) = (ids.next(now), ids.next(now));
+        assert_ne!(first, second);
+        assert!(first.starts_with("20260302030405678g") && is_id(&first) && is_id(&second));
+        for other in [
+            "",
+            "g",
+            "orders",
+            "2026g0",
+            "20260302030405678g0123456789abcdeX",
+        ] {
+            assert!(!is_id(other), "{other}");
+        }
+    }
+}

@@ -31,6 +31,17 @@ impl Params {
         )
     }
 
+    /// A name that is there twice: which of its values a signature covers would be anybody's guess.
+    pub(crate) fn doubled(&self) -> Option<&str> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+            .iter()
+            .zip(names.iter().skip(1))
+            .find(|(name, next)| name == next)
+            .map(|(name, _)| *name)
+    }
+
     /// Whether the parameter is there, with a value or without.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(found, _)| found == name)

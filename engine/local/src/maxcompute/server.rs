@@ -303,7 +303,14 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let (parts, body) = request.into_parts();
     let head = Head::of(&parts);
     let (json, host) = (head.json_errors, head.host.clone());
-    let mut response = if let Err(error) = auth::verify(&parts, &app.credentials, now) {
+    let refused = match head.params.doubled() {
+        Some(name) => {
+            let text = format!("the parameter {name:?} is there twice");
+            Err(ServiceError::new(Code::InvalidArgument, text))
+        }
+        None => auth::verify(&parts, &app.credentials, now),
+    };
+    let mut response = if let Err(error) = refused {
         error.into_response()
     } else {
         let mut request = Request::from_parts(parts, body);

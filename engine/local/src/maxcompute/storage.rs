@@ -16,6 +16,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::ids::is_id;
+
 /// Encoded bytes of a row group in progress, which is what a writer holds in memory.
 const ROW_GROUP_BYTES: usize = 16 << 20;
 /// Rows of a row group, so that narrow tables can be skipped through as well.
@@ -99,18 +101,41 @@ impl FileStore {
         }
     }
 
-    /// Removes every file that isn't in `known`. Only for a folder that nobody writes to.
+    /// Removes every file of ours that isn't in `known`. Only for a folder that nobody else of us writes to.
     pub(crate) fn remove_orphans(&self, known: &HashSet<String>) -> io::Result<usize> {
         let mut removed = 0;
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let kept = name.to_str().is_some_and(|name| known.contains(name));
-            if !kept {
+        for name in self.names()? {
+            if !known.contains(&name) {
                 fs::remove_file(self.folder.join(&name))?;
                 removed += 1;
             }
         }
         Ok(removed)
+    }
+
+    /// A finished file, where there is one.
+    pub(crate) fn any(&self) -> io::Result<Option<PathBuf>> {
+        let names = self.names()?;
+        let finished = names.into_iter().find(|name| !name.ends_with(UNFINISHED));
+        Ok(finished.map(|name| self.folder.join(name)))
+    }
+
+    /// The files in the folder whose names were made here.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let Ok(name) = entry?.file_name().into_string() else {
+                continue;
+            };
+            let id = name
+                .strip_suffix(UNFINISHED)
+                .map_or(name.as_str(), |name| name.trim_end_matches('.'))
+                .strip_suffix(".parquet");
+            if id.is_some_and(is_id) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 }
 

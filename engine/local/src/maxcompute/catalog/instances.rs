@@ -82,7 +82,8 @@ impl Catalog {
             )?;
             forget_instances(transaction)
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// Records how an instance ended. The first end counts: one that was cancelled stays so.
@@ -117,7 +118,8 @@ impl Catalog {
             }
             Ok(())
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// The instance of that id.

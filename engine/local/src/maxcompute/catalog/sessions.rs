@@ -115,7 +115,8 @@ impl Catalog {
             )?;
             Ok(())
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// The session of that id as of `now_ms`.
@@ -171,7 +172,8 @@ impl Catalog {
             )?;
             Ok(())
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// Makes all blocks of a session visible, in one transaction. A session that is closed already is left as it is.
@@ -200,7 +202,7 @@ impl Catalog {
                 ..session
             })
         })?;
-        self.collect()?;
+        self.collect();
         Ok(committed)
     }
 

@@ -56,8 +56,7 @@ impl Drop for Snapshot {
                 }
             }
         }
-        // What can't be removed now stays retired, and goes with the next change or start.
-        drop(self.catalog.collect());
+        self.catalog.collect();
     }
 }
 
@@ -99,7 +98,7 @@ impl Catalog {
             transaction.execute("DELETE FROM tables WHERE id = ?1", [table.id])?;
             Ok(true)
         })?;
-        self.collect()?;
+        self.collect();
         Ok(dropped)
     }
 
@@ -169,7 +168,7 @@ impl Catalog {
             }
             Ok(dropped)
         })?;
-        self.collect()?;
+        self.collect();
         Ok(dropped)
     }
 
@@ -205,7 +204,8 @@ impl Catalog {
             }
             Ok(())
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// Removes all rows of partitions, which stay.
@@ -214,7 +214,8 @@ impl Catalog {
             ids.iter()
                 .try_for_each(|id| replace_files(transaction, *id, true, &[], now_ms))
         })?;
-        self.collect()
+        self.collect();
+        Ok(())
     }
 
     /// The files of a table as of now, in the order of partitions and commits.

@@ -62,7 +62,7 @@ impl Fixture {
     fn file(&mut self, ids: &[i64]) -> StoredFile {
         let columns = self.table().columns.columns;
         self.files += 1;
-        let id = format!("f{}", self.files);
+        let id = format!("20260302030405678g{:016x}", self.files);
         let mut writer = self
             .catalog
             .files()
@@ -322,9 +322,13 @@ fn orphans_are_removed_at_the_start_and_nothing_else() {
     fixture.open("u2", false, &[]);
     fixture.put("u2", 0, &[2]);
     let orphan = fixture.file(&[9]);
-    let unfinished = fixture.folder.path().join("files/x.parquet.part");
+    let unfinished = fixture.file(&[8]).name + ".part";
+    let unfinished = fixture.folder.path().join("files").join(unfinished);
     fs::write(&unfinished, b"PAR1").unwrap();
+    let foreign = fixture.folder.path().join("files/orders.parquet");
+    fs::write(&foreign, b"PAR1").unwrap();
     fixture.reopen();
+    fs::remove_file(foreign).unwrap();
     assert!(!unfinished.try_exists().unwrap());
     assert!(
         !fixture
@@ -392,7 +396,7 @@ fn readers_keep_what_they_began_with() {
         ..download.clone()
     };
     fixture.catalog.create_download(&later).unwrap();
-    fixture.catalog.collect().unwrap();
+    fixture.catalog.collect();
     assert!(!exists(&fixture));
 }
 
@@ -401,6 +405,31 @@ fn a_folder_has_one_server() {
     let fixture = Fixture::new(false);
     let error = Catalog::open(fixture.folder.path()).unwrap_err();
     assert!(matches!(error, Error::InUse { .. }), "{error}");
+}
+
+#[test]
+fn a_catalog_that_is_gone_takes_no_rows_with_it() {
+    let mut fixture = Fixture::new(false);
+    fixture.file(&[1]);
+    let Fixture {
+        folder, catalog, ..
+    } = fixture;
+    drop(catalog);
+    for file in fs::read_dir(folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("catalog.sqlite") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        let error = Catalog::open(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::CatalogLost { .. }), "{error}");
+    }
+    assert_eq!(
+        fs::read_dir(folder.path().join("files")).unwrap().count(),
+        1
+    );
 }
 
 #[test]

@@ -35,6 +35,10 @@ async fn only_known_signatures_are_let_in() {
         (answer.status, answer.code().as_str()),
         (401, "Unauthorized")
     );
+    let twice = b"GET /api/projects/prj/tables?name=a&x&name=b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let answer = exchange(server.address(), twice);
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("\"name\" is there twice"));
     server.stop().await;
 }
 
