@@ -6,12 +6,12 @@ use engine_model::job::{Job, WriteMode};
 use engine_model::{PlannedWindow, WindowOutcome};
 
 use crate::commit::{blocks, target_key};
-use crate::decode::run_of_staged_file;
 use crate::journal::{Change, OpenRun, Phase, WindowState};
 use crate::prepare::{Prepared, check_retention};
 use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
 use crate::settle::{Assume, Fate, Settle};
+use crate::stage::run_of_staged_file;
 use crate::{Error, ErrorKind};
 
 /// What a run begins with.

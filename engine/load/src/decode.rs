@@ -1,75 +1,21 @@
 //! The decode step: a lane's worker turns the messages of a slice into staged rows.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use engine_decode::{Decoder, Projection, RejectReason, Rejection};
-use engine_model::job::{RejectLimit, Tombstones};
+use engine_decode::{Decoder, RejectReason, Rejection};
+use engine_model::job::Tombstones;
 use engine_model::{
-    Counts, Message, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
-    SliceSpec, SliceWindowReport, TopicPartition, Verdict, Window,
+    Counts, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
+    SliceSpec, TopicPartition, Verdict, Window,
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-use crate::ports::{Clock, Staging};
 use crate::progress::{Progress, count};
 use crate::read::{ReadEvent, ReadHandle};
-use crate::stage::{RejectWriter, RejectedMessage, RowWriter};
+use crate::rules::SliceRules;
+use crate::stage::SliceFiles;
 use crate::{Error, ErrorKind};
-
-/// What holds for every slice of a run.
-pub(crate) struct SliceRules<'a> {
-    pub(crate) run: i64,
-    /// In time order, not overlapping.
-    pub(crate) windows: Vec<Window>,
-    pub(crate) tombstones: Tombstones,
-    pub(crate) projection: Arc<Projection>,
-    pub(crate) staging: Arc<dyn Staging>,
-    pub(crate) rejects: RejectGuard,
-    /// Bytes of decoded rows that become one record batch.
-    pub(crate) batch_bytes: usize,
-    /// Bytes that the open row groups of one lane may hold.
-    pub(crate) row_group_bytes: usize,
-    /// Threads that share the decoding of one block, where cores outnumber lanes.
-    pub(crate) threads_per_block: usize,
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) progress: &'a Progress,
-}
-
-/// Counts the rejected messages of all lanes and stops the run at the first one above a fixed limit.
-#[derive(Debug)]
-pub(crate) struct RejectGuard {
-    limit: RejectLimit,
-    seen: Vec<AtomicU64>,
-}
-
-impl RejectGuard {
-    /// A guard that has already seen so many in each window, from slices of an earlier attempt.
-    pub(crate) fn new(limit: RejectLimit, seen: impl IntoIterator<Item = u64>) -> Self {
-        Self {
-            limit,
-            seen: seen.into_iter().map(AtomicU64::new).collect(),
-        }
-    }
-
-    fn record(&self, window: usize, rejected: &str) -> Result<(), Error> {
-        let seen = self.seen[window].fetch_add(1, Ordering::Relaxed) + 1;
-        match self.limit {
-            RejectLimit::Count(max) if seen > max => Err(Error::new(
-                ErrorKind::Rejects,
-                format!(
-                    "{rejected}; that makes {seen} rejected {}, and the job allows {max}: correct the mapping or raise \
-                     `rejects`",
-                    if seen == 1 { "message" } else { "messages" },
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// A worker thread's side of a lane.
 pub(crate) struct Lane<'a> {
@@ -336,140 +282,10 @@ impl<'a> RangeTally<'a> {
     }
 }
 
-/// The open files of one slice, a pair for each window.
-struct SliceFiles<'a> {
-    rules: &'a SliceRules<'a>,
-    slice: u32,
-    rows: Vec<Option<RowWriter>>,
-    rejects: Vec<Option<RejectWriter>>,
-    rejected: Vec<BTreeMap<String, u64>>,
-    first_reject: Vec<Option<String>>,
-}
-
-impl<'a> SliceFiles<'a> {
-    fn new(rules: &'a SliceRules<'a>, slice: u32) -> Self {
-        let windows = rules.windows.len();
-        Self {
-            rules,
-            slice,
-            rows: (0..windows).map(|_| None).collect(),
-            rejects: (0..windows).map(|_| None).collect(),
-            rejected: vec![BTreeMap::new(); windows],
-            first_reject: vec![None; windows],
-        }
-    }
-
-    fn write(&mut self, window: usize, decoder: &mut Decoder) -> Result<(), Error> {
-        let started = self.rules.clock.elapsed();
-        let batch = decoder.flush();
-        let writer = match &mut self.rows[window] {
-            Some(writer) => writer,
-            empty => {
-                let name = staged_name(self.rules.run, self.slice, window, "rows");
-                let staging = Arc::clone(&self.rules.staging);
-                empty.insert(RowWriter::create(staging, name, batch.schema())?)
-            }
-        };
-        writer.write(&batch)?;
-        self.bound_row_groups()?;
-        let busy = self.rules.clock.elapsed().saturating_sub(started);
-        self.rules
-            .progress
-            .stage
-            .add(busy, batch.num_rows() as u64, 0);
-        Ok(())
-    }
-
-    /// Ends the largest row groups in progress until the rest fits into the lane's share.
-    fn bound_row_groups(&mut self) -> Result<(), Error> {
-        loop {
-            let open = self.rows.iter_mut().flatten();
-            let held: usize = open.map(|writer| writer.in_progress_bytes()).sum();
-            if held <= self.rules.row_group_bytes {
-                return Ok(());
-            }
-            let open = self.rows.iter_mut().flatten();
-            if let Some(largest) = open.max_by_key(|writer| writer.in_progress_bytes()) {
-                largest.flush()?;
-                if largest.in_progress_bytes() >= held {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn reject(
-        &mut self,
-        topic_partition: &TopicPartition,
-        message: Message<'_>,
-        window: usize,
-        rejection: &Rejection,
-    ) -> Result<(), Error> {
-        let detail = rejection.to_string();
-        let described = format!("offset {} of {topic_partition}: {detail}", message.offset);
-        let reason = rejection.reason().name();
-        self.rules.rejects.record(window, &described)?;
-        *self.rejected[window].entry(reason.to_owned()).or_default() += 1;
-        self.first_reject[window].get_or_insert(described);
-        let name = || staged_name(self.rules.run, self.slice, window, "rejects");
-        let writer = self.rejects[window]
-            .get_or_insert_with(|| RejectWriter::new(Arc::clone(&self.rules.staging), name()));
-        writer.write(&RejectedMessage {
-            topic_partition,
-            message,
-            reason,
-            detail: &detail,
-        })
-    }
-
-    fn finish(self) -> Result<Vec<SliceWindowReport>, Error> {
-        let started = self.rules.clock.elapsed();
-        let mut reports = Vec::with_capacity(self.rows.len());
-        let files = self.rows.into_iter().zip(self.rejects);
-        let told = self.rejected.into_iter().zip(self.first_reject);
-        let mut bytes = 0;
-        for ((rows, rejects), (rejected, first_reject)) in files.zip(told) {
-            let rows = rows.map(RowWriter::finish).transpose()?;
-            let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
-            bytes += rows.as_ref().map_or(0, |file| file.bytes);
-            reports.push(SliceWindowReport {
-                rows,
-                rejects,
-                rejected,
-                first_reject,
-            });
-        }
-        let busy: Duration = self.rules.clock.elapsed().saturating_sub(started);
-        self.rules.progress.stage.add(busy, 0, bytes);
-        Ok(reports)
-    }
-}
-
-/// The name of a staged file: its run, slice and window, and what it holds.
-pub(crate) fn staged_name(run: i64, slice: u32, window: usize, content: &str) -> String {
-    format!(
-        "{}slice-{slice:05}-window-{window}-{content}.parquet",
-        run_prefix(run)
-    )
-}
-
-/// The run that a staged file belongs to; nothing for a name that is not ours.
-pub(crate) fn run_of_staged_file(name: &str) -> Option<i64> {
-    let (run, rest) = name.strip_prefix("run-")?.split_once('-')?;
-    if rest.starts_with("slice-") {
-        run.parse().ok()
-    } else {
-        None
-    }
-}
-
-/// What the names of all staged files of a run begin with.
-pub(crate) fn run_prefix(run: i64) -> String {
-    format!("run-{run}-")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     #[test]
@@ -514,21 +330,5 @@ mod tests {
         );
         assert_eq!(tally.finish(&progress).counts.holes, 12);
         assert_eq!(progress.offsets_read.load(Ordering::Relaxed), 15);
-    }
-
-    #[test]
-    fn the_first_message_above_the_limit_stops_the_run_and_is_named() {
-        let guard = RejectGuard::new(RejectLimit::Count(2), [1]);
-        guard.record(0, "offset 5 of orders[0]: not JSON").unwrap();
-        let error = guard
-            .record(0, "offset 9 of orders[0]: not JSON")
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejects);
-        assert!(
-            error
-                .to_string()
-                .starts_with("offset 9 of orders[0]: not JSON; that makes 3"),
-            "{error}"
-        );
     }
 }

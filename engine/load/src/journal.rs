@@ -5,6 +5,9 @@
 mod schema;
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -100,6 +103,10 @@ impl Journal {
     /// [`ErrorKind::Journal`] where the file is no journal, or one of a newer version.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let open = || -> Result<Connection, Error> {
+            make_private(path).map_err(|error| {
+                let message = format!("it can't be made: {error}");
+                Error::with_source(ErrorKind::Journal, message, error)
+            })?;
             let mut connection = Connection::open(path)?;
             schema::prepare(&mut connection)?;
             Ok(connection)
@@ -317,6 +324,14 @@ impl Journal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the file, for its owner alone, where it is missing: it holds pieces of rejected messages. SQLite gives the files
+/// beside it the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
 }
 
 fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {

@@ -21,6 +21,7 @@ mod prepare;
 mod progress;
 mod read;
 mod resume;
+mod rules;
 mod run;
 mod settle;
 mod shares;

@@ -8,11 +8,12 @@ use engine_model::{SliceReport, SliceSpec};
 
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
-use crate::decode::{Lane, SliceRules};
+use crate::decode::Lane;
 use crate::plan::SliceQueue;
 use crate::ports::MessageSource;
 use crate::progress::count;
 use crate::read;
+use crate::rules::SliceRules;
 use crate::upload::{BlockTask, Uploads};
 use crate::{Error, ErrorKind};
 

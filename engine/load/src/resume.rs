@@ -7,12 +7,11 @@ use engine_model::{SliceReport, SliceSpec, StagedFile};
 
 use crate::Error;
 use crate::cancel::Cancel;
-use crate::decode::run_prefix;
 use crate::journal::{Journal, OpenRun, Phase};
 use crate::pipeline::block_tasks;
 use crate::ports::Staging;
 use crate::settle::{Fate, Settle};
-use crate::stage::verify;
+use crate::stage::{run_prefix, verify};
 use crate::upload::BlockTask;
 
 /// What is left of a run.

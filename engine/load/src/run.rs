@@ -16,7 +16,6 @@ use crate::begin::Begin;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
-use crate::decode::{RejectGuard, SliceRules, run_prefix};
 use crate::disk::DiskBudget;
 use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
@@ -25,8 +24,10 @@ use crate::ports::{Clock, MessageSource, Staging, TargetTable};
 use crate::prepare::{Prepared, check_same_topic, check_window_is_over, plan_notes};
 use crate::progress::{Progress, count};
 use crate::resume::{Remaining, Resume, delete_files};
+use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
+use crate::stage::run_prefix;
 use crate::upload::Uploads;
 use crate::{Error, ErrorKind};
 

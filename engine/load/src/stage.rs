@@ -3,6 +3,7 @@
 mod folder;
 mod rejects;
 mod rows;
+mod slice;
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
@@ -14,8 +15,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 pub(crate) use folder::create_private_folder;
 pub use folder::{FolderStaging, free_bytes};
-pub(crate) use rejects::{RejectWriter, RejectedMessage};
-pub(crate) use rows::{RowWriter, StagedRows};
+use rejects::{RejectWriter, RejectedMessage};
+use rows::RowWriter;
+pub(crate) use rows::StagedRows;
+pub(crate) use slice::{SliceFiles, run_of_staged_file, run_prefix};
 
 use crate::ports::{Staging, StagingFile};
 use crate::{Error, ErrorKind};

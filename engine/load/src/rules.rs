@@ -1,0 +1,84 @@
+//! What holds for every slice of a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine_decode::Projection;
+use engine_model::Window;
+use engine_model::job::{RejectLimit, Tombstones};
+
+use crate::ports::{Clock, Staging};
+use crate::progress::Progress;
+use crate::{Error, ErrorKind};
+
+/// What holds for every slice of a run.
+pub(crate) struct SliceRules<'a> {
+    pub(crate) run: i64,
+    /// In time order, not overlapping.
+    pub(crate) windows: Vec<Window>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) projection: Arc<Projection>,
+    pub(crate) staging: Arc<dyn Staging>,
+    pub(crate) rejects: RejectGuard,
+    /// Bytes of decoded rows that become one record batch.
+    pub(crate) batch_bytes: usize,
+    /// Bytes that the open row groups of one lane may hold.
+    pub(crate) row_group_bytes: usize,
+    /// Threads that share the decoding of one block, where cores outnumber lanes.
+    pub(crate) threads_per_block: usize,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) progress: &'a Progress,
+}
+
+/// Counts the rejected messages of all lanes and stops the run at the first one above a fixed limit.
+#[derive(Debug)]
+pub(crate) struct RejectGuard {
+    limit: RejectLimit,
+    seen: Vec<AtomicU64>,
+}
+
+impl RejectGuard {
+    /// A guard that has already seen so many in each window, from slices of an earlier attempt.
+    pub(crate) fn new(limit: RejectLimit, seen: impl IntoIterator<Item = u64>) -> Self {
+        Self {
+            limit,
+            seen: seen.into_iter().map(AtomicU64::new).collect(),
+        }
+    }
+
+    pub(crate) fn record(&self, window: usize, rejected: &str) -> Result<(), Error> {
+        let seen = self.seen[window].fetch_add(1, Ordering::Relaxed) + 1;
+        match self.limit {
+            RejectLimit::Count(max) if seen > max => Err(Error::new(
+                ErrorKind::Rejects,
+                format!(
+                    "{rejected}; that makes {seen} rejected {}, and the job allows {max}: correct the mapping or raise \
+                     `rejects`",
+                    if seen == 1 { "message" } else { "messages" },
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_message_above_the_limit_stops_the_run_and_is_named() {
+        let guard = RejectGuard::new(RejectLimit::Count(2), [1]);
+        guard.record(0, "offset 5 of orders[0]: not JSON").unwrap();
+        let error = guard
+            .record(0, "offset 9 of orders[0]: not JSON")
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejects);
+        assert!(
+            error
+                .to_string()
+                .starts_with("offset 9 of orders[0]: not JSON; that makes 3"),
+            "{error}"
+        );
+    }
+}
