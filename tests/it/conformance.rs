@@ -1,19 +1,21 @@
-use std::io::Write as _;
 use std::sync::Arc;
 
-use engine_model::job::Secret;
+use engine_model::job::{BlockFormat, Compression, Secret};
 use engine_tunnel::{Client, ClientConfig, Credentials, SystemClock};
 use tests::conformance::{self, Context};
 use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
+use tests::skip::skipped;
 
 fn client(
     endpoint: &str,
     project: &str,
     credentials: Credentials,
     region: Option<String>,
+    form: (BlockFormat, Compression),
 ) -> Client {
     let mut config = ClientConfig::new(endpoint, project, credentials);
     config.region = region;
+    (config.block_format, config.compression) = form;
     Client::new(config, Arc::new(SystemClock::start())).unwrap()
 }
 
@@ -29,7 +31,12 @@ fn run(context: &Context) {
 #[test]
 fn the_embedded_server_conforms() {
     let server = Server::start();
-    for (schema, region) in [(None, None), (Some("default"), Some("cn-shanghai"))] {
+    let plain = (BlockFormat::Arrow, Compression::None);
+    let packed = (BlockFormat::Record, Compression::Zstd);
+    for (schema, region, form) in [
+        (None, None, plain),
+        (Some("default"), Some("cn-shanghai"), packed),
+    ] {
         let credentials = Credentials {
             access_id: ACCESS_ID.to_owned(),
             secret: Secret::new(ACCESS_SECRET),
@@ -37,7 +44,7 @@ fn the_embedded_server_conforms() {
         };
         let region = region.map(str::to_owned);
         run(&Context {
-            client: client(server.endpoint(), PROJECT, credentials, region),
+            client: client(server.endpoint(), PROJECT, credentials, region, form),
             project: PROJECT.to_owned(),
             schema: schema.map(str::to_owned),
             prefix: "conformance_".to_owned(),
@@ -56,12 +63,10 @@ fn the_service_conforms() {
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
     ];
     let [Some(endpoint), Some(project), Some(access_id), Some(secret)] = needed.map(value) else {
-        // Past the test harness, which would swallow it.
-        let text = format!(
-            "\n**** SKIPPED: nothing was checked against the real MaxCompute; set {} ****\n\n",
+        skipped(&format!(
+            "nothing was checked against the real MaxCompute; set {}",
             needed.join(", ")
-        );
-        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        ));
         return;
     };
     let credentials = Credentials {
@@ -75,6 +80,7 @@ fn the_service_conforms() {
             &project,
             credentials,
             value("TIDEGATE_TEST_REGION"),
+            (BlockFormat::default(), Compression::default()),
         ),
         project,
         schema: value("TIDEGATE_TEST_SCHEMA"),

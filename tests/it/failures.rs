@@ -9,6 +9,7 @@ use tests::messages::MessagePlan;
 use tests::produce::produce;
 use tests::program::{self, Ended};
 use tests::server::{ACCESS_SECRET, Server};
+use tests::skip::skipped;
 
 /// A wrong setting must be told within this time.
 const TOLD_WITHIN: Duration = Duration::from_secs(15);
@@ -184,8 +185,8 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_staging_disk_is_named_in_time_and_changes_nothing() {
     let Some(disk) = SmallDisk::mount("2m") else {
-        println!(
-            "SKIPPED: this machine lets nobody mount a tmpfs; the simulated full disk in engine/load/tests still ran"
+        skipped(
+            "this machine lets nobody mount a tmpfs; only the simulated full disk of engine/load/tests was tried",
         );
         return;
     };

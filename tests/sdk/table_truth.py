@@ -3,7 +3,7 @@
 Reads through one of Alibaba's own clients, PyODPS or (with `--java`) the Java SDK, as Arrow or as records. The access
 secret comes from the environment, in the variable that `--secret-from-env` names.
 
-    SECRET=… table_truth.py --endpoint http://127.0.0.1:8090/api --project p --access-id id --secret-from-env SECRET \\
+    SECRET=… table_truth.py --endpoint http://127.0.0.1:18090/api --project p --access-id id --secret-from-env SECRET \\
         --table orders --partition ds=20261123
 """
 

@@ -53,7 +53,9 @@ pub async fn all(context: &Context) {
         sessions::a_closed_session_takes_no_block,
         sessions::an_unknown_session_is_not_found,
         sessions::two_sessions_keep_to_themselves,
+        sessions::rows_are_read_back,
         targets::tables_are_described,
+        targets::tables_and_table_partitions_come_and_go,
         targets::missing_things_are_told_apart,
         targets::table_partitions_are_apart,
         targets::table_partitions_are_made_once,
@@ -157,6 +159,9 @@ impl Context {
         let count = self.client.row_count(table, partition).await;
         let count = count.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(count, ids.len() as u64, "rows of the tunnel and of {query}");
+        let counted = self.client.count(table, partition).await;
+        let counted = counted.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(counted, count, "rows that are counted and those of {query}");
         ids
     }
 }

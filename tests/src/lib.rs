@@ -20,4 +20,5 @@ pub mod produce;
 pub mod program;
 pub mod rows;
 pub mod server;
+pub mod skip;
 pub mod truth;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use engine_model::PartitionSpec;
 use engine_tunnel::{ErrorKind, Missing, SessionKey, SessionStatus};
 
@@ -177,5 +179,37 @@ pub(super) async fn two_sessions_keep_to_themselves(context: &Context) {
     assert_eq!(context.ids(&table, &WHOLE).await, [10, 11, 12]);
     context.commit(&first, &[(0, 2)]).await;
     assert_eq!(context.ids(&table, &WHOLE).await, [0, 1, 10, 11, 12]);
+    context.drop(&table).await;
+}
+
+/// A download session gives the rows that were loaded, all or a range of them, and stays at what it was opened on.
+pub(super) async fn rows_are_read_back(context: &Context) {
+    let table = context.create("read_back", COLUMNS).await;
+    let sent = Rows::of(0..100);
+    context.load(&table, &WHOLE, false, &sent).await;
+    let download = context.client.open_download(&table, &WHOLE).await.unwrap();
+    assert_eq!(download.rows, 100);
+    let whole = concat_batches(&sent.0[0].schema(), &sent.0).unwrap();
+    for (start, end) in [(0_u8, 100_u8), (0, 1), (37, 62), (99, 100), (100, 100)] {
+        let range = u64::from(start)..u64::from(end);
+        let read = context.client.read_rows(&download, range).await;
+        let read: Vec<_> = read.unwrap().map(Result::unwrap).collect();
+        let expected = whole.slice(start.into(), (end - start).into());
+        let rows: usize = read.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, expected.num_rows(), "rows from {start} to {end}");
+        if rows > 0 {
+            let read = concat_batches(&read[0].schema(), &read).unwrap();
+            assert_eq!(
+                read.columns(),
+                expected.columns(),
+                "rows from {start} to {end}"
+            );
+        }
+    }
+    let behind = context.client.read_rows(&download, 50..101).await;
+    refused(behind.map(drop), ErrorKind::InvalidRequest);
+    context.load(&table, &WHOLE, true, &Rows::of(7..8)).await;
+    let changed = context.client.read_rows(&download, 0..1).await;
+    refused(changed.map(drop), ErrorKind::SessionExpired);
     context.drop(&table).await;
 }

@@ -1,6 +1,7 @@
 //! Tables and table partitions.
 
-use engine_model::{ColumnType, PartitionSpec, TableName};
+use engine_model::ddl::DdlSpec;
+use engine_model::{Column, ColumnType, PartitionSpec, TableName};
 use engine_tunnel::{ErrorKind, Missing};
 
 use super::{Context, refused, spec};
@@ -61,6 +62,49 @@ pub(super) async fn tables_are_described(context: &Context) {
     let session = context.open(&table, &partition, false).await;
     assert_eq!(session.columns.columns, found.columns);
     context.drop(&table).await;
+}
+
+/// Tables and table partitions are made, listed and dropped, each once or as often as one likes.
+pub(super) async fn tables_and_table_partitions_come_and_go(context: &Context) {
+    let client = &context.client;
+    let table = context.table("come_and_go");
+    let whole = PartitionSpec::default();
+    context.drop(&table).await;
+    assert!(!client.exists(&table, &whole).await.unwrap());
+    let columns = vec![Column::new("id", ColumnType::BigInt)];
+    let definition = DdlSpec {
+        table: table.table.clone(),
+        columns,
+        partition_keys: vec![Column::new("ds", ColumnType::String)],
+        lifecycle_days: 7,
+    };
+    for _ in 0..2 {
+        client.create_table(&definition).await.unwrap();
+        assert!(client.exists(&table, &whole).await.unwrap());
+    }
+    let days: Vec<PartitionSpec> = ["20261121", "20261122", "20261123"]
+        .map(|day| spec(&[("ds", day)]))
+        .into();
+    for day in &days {
+        assert!(!client.exists(&table, day).await.unwrap());
+        client.create_partition(&table, day).await.unwrap();
+        assert!(client.exists(&table, day).await.unwrap());
+    }
+    assert_eq!(client.partitions(&table).await.unwrap(), days);
+    for _ in 0..2 {
+        client.drop_partition(&table, &days[1]).await.unwrap();
+        assert!(!client.exists(&table, &days[1]).await.unwrap());
+    }
+    let left = [days[0].clone(), days[2].clone()];
+    assert_eq!(client.partitions(&table).await.unwrap(), left);
+    for _ in 0..2 {
+        client.drop_table(&table).await.unwrap();
+        assert!(!client.exists(&table, &whole).await.unwrap());
+    }
+    refused(
+        client.partitions(&table).await,
+        ErrorKind::NotFound(Missing::Table),
+    );
 }
 
 /// A project, a table and a table partition that aren't there are named as what they are.
