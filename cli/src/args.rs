@@ -303,7 +303,7 @@ pub(crate) struct DdlArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: tidegate sql 'SELECT COUNT(*) FROM orders WHERE ds = 20261122' --job orders.yaml\n\
-    Example: tidegate sql 'SHOW TABLES' --endpoint http://127.0.0.1:8090/api --project shop \
+    Example: tidegate sql 'SHOW TABLES' --endpoint http://127.0.0.1:18090/api --project shop \
     --access-id ID --secret-from-env ODPS_SECRET"
 )]
 pub(crate) struct SqlArgs {

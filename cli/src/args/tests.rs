@@ -16,7 +16,7 @@ const MINIMAL: [&[&str]; 11] = [
         "sql",
         "SELECT 1",
         "--endpoint",
-        "http://127.0.0.1:8090/api",
+        "http://127.0.0.1:18090/api",
         "--project",
         "shop",
         "--access-id",
@@ -94,7 +94,7 @@ fn a_statement_needs_one_project() {
             .map(|_| ())
             .map_err(|error| error.kind())
     };
-    let endpoint = ["--endpoint", "http://127.0.0.1:8090/api"];
+    let endpoint = ["--endpoint", "http://127.0.0.1:18090/api"];
     let project = ["--project", "shop"];
     let job = ["--job", "orders.yaml"];
     assert_eq!(parsed(&job), Ok(()));

@@ -44,7 +44,7 @@ use crate::{ClientConfig, Clock, ErrorKind, Result};
 ///     secret: Secret::new("…"),
 ///     security_token: None,
 /// };
-/// let config = ClientConfig::new("http://127.0.0.1:8090/api", "shop", credentials);
+/// let config = ClientConfig::new("http://127.0.0.1:18090/api", "shop", credentials);
 /// let client = Client::new(config, Arc::new(SystemClock::start()))?;
 /// let orders = TableName { project: "shop".into(), schema: None, table: "orders".into() };
 /// println!("{:?}", client.table_columns(&orders).await?.columns);

@@ -15,7 +15,7 @@
 //! source: { kafka: { brokers: ["127.0.0.1:9092"], topic: orders } }
 //! window: { start: "${day}000000", end: "${dayAfter}000000" }
 //! destination:
-//!   maxcompute: { endpoint: "http://127.0.0.1:8090/api", project: shop, table: orders, partition: { ds: "${day}" } }
+//!   maxcompute: { endpoint: "http://127.0.0.1:18090/api", project: shop, table: orders, partition: { ds: "${day}" } }
 //! columns: { order_id: order.id, raw: __value__ }
 //! parameters: { day: "$[yyyymmdd-1]", dayAfter: "$[yyyymmdd]" }
 //! "#)?;

@@ -15,7 +15,7 @@ use super::{kafka, maxcompute};
 /// environments:
 ///   dev:
 ///     shop_kafka: { kafka: { brokers: ["127.0.0.1:9092"] } }
-///     shop_odps: { maxcompute: { endpoint: "http://127.0.0.1:8090/api", project: shop_dev } }
+///     shop_odps: { maxcompute: { endpoint: "http://127.0.0.1:18090/api", project: shop_dev } }
 /// ```
 ///
 /// A data source holds the keys of a connection as a job can hold them itself. A key may be in one of the two places;
