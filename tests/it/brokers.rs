@@ -34,7 +34,7 @@ fn assert_read_back(broker: &KafkaBroker, topic: &str, sent: &[GeneratedMessage]
         let message = consumer.poll(TIMEOUT).expect("a message in time").unwrap();
         assert_eq!(message.offset(), i64::try_from(offset).unwrap());
         assert_eq!(message.timestamp().to_millis(), Some(expected.timestamp_ms));
-        assert_eq!(message.key(), expected.key.as_deref().map(str::as_bytes));
+        assert_eq!(message.key(), expected.key.as_deref());
         assert_eq!(message.payload(), expected.payload.as_deref());
     }
 }

@@ -7,10 +7,11 @@ use tests::cache::{cached, class_path, root};
 use tests::embedded::EmbeddedBroker;
 use tests::job::{JobFile, mapped_columns, wider_table_ddl};
 use tests::loader::Loader;
-use tests::messages::MessagePlan;
+use tests::messages::{GeneratedMessage, MessageKind, MessagePlan};
 use tests::produce::produce;
 use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server, TOKEN};
 use tests::truth::{Reader, TableRequest, TableTruth, table_truth};
+use tests::values::{ValueColumn, message, value_columns};
 
 #[track_caller]
 fn assert_passes(command: &mut Command) {
@@ -83,7 +84,7 @@ fn alibabas_clients_read_what_the_other_wrote() {
     assert_passes(java(&server).arg("values:pyodps_filled"));
 }
 
-/// Types of columns that a job can't map, which it leaves NULL. JSON is not among them: PyODPS reads no table in Arrow form
+/// Types of columns that this job leaves NULL. JSON is not among them: PyODPS reads no table in Arrow form
 /// that has such a column.
 const UNMAPPED: [&str; 13] = [
     "TINYINT",
@@ -135,6 +136,53 @@ fn alibabas_clients_read_what_our_program_loaded() {
         };
         loader.run(&job).json();
         assert_read_back(&loader, &columns, &expected, form);
+    }
+}
+
+/// Every type with its extreme values, from JSON messages by our program to both clients, in both forms.
+#[test]
+fn alibabas_clients_read_every_type_as_it_was_produced() {
+    let broker = EmbeddedBroker::start(1);
+    let columns = value_columns();
+    let rows = columns[0].values.len();
+    let start_ms = 1_795_276_800_000;
+    let messages = (0..).take(rows).map(|row| {
+        let (key, payload) = message(&columns, row);
+        GeneratedMessage {
+            partition: 0,
+            timestamp_ms: start_ms,
+            key,
+            payload: Some(payload.into_bytes()),
+            headers: Vec::new(),
+            kind: MessageKind::Order,
+        }
+    });
+    produce(&broker.client(), "values", messages);
+    let loader = Loader::with_table();
+    let declared = columns
+        .iter()
+        .map(|column| format!("`{}` {}", column.name, column.column_type));
+    let declared = declared.collect::<Vec<_>>().join(", ");
+    for (table, form) in ["our_arrow", "our_records"].into_iter().zip(BLOCK_FORMS) {
+        loader
+            .server
+            .sql(&format!("CREATE TABLE {table} ({declared});"));
+        let job = JobFile {
+            kafka: "key: bytes".to_owned(),
+            table: table.to_owned(),
+            maxcompute: form.to_owned(),
+            partition: String::new(),
+            columns: columns.iter().map(ValueColumn::job_line).collect(),
+            ..JobFile::new(
+                broker.bootstrap(),
+                "values",
+                loader.server.endpoint(),
+                start_ms..start_ms + 1,
+            )
+        };
+        loader.run(&job).json();
+        assert_passes(python(&loader.server).arg(format!("values:{table}")));
+        assert_passes(java(&loader.server).arg(format!("values:{table}")));
     }
 }
 

@@ -22,3 +22,4 @@ pub mod rows;
 pub mod server;
 pub mod skip;
 pub mod truth;
+pub mod values;

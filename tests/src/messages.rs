@@ -73,7 +73,7 @@ impl MessagePlan {
             timestamp_ms,
             // Now and then a message has no key. Tombstones always have one: without it they delete nothing.
             key: (kind == MessageKind::Tombstone || rng.u32(..20) > 0)
-                .then(|| format!("order-{index:012}")),
+                .then(|| format!("order-{index:012}").into_bytes()),
             payload,
             headers: headers(rng),
             kind,
@@ -98,7 +98,7 @@ pub struct GeneratedMessage {
     /// Message timestamp, in ms since the epoch.
     pub timestamp_ms: i64,
     /// Kafka's key.
-    pub key: Option<String>,
+    pub key: Option<Vec<u8>>,
     /// None for a tombstone.
     pub payload: Option<Vec<u8>>,
     /// Names may repeat, values may be missing.

@@ -181,7 +181,7 @@ fn send(producer: &BaseProducer<Deliveries>, topic: &str, message: &GeneratedMes
         .partition(message.partition)
         .timestamp(message.timestamp_ms);
     if let Some(key) = &message.key {
-        record = record.key(key.as_bytes());
+        record = record.key(key);
     }
     if let Some(payload) = &message.payload {
         record = record.payload(payload);

@@ -3,29 +3,43 @@
 //! A buffer takes the value of one row at a time and can be truncated back to any number of rows, which Arrow's
 //! builders can't. What a column accepts is said in the file of its kind.
 
-mod bigint;
+mod binary;
 mod boolean;
+mod date;
 mod datetime;
 mod decimal;
 mod double;
+mod float;
+mod integer;
+mod json;
+mod nested;
 mod null;
 mod primitive;
 mod string;
+mod texts;
 mod timestamp;
+mod timestamp_ntz;
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::{Int8Type, Int16Type, Int32Type, Int64Type};
 use engine_model::{ColumnType, TimeFormat};
 use jiff::tz::TimeZone;
 
 use crate::reject::RejectReason;
 use crate::value::Value;
-use bigint::BigIntColumn;
+use binary::BinaryColumn;
 use boolean::BooleanColumn;
+use date::DateColumn;
 use datetime::DateTimeColumn;
 use decimal::DecimalColumn;
 use double::DoubleColumn;
+use float::FloatColumn;
+use integer::{BIGINT_MIN, IntegerColumn};
+use json::JsonColumn;
+use nested::NestedColumn;
 use string::StringColumn;
 use timestamp::TimestampColumn;
+use timestamp_ntz::TimestampNtzColumn;
 
 pub(crate) use null::{data_type, null_array, repeated_array, row_bytes};
 
@@ -39,13 +53,22 @@ pub(crate) struct ColumnBuffer {
 /// Chosen once per column; what a row costs is the jump.
 #[derive(Debug)]
 enum Kind {
-    BigInt(BigIntColumn),
+    BigInt(IntegerColumn<Int64Type>),
+    Binary(BinaryColumn),
     Boolean(BooleanColumn),
+    Date(DateColumn),
     DateTime(DateTimeColumn),
     Decimal(DecimalColumn),
     Double(DoubleColumn),
+    Float(FloatColumn),
+    Int(IntegerColumn<Int32Type>),
+    Json(JsonColumn),
+    Nested(NestedColumn),
+    SmallInt(IntegerColumn<Int16Type>),
     String(StringColumn),
     Timestamp(TimestampColumn),
+    TimestampNtz(TimestampNtzColumn),
+    TinyInt(IntegerColumn<Int8Type>),
 }
 
 /// Calls the same method of whichever kind it is.
@@ -53,19 +76,28 @@ macro_rules! of_kind {
     ($kind:expr, $column:ident => $call:expr) => {
         match $kind {
             Kind::BigInt($column) => $call,
+            Kind::Binary($column) => $call,
             Kind::Boolean($column) => $call,
+            Kind::Date($column) => $call,
             Kind::DateTime($column) => $call,
             Kind::Decimal($column) => $call,
             Kind::Double($column) => $call,
+            Kind::Float($column) => $call,
+            Kind::Int($column) => $call,
+            Kind::Json($column) => $call,
+            Kind::Nested($column) => $call,
+            Kind::SmallInt($column) => $call,
             Kind::String($column) => $call,
             Kind::Timestamp($column) => $call,
+            Kind::TimestampNtz($column) => $call,
+            Kind::TinyInt($column) => $call,
         }
     };
 }
 
 impl ColumnBuffer {
-    /// An empty buffer for a column of this type, or nothing where values of the type can't be loaded. `zone` and
-    /// `format` are for the types that hold instants.
+    /// An empty buffer for a column of this type, or nothing for a map whose keys are maps or the like. `zone` and `format`
+    /// are for the types that hold instants.
     pub(crate) fn new(
         column_type: &ColumnType,
         nullable: bool,
@@ -73,16 +105,29 @@ impl ColumnBuffer {
         format: Option<TimeFormat>,
     ) -> Option<Self> {
         let kind = match column_type {
-            ColumnType::BigInt => Kind::BigInt(BigIntColumn::default()),
+            ColumnType::BigInt => Kind::BigInt(IntegerColumn::new(BIGINT_MIN)),
+            ColumnType::Binary => Kind::Binary(BinaryColumn::default()),
             ColumnType::Boolean => Kind::Boolean(BooleanColumn::default()),
+            ColumnType::Date => Kind::Date(DateColumn::default()),
             ColumnType::DateTime => Kind::DateTime(DateTimeColumn::new(zone, format)),
             ColumnType::Decimal { precision, scale } => {
                 Kind::Decimal(DecimalColumn::new(*precision, *scale))
             }
             ColumnType::Double => Kind::Double(DoubleColumn::default()),
-            ColumnType::String => Kind::String(StringColumn::default()),
+            ColumnType::Float => Kind::Float(FloatColumn::default()),
+            ColumnType::Int => Kind::Int(IntegerColumn::new(i64::MIN)),
+            ColumnType::Json => Kind::Json(JsonColumn::default()),
+            ColumnType::SmallInt => Kind::SmallInt(IntegerColumn::new(i64::MIN)),
+            ColumnType::String => Kind::String(StringColumn::new(None)),
+            ColumnType::VarChar(chars) | ColumnType::Char(chars) => {
+                Kind::String(StringColumn::new(usize::try_from(*chars).ok()))
+            }
             ColumnType::Timestamp => Kind::Timestamp(TimestampColumn::new(zone, format)),
-            _ => return None,
+            ColumnType::TimestampNtz => Kind::TimestampNtz(TimestampNtzColumn::new(zone, format)),
+            ColumnType::TinyInt => Kind::TinyInt(IntegerColumn::new(i64::MIN)),
+            ColumnType::Array(_) | ColumnType::Map(..) | ColumnType::Struct(_) => {
+                Kind::Nested(NestedColumn::new(column_type, zone)?)
+            }
         };
         Some(Self { nullable, kind })
     }
@@ -102,12 +147,21 @@ impl ColumnBuffer {
     pub(crate) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
         match &mut self.kind {
             Kind::String(column) => return column.append(value),
+            Kind::Binary(column) => return column.append(value),
+            Kind::Json(column) => return column.append(value),
+            Kind::Nested(column) => return column.append(value),
             Kind::BigInt(column) => column.append(value)?,
             Kind::Boolean(column) => column.append(value)?,
+            Kind::Date(column) => column.append(value)?,
             Kind::DateTime(column) => column.append(value)?,
             Kind::Decimal(column) => column.append(value)?,
             Kind::Double(column) => column.append(value)?,
+            Kind::Float(column) => column.append(value)?,
+            Kind::Int(column) => column.append(value)?,
+            Kind::SmallInt(column) => column.append(value)?,
             Kind::Timestamp(column) => column.append(value)?,
+            Kind::TimestampNtz(column) => column.append(value)?,
+            Kind::TinyInt(column) => column.append(value)?,
         }
         Ok(0)
     }
@@ -116,6 +170,11 @@ impl ColumnBuffer {
     /// DOUBLE alone holds no more than a parser's float.
     pub(crate) fn needs_number_text(&self) -> bool {
         !matches!(self.kind, Kind::Double(_))
+    }
+
+    /// Whether a string of the payload must be given as the message spells it, quotes and all.
+    pub(crate) fn needs_string_text(&self) -> bool {
+        matches!(self.kind, Kind::Json(_))
     }
 
     /// Forgets what was appended after the first `rows` rows.

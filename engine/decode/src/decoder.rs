@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use engine_model::Message;
-use simd_json::{Node, StaticNode};
 
 use crate::column::{ColumnBuffer, null_array, repeated_array};
 use crate::locate::{Wanted, locate};
-use crate::parser::{DEPTH_MAX, Document, FLOAT_MAX_TRUSTED, Parser};
+use crate::node::{value_of, value_of_text};
+use crate::parser::{DEPTH_MAX, Document, Parser};
 use crate::projection::{Fill, PathFeed, Projection};
 use crate::reject::{RejectReason, Rejection};
 use crate::trie::ABSENT;
@@ -208,10 +208,7 @@ fn fields(
     scratch.wanted.sort_unstable();
     locate(document, &scratch.wanted, |Wanted { node, feed }, text| {
         let column = projection.paths[feed].column;
-        let value = text.and_then(|text| match document.tape[node as usize] {
-            Node::Static(_) => str::from_utf8(text).ok().map(Value::Number),
-            _ => Some(Value::Json(text)),
-        });
+        let value = text.and_then(|text| value_of_text(document, node, text));
         let value = value.ok_or_else(|| lost(projection, column))?;
         text_bytes += append(projection, column, &mut buffers[feed], &value)?;
         Ok(())
@@ -226,29 +223,6 @@ fn lost(projection: &Projection, column: usize) -> Rejection {
     let found = "a value whose text can't be found";
     let rejection = Rejection::of_payload(RejectReason::InvalidJson, &expected, found);
     projection.in_column(rejection, column)
-}
-
-/// The value that the tape has at `node`, or nothing where the column needs its text.
-#[inline]
-fn value_of<'a>(document: Document<'a>, node: u32, buffer: &ColumnBuffer) -> Option<Value<'a>> {
-    let Some(node) = document.tape.get(node as usize) else {
-        return Some(Value::Null);
-    };
-    Some(match *node {
-        Node::String(text) => Value::Text(text),
-        Node::Static(StaticNode::Null) => Value::Null,
-        Node::Static(StaticNode::Bool(value)) => Value::Bool(value),
-        Node::Static(StaticNode::U64(value)) => Value::Unsigned(value),
-        // Other zeros have no sign.
-        Node::Static(StaticNode::I64(0)) => Value::Number("-0"),
-        Node::Static(StaticNode::I64(value)) => Value::Int(value),
-        Node::Static(StaticNode::F64(value))
-            if !buffer.needs_number_text() && value.abs() < FLOAT_MAX_TRUSTED =>
-        {
-            Value::Float(value)
-        }
-        Node::Static(StaticNode::F64(_)) | Node::Object { .. } | Node::Array { .. } => return None,
-    })
 }
 
 /// Appends one cell.

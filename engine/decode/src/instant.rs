@@ -1,6 +1,7 @@
 //! Instants from text and numbers.
 
 use engine_model::TimeFormat;
+use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
@@ -52,6 +53,24 @@ impl InstantReader {
         }
     }
 
+    /// What a clock on the wall shows: `value` where it is a text, which has no offset then, else the zone's clock at the
+    /// instant that it says. As if the clock were in UTC.
+    pub(crate) fn read_wall_clock(&self, value: &Value<'_>) -> Result<Instant, RejectReason> {
+        if let Value::Text(text) = *value
+            && (self.format.is_none() || DecimalText::parse(text).is_none())
+        {
+            let (wall, nanoseconds) = parse_wall_clock(text)?;
+            return in_range(wall.duration_since(EPOCH).as_secs(), nanoseconds);
+        }
+        let Instant {
+            seconds,
+            nanoseconds,
+        } = self.read(value)?;
+        let instant = Timestamp::from_second(seconds).map_err(|_| RejectReason::OutOfRange)?;
+        let offset_seconds = self.zone.to_offset(instant).seconds();
+        in_range(seconds + i64::from(offset_seconds), nanoseconds)
+    }
+
     fn epoch(&self, number: i128) -> Result<Instant, RejectReason> {
         let number = i64::try_from(number).map_err(|_| RejectReason::OutOfRange)?;
         match self.format {
@@ -100,6 +119,27 @@ fn parse(text: &str, zone: &TimeZone) -> Result<Instant, RejectReason> {
     };
     let seconds = wall.duration_since(EPOCH).as_secs() - i64::from(offset_seconds);
     in_range(seconds, nanoseconds)
+}
+
+/// Reads the same without an offset.
+fn parse_wall_clock(text: &str) -> Result<(civil::DateTime, u32), RejectReason> {
+    let mut text = Cursor(text.as_bytes());
+    let wall = text.wall_clock().ok_or(RejectReason::UnreadableText)?;
+    let nanoseconds = text.fraction()?;
+    if !text.0.is_empty() {
+        return Err(RejectReason::UnreadableText);
+    }
+    Ok((wall, nanoseconds))
+}
+
+/// Reads the same as a day, in days since 1970-01-01.
+pub(crate) fn read_date(text: &str) -> Result<i32, RejectReason> {
+    let (wall, nanoseconds) = parse_wall_clock(text)?;
+    if wall.time() != civil::Time::midnight() || nanoseconds != 0 {
+        return Err(RejectReason::NeedsRounding);
+    }
+    let days = wall.duration_since(EPOCH).as_hours().div_euclid(24);
+    i32::try_from(days).map_err(|_| RejectReason::OutOfRange)
 }
 
 /// What is left of a text. Each method takes its part off the front, or gives nothing.

@@ -92,6 +92,7 @@ mod fixture;
 mod instant;
 mod locate;
 mod metadata;
+mod node;
 mod number;
 mod parser;
 mod projection;

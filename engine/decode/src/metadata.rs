@@ -14,8 +14,18 @@ use crate::value::Value;
 pub(crate) struct Metadata {
     pub(crate) field: MetadataField,
     pub(crate) key_type: KeyType,
-    /// Whether floats are given as text.
-    pub(crate) as_text: bool,
+    pub(crate) form: Form,
+}
+
+/// How a column wants what could be given in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As text, floats too.
+    Text,
+    /// Floats as they are.
+    Float,
+    /// Keys and payloads as their bytes.
+    Bytes,
 }
 
 impl Metadata {
@@ -42,6 +52,7 @@ impl Metadata {
                 .map_or(Ok(Value::Null), |key| self.key(key, scratch)),
             MetadataField::Value => match message.payload {
                 None => Ok(Value::Null),
+                Some(payload) if self.form == Form::Bytes => Ok(Value::Bytes(payload)),
                 Some(payload) if payload_is_utf8 => Ok(Value::Json(payload)),
                 Some(payload) => Ok(Value::Text(utf8(payload)?)),
             },
@@ -54,6 +65,7 @@ impl Metadata {
 
     fn key<'a>(self, key: &'a [u8], scratch: &'a mut String) -> Result<Value<'a>, Rejection> {
         match self.key_type {
+            KeyType::String | KeyType::Bytes if self.form == Form::Bytes => Ok(Value::Bytes(key)),
             KeyType::String | KeyType::Bytes => Ok(Value::Text(utf8(key)?)),
             KeyType::Long => Ok(Value::Int(i64::from_be_bytes(exactly(key)?))),
             KeyType::Integer => Ok(Value::Int(i32::from_be_bytes(exactly(key)?).into())),
@@ -76,7 +88,7 @@ impl Metadata {
         shortest: &dyn std::fmt::Debug,
         scratch: &'a mut String,
     ) -> Value<'a> {
-        if !self.as_text {
+        if self.form == Form::Float {
             return Value::Float(value);
         }
         if value.is_infinite() {
@@ -94,18 +106,22 @@ impl Metadata {
 pub(crate) fn key_fits(key_type: KeyType, column_type: &ColumnType, as_instant: bool) -> bool {
     match (key_type, column_type) {
         (KeyType::String | KeyType::Bytes, _)
-        | (_, ColumnType::String)
+        | (_, ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_))
         | (
             KeyType::Long | KeyType::Integer | KeyType::Short,
             ColumnType::BigInt | ColumnType::Decimal { .. },
         )
+        | (KeyType::Integer | KeyType::Short, ColumnType::Int)
+        | (KeyType::Short, ColumnType::SmallInt)
+        | (KeyType::Float | KeyType::Short, ColumnType::Float)
         | (
             KeyType::Integer | KeyType::Short | KeyType::Double | KeyType::Float,
             ColumnType::Double,
         ) => true,
-        (KeyType::Long | KeyType::Integer, ColumnType::DateTime | ColumnType::Timestamp) => {
-            as_instant
-        }
+        (
+            KeyType::Long | KeyType::Integer,
+            ColumnType::DateTime | ColumnType::Timestamp | ColumnType::TimestampNtz,
+        ) => as_instant,
         _ => false,
     }
 }
@@ -225,7 +241,7 @@ mod tests {
         let metadata = Metadata {
             field: MetadataField::Key,
             key_type,
-            as_text,
+            form: if as_text { Form::Text } else { Form::Float },
         };
         let mut scratch = String::new();
         match metadata.key(key, &mut scratch) {

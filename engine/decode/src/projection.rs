@@ -15,7 +15,7 @@ use engine_model::{
 use jiff::tz::TimeZone;
 
 use crate::column::{ColumnBuffer, data_type, row_bytes};
-use crate::metadata::{Metadata, key_fits};
+use crate::metadata::{Form, Metadata, key_fits};
 use crate::reject::Rejection;
 use crate::trie::Trie;
 use crate::value::Value;
@@ -169,7 +169,9 @@ impl Projection {
         let ProjectedColumn { column, format, .. } = &self.columns[index];
         let column_type = &column.column_type;
         let not_null = if column.nullable { "" } else { " NOT NULL" };
-        let spelling = if holds_instants(column_type) && format.is_none() {
+        let spelling = if *column_type == ColumnType::Date
+            || (holds_instants(column_type) && format.is_none())
+        {
             " as a string"
         } else {
             ""
@@ -290,8 +292,7 @@ impl<'a> Compiler<'a> {
             .flatten()
         else {
             let message = format!(
-                "values of type {} can't be loaded; map columns of type STRING, BIGINT, DOUBLE, BOOLEAN, DECIMAL, \
-                 DATETIME or TIMESTAMP",
+                "values of type {} can't be loaded; a column of type STRING or JSON takes any value as it is",
                 column.column_type
             );
             self.error(&column.name, ProjectionErrorKind::UnsupportedType, message);
@@ -332,7 +333,11 @@ impl<'a> Compiler<'a> {
                     metadata: Metadata {
                         field: *field,
                         key_type: self.key,
-                        as_text: column.column_type != ColumnType::Double,
+                        form: match column.column_type {
+                            ColumnType::Double => Form::Float,
+                            ColumnType::Binary => Form::Bytes,
+                            _ => Form::Text,
+                        },
                     },
                 });
                 Fill::Metadata(self.metadata.len() - 1)
@@ -356,22 +361,36 @@ impl<'a> Compiler<'a> {
                     )
                 });
             }
-            (MetadataField::Value | MetadataField::Headers, column_type) => {
-                (*column_type == ColumnType::String, "STRING")
-            }
+            (MetadataField::Value, column_type) => (
+                is_text(column_type)
+                    || matches!(column_type, ColumnType::Json | ColumnType::Binary),
+                "STRING, VARCHAR, CHAR, JSON or BINARY",
+            ),
+            (MetadataField::Headers, column_type) => (
+                is_text(column_type) || *column_type == ColumnType::Json,
+                "STRING, VARCHAR, CHAR or JSON",
+            ),
             (MetadataField::Partition | MetadataField::Offset, column_type) => (
-                matches!(column_type, ColumnType::String | ColumnType::BigInt),
-                "BIGINT or STRING",
+                is_text(column_type)
+                    || matches!(
+                        column_type,
+                        ColumnType::TinyInt
+                            | ColumnType::SmallInt
+                            | ColumnType::Int
+                            | ColumnType::BigInt
+                    ),
+                "BIGINT, INT, SMALLINT, TINYINT, STRING, VARCHAR or CHAR",
             ),
             (MetadataField::Timestamp, column_type) => (
-                matches!(
-                    column_type,
-                    ColumnType::String
-                        | ColumnType::BigInt
-                        | ColumnType::DateTime
-                        | ColumnType::Timestamp
-                ),
-                "BIGINT, STRING, DATETIME or TIMESTAMP",
+                is_text(column_type)
+                    || matches!(
+                        column_type,
+                        ColumnType::BigInt
+                            | ColumnType::DateTime
+                            | ColumnType::Timestamp
+                            | ColumnType::TimestampNtz
+                    ),
+                "BIGINT, STRING, VARCHAR, CHAR, DATETIME, TIMESTAMP or TIMESTAMP_NTZ",
             ),
         };
         (!fits).then(|| {
@@ -399,15 +418,25 @@ fn supported(column: &Column) -> bool {
     }
 }
 
+fn is_text(column_type: &ColumnType) -> bool {
+    matches!(
+        column_type,
+        ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_)
+    )
+}
+
 fn holds_instants(column_type: &ColumnType) -> bool {
-    matches!(column_type, ColumnType::DateTime | ColumnType::Timestamp)
+    matches!(
+        column_type,
+        ColumnType::DateTime | ColumnType::Timestamp | ColumnType::TimestampNtz
+    )
 }
 
 fn format_fault(column: &Column, mapping: &ColumnMapping) -> Option<String> {
     let format = mapping.format?;
     if !holds_instants(&column.column_type) {
         return Some(format!(
-            "a time format says how numbers become DATETIME or TIMESTAMP; leave it out for {}",
+            "a time format says how numbers become DATETIME, TIMESTAMP or TIMESTAMP_NTZ; leave it out for {}",
             column.column_type
         ));
     }

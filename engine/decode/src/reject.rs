@@ -86,6 +86,7 @@ impl fmt::Display for Rejection {
                     ", which is longer than the {CELL_BYTES_MAX} bytes of a cell"
                 )
             }
+            RejectReason::TooManyCharacters => f.write_str(", which has too many characters"),
             RejectReason::BatchFull => f.write_str(": flush the batch before this message"),
             _ => Ok(()),
         }
@@ -116,6 +117,8 @@ pub enum RejectReason {
     NeedsRounding,
     /// More bytes than one cell may have.
     TooLong,
+    /// More characters than a VARCHAR or a CHAR takes.
+    TooManyCharacters,
     /// Key bytes whose number isn't that of the key's type.
     WrongKeyLength,
     /// The caller let the batch grow past the 2 GiB of text that one column holds; the message itself is fine.
@@ -135,6 +138,7 @@ impl RejectReason {
             Self::OutOfRange => "out_of_range",
             Self::NeedsRounding => "needs_rounding",
             Self::TooLong => "too_long",
+            Self::TooManyCharacters => "too_many_characters",
             Self::WrongKeyLength => "wrong_key_length",
             Self::BatchFull => "batch_full",
         }

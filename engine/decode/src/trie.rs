@@ -9,6 +9,8 @@ use simd_json::Node;
 
 use keys::KeyTable;
 
+use crate::node::extent;
+
 /// In place of a node's number: the path leads nowhere in this message.
 pub(crate) const ABSENT: u32 = u32::MAX;
 
@@ -90,6 +92,9 @@ impl Trie {
     pub(crate) fn walk(&self, tape: &[Node<'_>], found: &mut [u32]) {
         found.fill(ABSENT);
         if let Some(top) = self.steps.first() {
+            if let Some(slot) = top.slot {
+                found[slot] = 0;
+            }
             self.descend(top, tape, 0, found);
         }
     }
@@ -135,14 +140,6 @@ impl Trie {
             found[step.below.clone()].fill(ABSENT);
             self.descend(step, tape, node, found);
         }
-    }
-}
-
-/// Nodes that a value takes on the tape.
-fn extent(node: &Node<'_>) -> usize {
-    match node {
-        Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
-        Node::String(_) | Node::Static(_) => 1,
     }
 }
 
@@ -212,6 +209,14 @@ mod tests {
             walk(r#"{"a":{"b":"1","b":"2"}}"#),
             [Some(string("2")), None]
         );
+    }
+
+    #[test]
+    fn the_top_level_itself() {
+        let found = walk(&["a", "$"], r#"{"a":"1"}"#);
+        assert_eq!(found[0], Some(string("1")));
+        assert!(found[1].as_ref().unwrap().starts_with("Object"));
+        assert_eq!(walk(&["$"], r#""x""#), [Some(string("x"))]);
     }
 
     #[test]

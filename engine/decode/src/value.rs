@@ -19,8 +19,11 @@ pub(crate) enum Value<'a> {
     Number(&'a str),
     /// A string, its escapes resolved.
     Text(&'a str),
-    /// A JSON text, byte for byte, that the parser found to be UTF-8: a nested object or array, or a whole payload.
+    /// A JSON text, byte for byte, that the parser found to be UTF-8: a nested object or array, a string with its quotes, or a
+    /// whole payload.
     Json(&'a [u8]),
+    /// A key or a payload as it is, for a column that takes bytes.
+    Bytes(&'a [u8]),
 }
 
 impl Value<'_> {
@@ -40,6 +43,7 @@ impl Value<'_> {
             Self::Float(value) => format!("the number {value}"),
             Self::Number(text) => format!("the number {}", head(text)),
             Self::Text(text) => format!("the string {:?}", head(text)),
+            Self::Bytes(bytes) => format!("{} bytes", bytes.len()),
             Self::Json(json) => {
                 let kind = match json.first() {
                     Some(b'{') => "object",

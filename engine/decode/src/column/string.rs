@@ -1,99 +1,103 @@
-//! STRING: any value as text. Strings as they are, numbers as the message spells them, objects and arrays byte for
-//! byte.
+//! STRING, VARCHAR and CHAR: any value as text. Strings as they are, numbers as the message spells them, objects and arrays
+//! byte for byte.
 
-use std::io::Write;
-use std::mem;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, NullBufferBuilder, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer};
-use engine_model::limits::CELL_BYTES_MAX;
+use arrow::array::{ArrayRef, StringArray};
 
+use super::texts::Texts;
 use crate::reject::RejectReason;
 use crate::value::Value;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct StringColumn {
-    /// All texts, one behind the other.
-    text: Vec<u8>,
-    /// Where each row's text starts, and where the last one ends.
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
-}
-
-impl Default for StringColumn {
-    fn default() -> Self {
-        Self::with_capacity(0, 0)
-    }
+    texts: Texts,
+    /// Characters that a VARCHAR or a CHAR takes.
+    chars_max: Option<usize>,
 }
 
 impl StringColumn {
-    fn with_capacity(rows: usize, text_bytes: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
+    pub(super) fn new(chars_max: Option<usize>) -> Self {
         Self {
-            text: Vec::with_capacity(text_bytes),
-            offsets,
-            nulls: NullBufferBuilder::new(rows),
+            texts: Texts::default(),
+            chars_max,
         }
     }
 
     /// Tells the bytes of the text.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
-        let start = self.text.len();
         match *value {
-            Value::Text(text) | Value::Number(text) => self.push(text.as_bytes())?,
-            Value::Json(json) => self.push(json)?,
-            Value::Bool(true) => self.push(b"true")?,
-            Value::Bool(false) => self.push(b"false")?,
+            Value::Text(text) | Value::Number(text) => self.push(text.as_bytes()),
+            Value::Json(json) => self.push(json),
+            Value::Bool(true) => self.push(b"true"),
+            Value::Bool(false) => self.push(b"false"),
             // JSON has one spelling per integer.
-            Value::Int(value) => self.push_integer(value)?,
-            Value::Unsigned(value) => self.push_integer(value)?,
-            Value::Float(_) | Value::Null => return Err(RejectReason::WrongType),
+            Value::Int(value) => self.push(Digits::of(value).bytes()),
+            Value::Unsigned(value) => self.push(Digits::of(value).bytes()),
+            Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),
         }
-        self.end_row()?;
-        self.nulls.append_non_null();
-        Ok(self.text.len() - start)
     }
 
-    fn push(&mut self, text: &[u8]) -> Result<(), RejectReason> {
-        if text.len() > CELL_BYTES_MAX {
-            return Err(RejectReason::TooLong);
+    #[inline]
+    fn push(&mut self, text: &[u8]) -> Result<usize, RejectReason> {
+        if let Some(max) = self.chars_max
+            && text.len() > max
+            && bytecount(text) > max
+        {
+            return Err(RejectReason::TooManyCharacters);
         }
-        self.text.extend_from_slice(text);
-        Ok(())
-    }
-
-    fn push_integer(&mut self, value: impl std::fmt::Display) -> Result<(), RejectReason> {
-        // Memory takes every byte.
-        write!(self.text, "{value}").map_err(|_| RejectReason::BatchFull)
-    }
-
-    fn end_row(&mut self) -> Result<(), RejectReason> {
-        let end = i32::try_from(self.text.len()).map_err(|_| RejectReason::BatchFull)?;
-        self.offsets.push(end);
-        Ok(())
+        self.texts.push(text)
     }
 
     pub(super) fn append_null(&mut self) {
-        let end = self.offsets.last().copied().unwrap_or_default();
-        self.offsets.push(end);
-        self.nulls.append_null();
+        self.texts.push_null();
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
-        self.offsets.truncate(rows + 1);
-        let end = self.offsets.last().copied().unwrap_or_default();
-        self.text.truncate(usize::try_from(end).unwrap_or_default());
-        self.nulls.truncate(rows);
+        self.texts.truncate(rows);
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let room = Self::with_capacity(self.offsets.len() - 1, self.text.len());
-        let mut full = mem::replace(self, room);
-        let offsets = OffsetBuffer::new(full.offsets.into());
-        let text = Buffer::from_vec(full.text);
-        let array = StringArray::try_new(offsets, text, full.nulls.finish());
+        let (offsets, text, nulls) = self.texts.finish();
+        let array = StringArray::try_new(offsets, text, nulls);
         Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
+    }
+}
+
+/// Characters of a text in UTF-8: bytes that don't go on with one.
+fn bytecount(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
+/// An integer's digits, with its sign.
+struct Digits {
+    bytes: [u8; 20],
+    length: usize,
+}
+
+impl Digits {
+    fn of(value: impl fmt::Display) -> Self {
+        let mut digits = Self {
+            bytes: [0; 20],
+            length: 0,
+        };
+        // Twenty characters hold every integer of 64 bits.
+        let _fits = write!(digits, "{value}");
+        digits
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use engine_model::TimeFormat;
 use jiff::tz::TimeZone;
 
 use super::primitive::Primitives;
-use crate::instant::InstantReader;
+use crate::instant::{Instant, InstantReader};
 use crate::reject::RejectReason;
 use crate::value::Value;
 
@@ -31,10 +31,7 @@ impl TimestampColumn {
 
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
         let instant = self.reader.read(value)?;
-        let nanoseconds =
-            i128::from(instant.seconds) * NANOSECONDS_PER_S + i128::from(instant.nanoseconds);
-        let nanoseconds = i64::try_from(nanoseconds).map_err(|_| RejectReason::OutOfRange)?;
-        self.nanoseconds.push(nanoseconds);
+        self.nanoseconds.push(nanoseconds(instant)?);
         Ok(())
     }
 
@@ -49,4 +46,11 @@ impl TimestampColumn {
     pub(super) fn finish(&mut self) -> ArrayRef {
         Arc::new(self.nanoseconds.finish())
     }
+}
+
+/// Nanoseconds since the epoch.
+pub(super) fn nanoseconds(instant: Instant) -> Result<i64, RejectReason> {
+    let nanoseconds =
+        i128::from(instant.seconds) * NANOSECONDS_PER_S + i128::from(instant.nanoseconds);
+    i64::try_from(nanoseconds).map_err(|_| RejectReason::OutOfRange)
 }

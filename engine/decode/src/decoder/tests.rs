@@ -45,6 +45,61 @@ fn the_example() {
 }
 
 #[test]
+fn keys_with_dots_and_the_whole_payload_are_reached() {
+    let payload = r#"{"a.b":{"it's [0]":1.50},"a":{"b":2}}"#;
+    let columns =
+        ["['a.b']", r"['a.b']['it\'s [0]']", "a.b", "$.a['b']"].map(|path| ("STRING", path));
+    assert_eq!(
+        texts(&decode(&columns, payload).unwrap()),
+        [r#"{"it's [0]":1.50}"#, "1.50", "2", "2"]
+    );
+    let padded = format!(" {payload}\n");
+    let whole = decode(&[("STRING", "$"), ("JSON", "$.a")], &padded).unwrap();
+    assert_eq!(texts(&whole), [payload, r#"{"b":2}"#]);
+    for (scalar, text) in [
+        ("7", "7"),
+        ("\"x\"", "x"),
+        ("1.50", "1.50"),
+        ("null", "NULL"),
+    ] {
+        assert_eq!(texts(&decode(&[("STRING", "$")], scalar).unwrap()), [text]);
+    }
+}
+
+#[test]
+fn json_columns_take_every_value_as_it_is_spelled() {
+    for value in [
+        r#""x\u00e9\"\\""#,
+        r#""""#,
+        "1.50",
+        "-0",
+        "12345678901234567890",
+        "true",
+        r#"{ "b" : [1, "]"] }"#,
+        "[]",
+    ] {
+        let payload = format!(r#"{{"z":["a"],"a" : {value} , "y":1.0}}"#);
+        assert_eq!(cell("JSON", &payload).as_deref(), Ok(value), "{payload}");
+    }
+    assert_eq!(cell("JSON", r#"{"a":null}"#).as_deref(), Ok("NULL"));
+    // The same string for a column that takes its text, in the same message.
+    let both = decode(&[("JSON", "a"), ("STRING", "a")], r#"{"a":"\u0041"}"#);
+    assert_eq!(texts(&both.unwrap()), [r#""\u0041""#, "A"]);
+}
+
+#[test]
+fn binary_columns_take_keys_and_payloads_as_they_are() {
+    let columns = [("BINARY", "__key__"), ("BINARY", "__value__")];
+    let mut decoder = Decoder::new(projection(&columns));
+    let bytes = Message {
+        key: Some(b"\xff\x01"),
+        ..message(b"\x00\xfe")
+    };
+    decoder.decode(&bytes, 0).unwrap();
+    assert_eq!(texts(&row(&decoder.flush(), 0)), ["ff01", "00fe"]);
+}
+
+#[test]
 fn what_leads_nowhere_is_null() {
     for payload in [
         r#"{"a":null}"#,

@@ -73,7 +73,7 @@ fn the_schema_has_every_column_in_table_order() {
 fn every_fault_is_reported_at_once() {
     let table = table(&[
         ("id", "BIGINT NOT NULL"),
-        ("tags", "ARRAY<STRING>"),
+        ("tags", "MAP<ARRAY<STRING>,STRING>"),
         ("flag", "BOOLEAN"),
         ("at", "DATETIME"),
     ]);
@@ -92,8 +92,8 @@ fn every_fault_is_reported_at_once() {
     column "ds": it is a partition key; its value comes from the target table partition, not from messages
     column "FLAG": it is mapped twice; keep one of the two
     column "id": it is NOT NULL and nothing is mapped to it; map a field or a constant
-    column "tags": values of type ARRAY<STRING> can't be loaded; map columns of type STRING, BIGINT, DOUBLE, BOOLEAN, DECIMAL, DATETIME or TIMESTAMP
-    column "at": __offset__ goes into columns of type BIGINT or STRING, not DATETIME
+    column "tags": values of type MAP<ARRAY<STRING>,STRING> can't be loaded; a column of type STRING or JSON takes any value as it is
+    column "at": __offset__ goes into columns of type BIGINT, INT, SMALLINT, TINYINT, STRING, VARCHAR or CHAR, not DATETIME
     "#);
     let kinds: Vec<_> = errors.iter().map(ProjectionError::kind).collect();
     assert_eq!(
@@ -176,6 +176,21 @@ fn sources_fit_their_types() {
         ("__key__", "BIGINT", Double, false),
         ("__key__", "DATETIME", Long, false),
         ("__key__", "BOOLEAN", Integer, false),
+        ("__value__", "JSON", String, true),
+        ("__value__", "BINARY", String, true),
+        ("__value__", "VARCHAR(9)", String, true),
+        ("__headers__", "JSON", String, true),
+        ("__headers__", "BINARY", String, false),
+        ("__partition__", "INT", String, true),
+        ("__offset__", "TINYINT", String, true),
+        ("__timestamp__", "TIMESTAMP_NTZ", String, true),
+        ("__timestamp__", "DATE", String, false),
+        ("__key__", "INT", Integer, true),
+        ("__key__", "INT", Long, false),
+        ("__key__", "SMALLINT", Short, true),
+        ("__key__", "FLOAT", Float, true),
+        ("__key__", "FLOAT", Double, false),
+        ("__key__", "DATE", String, true),
     ] {
         let expected: &[ProjectionErrorKind] = if fits { &[] } else { &[UnfitSource] };
         assert_eq!(
@@ -217,7 +232,7 @@ fn time_formats_belong_to_instants() {
     );
     assert_eq!(
         fault("BIGINT", "at", TimeFormat::EpochS).unwrap(),
-        "column \"c\": a time format says how numbers become DATETIME or TIMESTAMP; leave it out for BIGINT"
+        "column \"c\": a time format says how numbers become DATETIME, TIMESTAMP or TIMESTAMP_NTZ; leave it out for BIGINT"
     );
     assert_eq!(
         fault("DATETIME", "__timestamp__", TimeFormat::EpochS).unwrap(),

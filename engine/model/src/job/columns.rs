@@ -22,7 +22,7 @@ const FORMATS: [(&str, Option<TimeFormat>); 2] = [
 /// assert_eq!(
 ///     explain_path(&path),
 ///     "`items[0].sku` is the field `sku` within element 0, counted from 0, within the field `items`; a key that \
-///      itself holds a dot can't be reached"
+///      itself holds a dot stands in quotes, as in `['a.b']`"
 /// );
 /// # Ok::<(), engine_model::FieldPathError>(())
 /// ```
@@ -34,12 +34,15 @@ pub fn explain_path(path: &FieldPath) -> String {
     let steps: Vec<String> = path.steps().iter().rev().map(step).collect();
     let words = steps.join(" within ");
     let words = words.strip_suffix(',').unwrap_or(&words);
+    if words.is_empty() {
+        return format!("`{path}` is the payload as a whole");
+    }
     let keys = path
         .steps()
         .iter()
         .filter(|step| matches!(step, Step::Key(_)));
     let dots = if keys.count() > 1 {
-        "; a key that itself holds a dot can't be reached"
+        "; a key that itself holds a dot stands in quotes, as in `['a.b']`"
     } else {
         ""
     };
@@ -172,10 +175,11 @@ impl Walk<'_> {
         if let Some(metadata) = MetadataField::from_name(&text) {
             return Some(ColumnSource::Metadata(metadata));
         }
-        if let Some(quote) = text.chars().find(|c| matches!(c, '\'' | '"' | '`')) {
+        let quote = text.chars().find(|c| matches!(c, '\'' | '"' | '`'));
+        if let Some(quote) = quote.filter(|_| !text.contains("['")) {
             let message = format!(
                 "{} holds {quote:?}, which no field path does: a constant is written `{{ value: … }}`, and a key that \
-                 holds a dot can't be reached",
+                 holds a dot or a quote `['a.b']`",
                 shown(&text)
             );
             self.error(field, message);

@@ -399,7 +399,8 @@ fn paths_are_explained_in_words() {
     assert_eq!(explained("[3]"), "`[3]` is element 3, counted from 0");
     assert_eq!(
         explained("a.b"),
-        "`a.b` is the field `b` within the field `a`; a key that itself holds a dot can't be reached"
+        "`a.b` is the field `b` within the field `a`; a key that itself holds a dot stands in quotes, as in \
+         `['a.b']`"
     );
 }
 

@@ -93,7 +93,7 @@ split: 1h
         job.yaml:28:24: error: columns.c.value: stands beside `from`; a column has one source, keep one of the two
         job.yaml:29:6: error: columns.d: has no source; write `from: path` or `value: constant`
         job.yaml:29:8: error: columns.d.fro: is no key that is known here; did you mean `from`?
-        job.yaml:30:6: error: columns.e: "'web'" holds '\'', which no field path does: a constant is written `{ value: … }`, and a key that holds a dot can't be reached
+        job.yaml:30:6: error: columns.e: "'web'" holds '\'', which no field path does: a constant is written `{ value: … }`, and a key that holds a dot or a quote `['a.b']`
         job.yaml:31:34: error: columns.f.format: is for fields of the payload, and `__offset__` is none; take it out
         job.yaml:32:25: error: columns.g.format: "iso" is not among the values that this version knows: `epoch_s` or `epoch_ms`
         job.yaml:33:8: error: columns.h.value: is null; leave the column out to have NULL in it, or write "" for an empty text

@@ -1,9 +1,8 @@
-//! BIGINT: integers, and numbers or numeric strings that are exactly an integer.
+//! TINYINT, SMALLINT, INT and BIGINT: integers of the type's range, and numbers or numeric strings that are exactly one.
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::Int64Type;
+use arrow::array::{ArrayRef, ArrowPrimitiveType};
 
 use super::primitive::Primitives;
 use crate::number::DecimalText;
@@ -11,14 +10,25 @@ use crate::reject::RejectReason;
 use crate::value::Value;
 
 /// The least BIGINT. The service keeps -2^63 for itself.
-const BIGINT_MIN: i64 = i64::MIN + 1;
+pub(super) const BIGINT_MIN: i64 = i64::MIN + 1;
 /// Digits of the greatest one.
 const BIGINT_DIGITS: u8 = 19;
 
-#[derive(Debug, Default)]
-pub(super) struct BigIntColumn(Primitives<Int64Type>);
+#[derive(Debug)]
+pub(super) struct IntegerColumn<T: ArrowPrimitiveType> {
+    values: Primitives<T>,
+    /// The least value, where that isn't the least that `T` holds.
+    least: i64,
+}
 
-impl BigIntColumn {
+impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> IntegerColumn<T> {
+    pub(super) fn new(least: i64) -> Self {
+        Self {
+            values: Primitives::default(),
+            least,
+        }
+    }
+
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
         let value = match *value {
             Value::Int(value) => Some(value),
@@ -29,20 +39,21 @@ impl BigIntColumn {
             }
             _ => return Err(RejectReason::WrongType),
         };
-        let value = value.filter(|value| *value >= BIGINT_MIN);
-        self.0.push(value.ok_or(RejectReason::OutOfRange)?);
+        let value = value.filter(|value| *value >= self.least);
+        let value = value.and_then(|value| T::Native::try_from(value).ok());
+        self.values.push(value.ok_or(RejectReason::OutOfRange)?);
         Ok(())
     }
 
     pub(super) fn append_null(&mut self) {
-        self.0.push_null();
+        self.values.push_null();
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
-        self.0.truncate(rows);
+        self.values.truncate(rows);
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+        Arc::new(self.values.finish())
     }
 }

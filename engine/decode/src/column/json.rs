@@ -1,0 +1,53 @@
+//! JSON: any value of the payload as the message spells it, strings with their quotes.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+
+use super::texts::Texts;
+use crate::parser::Parser;
+use crate::reject::RejectReason;
+use crate::value::Value;
+
+#[derive(Debug, Default)]
+pub(super) struct JsonColumn {
+    texts: Texts,
+    /// For texts that nobody has looked at yet.
+    parser: Parser,
+}
+
+impl JsonColumn {
+    /// Tells the bytes of the text. A [`Value::Text`] is not a string of the payload, but a text that has to be JSON.
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
+        match *value {
+            Value::Json(json) => self.texts.push(json),
+            Value::Number(text) => self.texts.push(text.as_bytes()),
+            Value::Bool(true) => self.texts.push(b"true"),
+            Value::Bool(false) => self.texts.push(b"false"),
+            Value::Int(value) => self.texts.push(value.to_string().as_bytes()),
+            Value::Unsigned(value) => self.texts.push(value.to_string().as_bytes()),
+            Value::Text(text) => {
+                let read = self.parser.read(text.as_bytes(), |_| ());
+                read.map_err(|_| RejectReason::UnreadableText)?;
+                self.texts
+                    .push(text.trim_matches([' ', '\t', '\n', '\r']).as_bytes())
+            }
+            Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),
+        }
+    }
+
+    pub(super) fn append_null(&mut self) {
+        self.texts.push_null();
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.texts.truncate(rows);
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        self.parser.shrink();
+        let (offsets, text, nulls) = self.texts.finish();
+        let array = StringArray::try_new(offsets, text, nulls);
+        Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
+    }
+}

@@ -1,0 +1,360 @@
+//! ARRAY, MAP and STRUCT: arrays and objects by their types, and strings that hold one as JSON.
+//!
+//! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
+//! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
+//! counts. A struct takes its fields by name, without regard to case; those that are missing are NULL, others are left.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ListArray, MapArray, NullBufferBuilder, StructArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Fields};
+use engine_model::ColumnType;
+use engine_model::limits::CELL_BYTES_MAX;
+use jiff::tz::TimeZone;
+use simd_json::Node;
+
+use super::{ColumnBuffer, data_type};
+use crate::locate::{text_of, tokens_of_nodes};
+use crate::node::{extent, value_of, value_of_text};
+use crate::parser::{Document, Parser};
+use crate::reject::RejectReason;
+use crate::value::Value;
+
+#[derive(Debug)]
+pub(super) struct NestedColumn {
+    cells: Cells,
+    parser: Parser,
+    /// For each node of the value under way the token that it starts with; kept for its memory.
+    tokens: Vec<u32>,
+}
+
+impl NestedColumn {
+    /// A column of a nested type, or nothing where it is none.
+    pub(super) fn new(column_type: &ColumnType, zone: &TimeZone) -> Option<Self> {
+        match Cells::new(column_type, zone)? {
+            Cells::Scalar(_) => None,
+            cells => Some(Self {
+                cells,
+                parser: Parser::default(),
+                tokens: Vec::new(),
+            }),
+        }
+    }
+
+    /// Tells the bytes of the value's text.
+    pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
+        let text = match *value {
+            Value::Json(text) => text,
+            Value::Text(text) => text.as_bytes(),
+            _ => return Err(RejectReason::WrongType),
+        };
+        if text.len() > CELL_BYTES_MAX {
+            return Err(RejectReason::TooLong);
+        }
+        let Self {
+            cells,
+            parser,
+            tokens,
+        } = self;
+        let read = parser.read(text, |document| {
+            tokens_of_nodes(document, tokens);
+            // A string in a string is no array or object either.
+            cells.append(Source { document, tokens }, 0)
+        });
+        read.map_err(|_| RejectReason::UnreadableText)??;
+        Ok(text.len())
+    }
+
+    pub(super) fn append_null(&mut self) {
+        self.cells.append_null();
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.cells.truncate(rows);
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        self.parser.shrink();
+        self.cells.finish()
+    }
+}
+
+/// A parsed value, and where the text of its nodes is.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    document: Document<'a>,
+    tokens: &'a [u32],
+}
+
+/// Cells of one type, and those within them.
+#[derive(Debug)]
+enum Cells {
+    Scalar(Box<ColumnBuffer>),
+    Array(Rows, Box<Cells>, DataType),
+    Map(Rows, Box<[Cells; 2]>, DataType),
+    Struct(StructCells),
+}
+
+/// Where each row's elements end, and which rows are there.
+#[derive(Debug)]
+struct Rows {
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+#[derive(Debug)]
+struct StructCells {
+    nulls: NullBufferBuilder,
+    names: Vec<String>,
+    cells: Vec<Cells>,
+    fields: Fields,
+    /// Where each field is in the object under way; kept for its memory.
+    found: Vec<Option<u32>>,
+}
+
+impl Rows {
+    fn new() -> Self {
+        Self {
+            offsets: vec![0],
+            nulls: NullBufferBuilder::new(0),
+        }
+    }
+
+    /// Elements of all rows.
+    fn end(&self) -> i32 {
+        self.offsets.last().copied().unwrap_or_default()
+    }
+
+    fn push(&mut self, elements: usize) -> Result<(), RejectReason> {
+        let elements = i32::try_from(elements).map_err(|_| RejectReason::BatchFull)?;
+        let end = self.end().checked_add(elements);
+        self.offsets.push(end.ok_or(RejectReason::BatchFull)?);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn push_null(&mut self) {
+        self.offsets.push(self.end());
+        self.nulls.append_null();
+    }
+
+    /// Forgets later rows, and tells how many elements are left.
+    fn truncate(&mut self, rows: usize) -> usize {
+        self.offsets.truncate(rows + 1);
+        self.nulls.truncate(rows);
+        usize::try_from(self.end()).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
+        let mut full = mem::replace(self, Self::new());
+        (OffsetBuffer::new(full.offsets.into()), full.nulls.finish())
+    }
+}
+
+impl Cells {
+    fn new(column_type: &ColumnType, zone: &TimeZone) -> Option<Self> {
+        let inner = |column_type| Self::new(column_type, zone);
+        Some(match column_type {
+            ColumnType::Array(element) => Self::Array(
+                Rows::new(),
+                Box::new(inner(element)?),
+                data_type(column_type),
+            ),
+            ColumnType::Map(key, value) => {
+                let key = inner(key).filter(|key| matches!(key, Self::Scalar(_)))?;
+                let sides = Box::new([key, inner(value)?]);
+                Self::Map(Rows::new(), sides, data_type(column_type))
+            }
+            ColumnType::Struct(fields) => {
+                let DataType::Struct(layout) = data_type(column_type) else {
+                    return None;
+                };
+                let cells = fields.iter().map(|(_, field)| inner(field));
+                Self::Struct(StructCells {
+                    nulls: NullBufferBuilder::new(0),
+                    names: fields.iter().map(|(name, _)| name.clone()).collect(),
+                    cells: cells.collect::<Option<_>>()?,
+                    fields: layout,
+                    found: Vec::new(),
+                })
+            }
+            scalar => Self::Scalar(Box::new(ColumnBuffer::new(scalar, true, zone, None)?)),
+        })
+    }
+
+    /// Appends the value at `node`. After an error the cells must be truncated to those that they had.
+    fn append(&mut self, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
+        let tape = source.document.tape;
+        let here = tape.get(node as usize).ok_or(RejectReason::InvalidJson)?;
+        match (self, here) {
+            (Self::Scalar(buffer), _) => scalar(buffer, source, node),
+            (cells, Node::Static(simd_json::StaticNode::Null)) => {
+                cells.append_null();
+                Ok(())
+            }
+            (Self::Array(rows, elements, _), Node::Array { len, .. }) => {
+                let mut element = node + 1;
+                for _ in 0..*len {
+                    elements.append(source, element)?;
+                    element = behind(source, element)?;
+                }
+                rows.push(*len)
+            }
+            (Self::Map(rows, sides, _), Node::Object { len, .. }) => {
+                let [keys, values] = &mut **sides;
+                let entries = last_of_each(source, node, *len)?;
+                for (name, value) in &entries {
+                    let Self::Scalar(keys) = &mut *keys else {
+                        return Err(RejectReason::WrongType);
+                    };
+                    keys.append(&Value::Text(name))?;
+                    values.append(source, *value)?;
+                }
+                rows.push(entries.len())
+            }
+            (Self::Struct(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
+            _ => Err(RejectReason::WrongType),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            // Elements take NULL, whatever the column does.
+            Self::Scalar(buffer) => drop(buffer.append_null()),
+            Self::Array(rows, ..) | Self::Map(rows, ..) => rows.push_null(),
+            Self::Struct(cells) => {
+                cells.nulls.append_null();
+                cells.cells.iter_mut().for_each(Self::append_null);
+            }
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Scalar(buffer) => buffer.truncate(rows),
+            Self::Array(ends, elements, _) => elements.truncate(ends.truncate(rows)),
+            Self::Map(ends, sides, _) => {
+                let entries = ends.truncate(rows);
+                sides.iter_mut().for_each(|side| side.truncate(entries));
+            }
+            Self::Struct(cells) => {
+                cells.nulls.truncate(rows);
+                cells
+                    .cells
+                    .iter_mut()
+                    .for_each(|field| field.truncate(rows));
+            }
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        const WHOLE: &str = "every cell has its type, and each row its end";
+        match self {
+            Self::Scalar(buffer) => buffer.finish(),
+            Self::Array(rows, elements, DataType::List(field)) => {
+                let (offsets, nulls) = rows.finish();
+                let list = ListArray::try_new(Arc::clone(field), offsets, elements.finish(), nulls);
+                Arc::new(list.expect(WHOLE))
+            }
+            Self::Map(rows, sides, DataType::Map(entries, sorted)) => {
+                let DataType::Struct(fields) = entries.data_type() else {
+                    unreachable!("a map's entries are structs");
+                };
+                let (offsets, nulls) = rows.finish();
+                let sides = sides.iter_mut().map(Self::finish).collect();
+                let sides = StructArray::try_new(fields.clone(), sides, None).expect(WHOLE);
+                let map = MapArray::try_new(Arc::clone(entries), offsets, sides, nulls, *sorted);
+                Arc::new(map.expect(WHOLE))
+            }
+            Self::Array(..) | Self::Map(..) => unreachable!("made with the layout of its type"),
+            Self::Struct(cells) => {
+                let rows = cells.nulls.len();
+                let nulls = cells.nulls.finish();
+                let arrays = cells.cells.iter_mut().map(Self::finish).collect();
+                let fields = cells.fields.clone();
+                let array = StructArray::try_new_with_length(fields, arrays, nulls, rows);
+                Arc::new(array.expect(WHOLE))
+            }
+        }
+    }
+}
+
+impl StructCells {
+    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
+        self.found.clear();
+        self.found.resize(self.names.len(), None);
+        let mut key = node + 1;
+        for _ in 0..len {
+            let value = key + 1;
+            if let Some(Node::String(name)) = source.document.tape.get(key as usize) {
+                let field = self
+                    .names
+                    .iter()
+                    .position(|known| known.eq_ignore_ascii_case(name));
+                if let Some(found) = field.and_then(|field| self.found.get_mut(field)) {
+                    *found = Some(value);
+                }
+            }
+            key = behind(source, value)?;
+        }
+        for (cells, found) in self.cells.iter_mut().zip(&self.found) {
+            match found {
+                Some(value) => cells.append(source, *value)?,
+                None => cells.append_null(),
+            }
+        }
+        self.nulls.append_non_null();
+        Ok(())
+    }
+}
+
+fn scalar(buffer: &mut ColumnBuffer, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
+    let Source { document, tokens } = source;
+    let value = match value_of(document, node, buffer) {
+        Some(Value::Null) => return buffer.append_null(),
+        Some(value) => value,
+        None => {
+            let token = tokens.get(node as usize).copied();
+            let text = token.and_then(|token| text_of(document, node, token as usize));
+            text.and_then(|text| value_of_text(document, node, text))
+                .ok_or(RejectReason::InvalidJson)?
+        }
+    };
+    buffer.append(&value).map(drop)
+}
+
+/// The node behind the value at `node`.
+fn behind(source: Source<'_>, node: u32) -> Result<u32, RejectReason> {
+    let here = source.document.tape.get(node as usize);
+    let extent = here.map(extent).ok_or(RejectReason::InvalidJson)?;
+    let extent = u32::try_from(extent).map_err(|_| RejectReason::TooLong)?;
+    node.checked_add(extent).ok_or(RejectReason::TooLong)
+}
+
+/// The entries of the object at `node`, in order, without those whose key comes again.
+fn last_of_each(
+    source: Source<'_>,
+    node: u32,
+    len: usize,
+) -> Result<Vec<(&str, u32)>, RejectReason> {
+    let mut entries: Vec<(&str, u32)> = Vec::with_capacity(len);
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(len);
+    let mut key = node + 1;
+    for _ in 0..len {
+        let Some(Node::String(name)) = source.document.tape.get(key as usize) else {
+            return Err(RejectReason::InvalidJson);
+        };
+        let value = key + 1;
+        if let Some(place) = places.get(name) {
+            entries[*place].1 = value;
+        } else {
+            places.insert(name, entries.len());
+            entries.push((name, value));
+        }
+        key = behind(source, value)?;
+    }
+    Ok(entries)
+}

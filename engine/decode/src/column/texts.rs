@@ -1,0 +1,72 @@
+//! What columns of varying width share.
+
+use std::mem;
+
+use arrow::array::NullBufferBuilder;
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use engine_model::limits::CELL_BYTES_MAX;
+
+use crate::reject::RejectReason;
+
+/// Texts or bytes, some of them missing.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// All of them, one behind the other.
+    bytes: Vec<u8>,
+    /// Where each row starts, and where the last one ends.
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::with_capacity(0, 0)
+    }
+}
+
+impl Texts {
+    fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            offsets,
+            nulls: NullBufferBuilder::new(rows),
+        }
+    }
+
+    /// Appends one more row and tells its bytes. After an error there may be bytes of it, which [`Self::truncate`] takes away.
+    #[inline]
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<usize, RejectReason> {
+        if text.len() > CELL_BYTES_MAX {
+            return Err(RejectReason::TooLong);
+        }
+        self.bytes.extend_from_slice(text);
+        let end = i32::try_from(self.bytes.len()).map_err(|_| RejectReason::BatchFull)?;
+        self.offsets.push(end);
+        self.nulls.append_non_null();
+        Ok(text.len())
+    }
+
+    pub(super) fn push_null(&mut self) {
+        let end = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.push(end);
+        self.nulls.append_null();
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        let end = self.offsets.last().copied().unwrap_or_default();
+        self.bytes
+            .truncate(usize::try_from(end).unwrap_or_default());
+        self.nulls.truncate(rows);
+    }
+
+    /// Takes the rows as the parts of an array. The next batch gets room for as many.
+    pub(super) fn finish(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
+        let room = Self::with_capacity(self.offsets.len() - 1, self.bytes.len());
+        let mut full = mem::replace(self, room);
+        let offsets = OffsetBuffer::new(full.offsets.into());
+        (offsets, Buffer::from_vec(full.bytes), full.nulls.finish())
+    }
+}
