@@ -152,29 +152,43 @@ impl Begin<'_> {
         for planned in &prepared.windows {
             let target = target_key(self.ports.target, planned);
             let window = planned.window;
-            if self.job.destination.write == WriteMode::Append {
-                if let Some(earlier) = journal.overlapping_load(&target, window)? {
-                    let message = format!(
-                        "{target} already got {} in run {}: appending {window} would load messages twice; load another \
-                         window, or one that contains all that the target got with `write: replace`, which replaces all of it",
-                        earlier.window, earlier.run,
-                    );
-                    return Err(Error::new(ErrorKind::Job, message));
+            let held = journal.loads_held(&target)?;
+            let append = self.job.destination.write == WriteMode::Append;
+            let mut others = held.iter().filter(|earlier| {
+                if append {
+                    window.overlaps(earlier.window)
+                } else {
+                    !window.contains(earlier.window)
                 }
+            });
+            let (Some(other), more) = (others.next(), others.count()) else {
+                continue;
+            };
+            // What somebody took out of the table, or dropped with its partition, can neither be doubled nor lost.
+            if self
+                .ports
+                .target
+                .row_count(&planned.partition)?
+                .unwrap_or(0)
+                == 0
+            {
                 continue;
             }
-            let held = journal.loads_held(&target)?;
-            let mut others = held
-                .iter()
-                .filter(|earlier| !window.contains(earlier.window));
-            let (other, more) = (others.next(), others.count());
-            if let Some(other) = other.filter(|_| !self.options.replace_other_window) {
+            if append {
+                let message = format!(
+                    "{target} already got {} in run {}: appending {window} would load messages twice; load another \
+                     window, or one that contains all that the target got with `write: replace`, which replaces all of it",
+                    other.window, other.run,
+                );
+                return Err(Error::new(ErrorKind::Job, message));
+            }
+            if !self.options.replace_other_window {
                 let more = match more {
                     0 => String::new(),
                     more => format!(" and {more} more"),
                 };
                 let message = format!(
-                    "{target} holds {} (run {}){more}, which {window} does not contain: replacing it would lose rows; \
+                    "{target} got {} in run {}{more}, which {window} does not contain: replacing it would lose rows; \
                      correct the partition or the window, or pass --replace-other-window",
                     other.window, other.run,
                 );

@@ -295,24 +295,6 @@ impl Journal {
         )
     }
 
-    /// The load of `target` whose window overlaps `window`, if there was one.
-    pub(crate) fn overlapping_load(
-        &self,
-        target: &str,
-        window: Window,
-    ) -> Result<Option<Load>, Error> {
-        let found = self
-            .lock()
-            .query_row(
-                "SELECT run, start_ms, end_ms FROM loads \
-                 WHERE target = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY id DESC LIMIT 1",
-                params![target, window.start_ms, window.end_ms],
-                load_of,
-            )
-            .optional()?;
-        Ok(found)
-    }
-
     fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {
         self.lock().execute(sql, params)?;
         Ok(())

@@ -20,6 +20,7 @@ pub mod ports;
 mod prepare;
 mod progress;
 mod read;
+pub mod rejects;
 mod resume;
 mod rules;
 mod run;

@@ -46,6 +46,11 @@ impl Window {
     pub fn contains(self, other: Self) -> bool {
         self.start_ms <= other.start_ms && other.end_ms <= self.end_ms
     }
+
+    /// Whether some instant lies in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start_ms < other.end_ms && other.start_ms < self.end_ms
+    }
 }
 
 /// Both bounds in UTC, as ISO 8601; a bound outside the calendar is written in ms.
@@ -79,6 +84,22 @@ mod tests {
             window.to_string(),
             "[1970-01-01T00:00:01Z, 1970-01-01T00:00:02Z)"
         );
+    }
+
+    #[test]
+    fn neighbours_do_not_overlap() {
+        let window = Window::new(10, 20).unwrap();
+        for (start, end, overlaps) in [
+            (0, 10, false),
+            (0, 11, true),
+            (12, 13, true),
+            (19, 30, true),
+            (20, 30, false),
+        ] {
+            let other = Window::new(start, end).unwrap();
+            assert_eq!(window.overlaps(other), overlaps);
+            assert_eq!(other.overlaps(window), overlaps);
+        }
     }
 
     #[test]

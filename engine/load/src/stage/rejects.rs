@@ -157,12 +157,10 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray};
-    use arrow::datatypes::Int64Type;
     use engine_model::MessageBlock;
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
+    use crate::rejects::{Reject, read_rejects, reject_files};
     use crate::stage::FolderStaging;
 
     #[test]
@@ -187,16 +185,51 @@ mod tests {
         }
         let file = writer.finish().unwrap().unwrap();
         assert_eq!(file.rows, 2);
-        let reader = ParquetRecordBatchReaderBuilder::try_new(staging.open("r").unwrap())
-            .unwrap()
-            .build()
-            .unwrap();
-        let batches: Vec<_> = reader.collect::<Result<_, _>>().unwrap();
-        let all = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
-        assert_eq!(all["offset"].as_primitive::<Int64Type>().values(), &[7, 9]);
-        assert_eq!(all["payload"].as_binary::<i32>().value(0), payload);
-        assert_eq!(all["payload"].as_binary::<i32>().value(1), b"{");
-        assert!(all["key"].as_binary::<i32>().is_valid(0));
+        let mut read = Vec::new();
+        read_rejects(&*staging, "r", |reject| {
+            read.push(reject);
+            Ok(())
+        })
+        .unwrap();
+        let reject = |offset, timestamp_ms, key: Option<&[u8]>, payload: &[u8]| Reject {
+            topic_partition: topic_partition.clone(),
+            offset,
+            timestamp_ms,
+            reason: "not_json".to_owned(),
+            detail: "unexpected end".to_owned(),
+            key: key.map(<[u8]>::to_vec),
+            payload: Some(payload.to_vec()),
+        };
+        assert_eq!(
+            read,
+            [
+                reject(7, 1_000, Some(b"k"), &payload),
+                reject(9, 2_000, None, b"{")
+            ]
+        );
+    }
+
+    #[test]
+    fn files_of_rejected_messages_are_found_and_other_files_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = FolderStaging::open(folder.path().to_owned()).unwrap();
+        let name = |run, slice| format!("run-{run}-slice-{slice:05}-window-0-rejects.parquet");
+        for file in [
+            &name(7, 1),
+            &name(7, 0),
+            &name(12, 3),
+            "run-7-slice-00000-window-0-rows.parquet",
+            "other-rejects.parquet",
+        ] {
+            std::fs::write(folder.path().join(file), b"no Parquet").unwrap();
+        }
+        let found = reject_files(&staging).unwrap();
+        assert_eq!(
+            found,
+            [(7, vec![name(7, 0), name(7, 1)]), (12, vec![name(12, 3)])].into()
+        );
+        let error = read_rejects(&staging, &name(7, 0), |_| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 
     #[test]

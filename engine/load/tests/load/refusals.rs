@@ -167,13 +167,38 @@ fn a_target_that_holds_more_than_the_last_window() {
     let held = world.table.ids(&day());
     let error = world.run(&hour(2, "replace")).unwrap_err().to_string();
     assert!(
-        error.contains("(run 1) and 1 more, which") && error.contains("would lose rows"),
+        error.contains("in run 1 and 1 more, which") && error.contains("would lose rows"),
         "{error}"
     );
     assert_eq!(world.table.ids(&day()), held);
     // A window that contains them all takes nothing away.
     world.run(&job("")).unwrap();
     world.run(&job("tombstones: skip")).unwrap();
+}
+
+/// Rows that were replaced by another window's, or taken out of the table, can be appended again.
+#[test]
+fn a_window_whose_rows_are_gone_can_be_appended_again() {
+    let mut world = world();
+    world.options.replace_other_window = true;
+    let minutes = |start: i64, end: i64, write: &str| {
+        let keys = format!("partition: {{ ds: \"20261122\" }}\n    write: {write}");
+        let mut job = job_of(&keys, "");
+        job.window.start_ms = DAY_START_MS + start * 60_000;
+        job.window.end_ms = DAY_START_MS + end * 60_000;
+        job
+    };
+    world.run(&minutes(0, 10, "replace")).unwrap();
+    world.run(&minutes(20, 30, "replace")).unwrap();
+    world.run(&minutes(0, 10, "append")).unwrap();
+    let again = world.run(&minutes(5, 15, "append")).unwrap_err();
+    assert!(
+        again.to_string().contains("would load messages twice"),
+        "{again}"
+    );
+    world.table.state.lock().unwrap().rows.clear();
+    world.run(&minutes(0, 10, "append")).unwrap();
+    assert_eq!(world.table.ids(&day()), (0..10).collect::<Vec<_>>());
 }
 
 #[test]
