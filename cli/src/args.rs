@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Preview(PreviewArgs),
     Run(RunArgs),
+    Rejects(RejectsArgs),
     Params(ParamsArgs),
     Ddl(DdlArgs),
     Sql(SqlArgs),
@@ -68,22 +69,9 @@ pub(crate) struct DemoArgs {
 pub(crate) struct LocalArgs {
     #[command(subcommand)]
     pub(crate) server: Option<LocalServer>,
-    #[command(flatten)]
-    pub(crate) both: Option<LocalBothArgs>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LocalServer {
-    Kafka(LocalKafkaArgs),
-    Maxcompute(LocalMaxComputeArgs),
-}
-
-/// Both servers, on loopback.
-#[derive(Debug, Args)]
-pub(crate) struct LocalBothArgs {
     /// Folder of the servers' data; made where it is missing
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data: Option<PathBuf>,
     /// Port of the broker; 0 for a free one
     #[arg(long, value_name = "PORT", default_value_t = LOCAL_KAFKA_PORT)]
     pub(crate) kafka_port: u16,
@@ -92,6 +80,12 @@ pub(crate) struct LocalBothArgs {
     pub(crate) maxcompute_port: u16,
     #[command(flatten)]
     pub(crate) project: LocalProjectArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalServer {
+    Kafka(LocalKafkaArgs),
+    Maxcompute(LocalMaxComputeArgs),
 }
 
 /// Serve a Kafka broker until Ctrl-C
@@ -238,6 +232,23 @@ pub(crate) struct RunArgs {
     /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Show the messages that a run rejected, and why
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate rejects --export rejected.jsonl")]
+pub(crate) struct RejectsArgs {
+    /// The run [default: the last one that rejected a message]
+    #[arg(long, value_name = "N")]
+    pub(crate) run: Option<i64>,
+    /// Messages to show
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) messages: usize,
+    /// Write all of them with their keys and payloads to this new file, a JSON document a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// What to take for true about a commit.

@@ -7,6 +7,7 @@ mod local;
 mod params;
 mod plan;
 mod preview;
+mod rejects;
 mod run;
 mod sql;
 
@@ -46,6 +47,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Plan(args) => plan::plan(&args, output),
         Command::Preview(args) => preview::preview(&args, output),
         Command::Run(args) => run::run(&args, output),
+        Command::Rejects(args) => rejects::rejects(&args, output),
         Command::Params(args) => params::params(&args, output),
         Command::Ddl(args) => ddl::ddl(args, output),
         Command::Sql(args) => sql::sql(args, output),

@@ -9,6 +9,7 @@ pub(crate) mod params;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod query;
+pub(crate) mod rejects;
 pub(crate) mod report;
 mod table;
 mod time;

@@ -25,6 +25,36 @@ columns: { order_id: order.id }
 parameters: { day: "$[yyyymmdd-1]", dayAfter: "$[yyyymmdd]" }
 "#;
 
+/// Both servers at once, and each alone: they say where they are, and end when asked.
+#[test]
+fn servers_say_where_they_serve_and_end_when_asked() {
+    let home = Home::with_job(JOB);
+    let free = ["--kafka-port", "0", "--maxcompute-port", "0"];
+    let listen = ["--listen", "127.0.0.1:0"];
+    for (arguments, brokers, endpoint) in [
+        ([&["local"][..], &free].concat(), true, true),
+        ([&["local", "kafka"][..], &listen].concat(), true, false),
+        (
+            [&["local", "maxcompute"][..], &listen].concat(),
+            false,
+            true,
+        ),
+    ] {
+        let mut command = home.command(&[&arguments[..], &["--data", "data", "--json"]].concat());
+        let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+        let said = serde_json::Deserializer::from_reader(server.stdout.take().unwrap());
+        let said: Value = said.into_iter().next().unwrap().unwrap();
+        assert_eq!(said["brokers"].is_string(), brokers, "{said}");
+        assert_eq!(said["endpoint"].is_string(), endpoint, "{said}");
+        let killed = Command::new("kill").arg(server.id().to_string()).status();
+        assert!(killed.unwrap().success());
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{arguments:?}");
+    }
+    let nowhere = home.run(&["local"]);
+    assert_eq!(nowhere.code, Some(2));
+    assert!(nowhere.err.contains("--data <DIR>"), "{}", nowhere.err);
+}
+
 /// A folder with a job file, which is the home of the programs that run there.
 struct Home(TempDir);
 

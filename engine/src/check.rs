@@ -246,7 +246,12 @@ fn check_target(
 ) {
     match target.row_count(partition) {
         Ok(Some(rows)) => {
-            let found = format!("{} holds {rows} rows", target.name());
+            let of = if partition.is_empty() {
+                String::new()
+            } else {
+                format!("table partition {partition} of ")
+            };
+            let found = format!("{of}{} holds {rows} rows", target.name());
             report.add("target", CheckStatus::Ok, found);
         }
         Ok(None) => {

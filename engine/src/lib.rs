@@ -46,6 +46,7 @@ mod load;
 pub mod local;
 #[cfg(feature = "kafka")]
 mod preview;
+mod rejects;
 mod sql;
 mod state;
 
@@ -58,5 +59,6 @@ pub use check::{Check, CheckReport, CheckStatus};
 pub use load::{Engine, LoadOptions, PlanReport};
 #[cfg(feature = "kafka")]
 pub use preview::Preview;
+pub use rejects::{Content, RejectedMessage, RejectedMessages};
 pub use sql::{QueryResult, Sql};
 pub use state::StateFolder;

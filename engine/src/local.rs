@@ -44,6 +44,7 @@ pub struct LocalMaxComputeConfig {
 /// The embedded Kafka broker, until this is dropped.
 pub struct LocalKafka {
     broker: Broker,
+    advertised_host: Option<String>,
     runtime: Runtime,
 }
 
@@ -78,6 +79,7 @@ impl LocalKafka {
     pub fn start(config: LocalKafkaConfig) -> Result<Self, Error> {
         let failed = |error: &dyn fmt::Display| failed("the broker", error);
         let runtime = runtime().map_err(|error| failed(&error))?;
+        let advertised_host = config.advertised_host.clone();
         let config = BrokerConfig {
             listen: config.listen,
             advertised_host: config.advertised_host,
@@ -86,12 +88,20 @@ impl LocalKafka {
         let broker = runtime
             .block_on(Broker::start(config))
             .map_err(|error| failed(&error))?;
-        Ok(Self { broker, runtime })
+        Ok(Self {
+            broker,
+            advertised_host,
+            runtime,
+        })
     }
 
     /// The broker's address, for `brokers` of a job file.
     pub fn brokers(&self) -> String {
-        self.broker.address().to_string()
+        let address = self.broker.address();
+        match &self.advertised_host {
+            Some(host) => format!("{host}:{}", address.port()),
+            None => address.to_string(),
+        }
     }
 
     /// Lets requests under way end, then stops the broker.

@@ -30,6 +30,37 @@ fn every_count_agrees_with_what_was_produced() {
     let report = engine
         .run(&job, &state, &LoadOptions::default(), &progress, &cancel)
         .unwrap();
+    let malformed: u64 = produced
+        .window
+        .values()
+        .map(|window| window.malformed)
+        .sum();
+    let exported = folder.path().join("rejected.jsonl");
+    let rejected = state.rejected(None, 2, Some(&exported)).unwrap();
+    assert_eq!(rejected.run, Some(report.run));
+    assert_eq!(
+        rejected.reasons,
+        [("invalid_json".to_owned(), malformed)].into()
+    );
+    assert!(malformed > 0);
+    assert_eq!(rejected.messages.len() as u64, malformed.min(2));
+    let lines = std::fs::read_to_string(&exported).unwrap();
+    assert_eq!(lines.lines().count() as u64, malformed);
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert!(
+        first["payload"].as_str().unwrap().starts_with('{'),
+        "{first}"
+    );
+    let again = state.rejected(None, 2, Some(&exported)).unwrap_err();
+    assert!(again.to_string().contains("isn't there yet"), "{again}");
+    let unknown = state.rejected(Some(99), 2, None).unwrap_err();
+    assert!(
+        unknown
+            .to_string()
+            .contains("run 99 keeps no rejected messages"),
+        "{unknown}"
+    );
+
     let comparisons = demo.compare(&report, false).unwrap();
     assert!(
         comparisons.iter().all(engine::demo::Comparison::agrees),

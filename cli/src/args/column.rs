@@ -28,7 +28,7 @@ impl FromStr for PartitionKeys {
             return Ok(Self(Vec::new()));
         }
         text.split(',')
-            .map(parse_name)
+            .map(|name| parse_name(name.trim()))
             .collect::<Result<_, _>>()
             .map(Self)
     }

@@ -4,12 +4,13 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 11] = [
+const MINIMAL: [&[&str]; 12] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
     &["preview", "orders.yaml"],
     &["run", "orders.yaml", "--at", "2026-11-23"],
+    &["rejects"],
     &["params", "$bizdate"],
     &["ddl", "--topic", "orders"],
     &[

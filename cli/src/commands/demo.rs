@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::demo::{Comparison, Demo, JOB_FILE, Produced};
 use engine::model::RunReport;
-use engine::{Error, LoadOptions, QueryResult, StateFolder};
+use engine::{Error, ErrorKind, LoadOptions, QueryResult, StateFolder};
 use serde::Serialize;
 
 use super::engine;
@@ -35,9 +35,9 @@ pub(super) fn demo(args: &DemoArgs, output: &mut Output<'_>) -> Result<Exit, Fai
         || serde_json::to_string_pretty(&found),
     )?;
     if !agree {
-        return Err(Failure::internal(
-            "what was loaded is not what was produced; the lines that say so begin with `differs`",
-        ));
+        // The document has the comparisons, and there is only one.
+        output.say("error: what was loaded is not what was produced; the lines that say so begin with `differs`");
+        return Ok(Exit::Failed);
     }
     let kept = folder.is_kept().then_some(folder.path());
     explain(output, &render::demo::next_steps(kept, found.seconds))?;
@@ -69,7 +69,14 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     explain(output, &render::demo::heading("The run"))?;
     let options = LoadOptions::default();
     let report = watched(output, |progress, cancel| {
-        engine.run(&job, &state, &options, progress, cancel)
+        let report = engine.run(&job, &state, &options, progress, cancel);
+        report.map_err(|error| match error.kind() {
+            ErrorKind::Stopped => Error::new(
+                ErrorKind::Stopped,
+                "stopped as asked; a demonstration begins anew each time, with --keep in another folder",
+            ),
+            _ => error,
+        })
     })?;
     let kept_staging = folder.is_kept().then(|| state.staging_path());
     explain(
@@ -117,7 +124,7 @@ impl Folder {
     fn new(keep: Option<&Path>) -> Result<Self, Failure> {
         let failed = |path: &Path, error: &std::io::Error| {
             Failure::from(Error::new(
-                engine::ErrorKind::Staging,
+                ErrorKind::Staging,
                 format!(
                     "the demonstration's folder {} can't be made: {error}",
                     path.display()

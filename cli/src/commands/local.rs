@@ -9,8 +9,7 @@ use serde_json::json;
 
 use super::run::LOOK_INTERVAL;
 use crate::args::{
-    LocalArgs, LocalBothArgs, LocalKafkaArgs, LocalMaxComputeArgs, LocalProjectArgs, LocalServer,
-    loopback,
+    LocalArgs, LocalKafkaArgs, LocalMaxComputeArgs, LocalProjectArgs, LocalServer, loopback,
 };
 use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
@@ -64,27 +63,19 @@ pub(super) fn local(args: LocalArgs, output: &mut Output<'_>) -> Result<Exit, Fa
 fn servers(
     args: LocalArgs,
 ) -> Result<(Option<LocalKafkaArgs>, Option<LocalMaxComputeArgs>), Failure> {
-    match (args.server, args.both) {
+    match (args.server, args.data) {
         (Some(LocalServer::Kafka(kafka)), _) => Ok((Some(kafka), None)),
         (Some(LocalServer::Maxcompute(maxcompute)), _) => Ok((None, Some(maxcompute))),
-        (
-            None,
-            Some(LocalBothArgs {
-                data,
-                kafka_port,
-                maxcompute_port,
-                project,
-            }),
-        ) => {
+        (None, Some(data)) => {
             let kafka = LocalKafkaArgs {
                 data: data.clone(),
-                listen: loopback(kafka_port),
+                listen: loopback(args.kafka_port),
                 advertised_host: None,
             };
             let maxcompute = LocalMaxComputeArgs {
                 data,
-                listen: loopback(maxcompute_port),
-                project,
+                listen: loopback(args.maxcompute_port),
+                project: args.project,
             };
             Ok((Some(kafka), Some(maxcompute)))
         }

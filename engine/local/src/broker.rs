@@ -89,7 +89,8 @@ impl BrokerConfig {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
-                    "the broker would be open to everyone at {}; name the host that clients use, or listen at 127.0.0.1",
+                    "the broker would be open to everyone at {}; listen at 127.0.0.1, or give the host that clients use (advertised \
+                     host)",
                     self.listen
                 ),
             ));
