@@ -2,7 +2,7 @@
 
 use engine_kafka::{BrokerCheck, TimestampType};
 use engine_load::ports::{MessageSource, TargetTable};
-use engine_load::{Error, Prepared, plan_notes};
+use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
 use engine_model::{ColumnSource, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
@@ -229,6 +229,16 @@ fn check_mapping_and_plan(
     );
     for window in &prepared.windows {
         check_target(report, job.destination.write, &window.partition, target);
+    }
+    // What runs have loaded is their state folder's business; `plan` looks at it.
+    match objections(job, &prepared, target, None, &SystemClock::start()) {
+        Ok(found) => {
+            for why in found {
+                let found = format!("the run would be refused now: {why}");
+                report.add("window", CheckStatus::Warning, found);
+            }
+        }
+        Err(error) => report.error("window", &error),
     }
     match prepared.plan(job, source, now_ms(), 1) {
         Ok(plan) => describe_plan(report, job, &plan),

@@ -6,7 +6,7 @@ use std::path::Path;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
-    plan_notes,
+    objections, plan_notes,
 };
 use engine_model::job::Job;
 use engine_model::{LoadPlan, RunReport};
@@ -90,6 +90,15 @@ impl Engine {
         let prepared = Prepared::new(job, &source, &target)?;
         let plan = prepared.plan(job, &source, now_ms(), self.lanes(job))?;
         let mut notes = plan_notes(&plan);
+        let earlier = StateFolder::existing(state)?;
+        let journal = earlier.as_ref().map(StateFolder::journal);
+        let clock = SystemClock::start();
+        let refused = objections(job, &prepared, &target, journal, &clock)?;
+        notes.extend(
+            refused
+                .iter()
+                .map(|why| format!("the run would be refused: {why}")),
+        );
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
         let disk_bytes_free = engine_load::free_bytes(state);
         let bound = job
@@ -181,9 +190,9 @@ impl Engine {
 pub struct LoadOptions {
     /// Load what is there of a window whose end is still to come.
     pub allow_open_window: bool,
-    /// Replace a target although it last got another window from us.
+    /// Replace a target although it holds other windows of ours.
     pub replace_other_window: bool,
-    /// Begin anew where a run that did not end would be gone on with, unless its commit is under way.
+    /// Begin anew where a run that did not end would be gone on with. A commit of it that was sent is settled first.
     pub replan: bool,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<engine_load::Assume>,

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use engine_load::ports::Staging;
 use engine_load::{Error, ErrorKind, FolderStaging, Journal};
 
+/// The file of the journal.
+const JOURNAL: &str = "journal.sqlite";
+
 /// Journal, staged files and locks of all runs. On a local file system: locks and the journal rely on it.
 #[derive(Debug)]
 pub struct StateFolder {
@@ -27,8 +30,21 @@ impl StateFolder {
             );
             Error::with_source(ErrorKind::Staging, message, error)
         })?;
-        let journal = Journal::open(&folder.join("journal.sqlite"))?;
+        let journal = Journal::open(&folder.join(JOURNAL))?;
         Ok(Self { folder, journal })
+    }
+
+    /// Opens the folder where runs have kept something in it; touches nothing elsewhere.
+    pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, Error> {
+        let journal = folder.join(JOURNAL);
+        let there = journal.try_exists().map_err(|error| {
+            let message = format!(
+                "the state folder {} can't be read: {error}",
+                folder.display()
+            );
+            Error::with_source(ErrorKind::Staging, message, error)
+        })?;
+        there.then(|| Self::open(folder.to_owned())).transpose()
     }
 
     /// Where it is.

@@ -1,8 +1,13 @@
 //! The demonstration, small: every count agrees, and the comparison can fail.
 
 #![cfg(all(feature = "kafka", feature = "local"))]
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
-use engine::demo::Demo;
+use std::path::Path;
+
+use engine::demo::{Demo, Produced};
+use engine::model::RunReport;
+use engine::model::job::Job;
 use engine::{Cancel, Engine, LoadOptions, Progress, StateFolder};
 
 #[test]
@@ -30,12 +35,38 @@ fn every_count_agrees_with_what_was_produced() {
     let report = engine
         .run(&job, &state, &LoadOptions::default(), &progress, &cancel)
         .unwrap();
+    check_rejects(&state, folder.path(), &produced, &report);
+
+    let comparisons = demo.compare(&report, false).unwrap();
+    assert!(
+        comparisons.iter().all(engine::demo::Comparison::agrees),
+        "{comparisons:#?}"
+    );
+    let flipped = demo.compare(&report, true).unwrap();
+    assert_eq!(
+        flipped
+            .iter()
+            .filter(|comparison| !comparison.agrees())
+            .count(),
+        1
+    );
+
+    check_objections(&engine, &job, &state);
+
+    let cities = demo.sql(Demo::query()).unwrap();
+    assert_eq!(cities.columns, ["city", "orders", "amount", "heaviest"]);
+    assert_eq!(cities.rows.len(), 8);
+    demo.shutdown();
+}
+
+/// What was rejected can be read back, all of it.
+fn check_rejects(state: &StateFolder, folder: &Path, produced: &Produced, report: &RunReport) {
     let malformed: u64 = produced
         .window
         .values()
         .map(|window| window.malformed)
         .sum();
-    let exported = folder.path().join("rejected.jsonl");
+    let exported = folder.join("rejected.jsonl");
     let rejected = state.rejected(None, 2, Some(&exported)).unwrap();
     assert_eq!(rejected.run, Some(report.run));
     assert_eq!(
@@ -60,23 +91,29 @@ fn every_count_agrees_with_what_was_produced() {
             .contains("run 99 keeps no rejected messages"),
         "{unknown}"
     );
+}
 
-    let comparisons = demo.compare(&report, false).unwrap();
-    assert!(
-        comparisons.iter().all(engine::demo::Comparison::agrees),
-        "{comparisons:#?}"
-    );
-    let flipped = demo.compare(&report, true).unwrap();
-    assert_eq!(
-        flipped
-            .iter()
-            .filter(|comparison| !comparison.agrees())
-            .count(),
-        1
-    );
-
-    let cities = demo.sql(Demo::query()).unwrap();
-    assert_eq!(cities.columns, ["city", "orders", "amount", "heaviest"]);
-    assert_eq!(cities.rows.len(), 8);
-    demo.shutdown();
+/// A plan says what a run would be refused for, and touches nothing.
+fn check_objections(engine: &Engine, job: &Job, state: &StateFolder) {
+    let mut narrower = job.clone();
+    narrower.window.end_ms -= 3_600_000;
+    let mut later = job.clone();
+    later.window.end_ms = 4_102_444_800_000;
+    for (job, flag) in [
+        (&narrower, "--replace-other-window"),
+        (&later, "--allow-open-window"),
+    ] {
+        let notes = engine.plan(job, state.path()).unwrap().notes.join("\n");
+        assert!(notes.contains("the run would be refused: "), "{notes}");
+        assert!(notes.contains(flag), "{notes}");
+        let elsewhere = state.path().join("nothing");
+        let unknown = engine.plan(job, &elsewhere).unwrap().notes.join("\n");
+        assert_eq!(
+            unknown.contains(flag),
+            flag == "--allow-open-window",
+            "{unknown}"
+        );
+        assert!(!elsewhere.try_exists().unwrap(), "a plan touches nothing");
+    }
+    assert!(engine.plan(job, state.path()).unwrap().notes.is_empty());
 }

@@ -6,8 +6,9 @@ use engine_model::job::{Job, WriteMode};
 use engine_model::{PlannedWindow, WindowOutcome};
 
 use crate::commit::{blocks, target_key};
-use crate::journal::{Change, OpenRun, Phase, WindowState};
-use crate::prepare::{Prepared, check_retention};
+use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
+use crate::ports::{Clock, TargetTable};
+use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
 use crate::settle::{Assume, Fate, Settle};
@@ -146,52 +147,14 @@ impl Begin<'_> {
         }
     }
 
-    /// What the journal says against loading this window into its target now.
+    /// Fails where earlier loads stand against loading these windows now.
     fn check_earlier_loads(&self, prepared: &Prepared) -> Result<(), Error> {
-        let journal = self.ports.journal;
+        if self.options.replace_other_window && self.job.destination.write == WriteMode::Replace {
+            return Ok(());
+        }
         for planned in &prepared.windows {
-            let target = target_key(self.ports.target, planned);
-            let window = planned.window;
-            let held = journal.loads_held(&target)?;
-            let append = self.job.destination.write == WriteMode::Append;
-            let mut others = held.iter().filter(|earlier| {
-                if append {
-                    window.overlaps(earlier.window)
-                } else {
-                    !window.contains(earlier.window)
-                }
-            });
-            let (Some(other), more) = (others.next(), others.count()) else {
-                continue;
-            };
-            // What somebody took out of the table, or dropped with its partition, can neither be doubled nor lost.
-            if self
-                .ports
-                .target
-                .row_count(&planned.partition)?
-                .unwrap_or(0)
-                == 0
-            {
-                continue;
-            }
-            if append {
-                let message = format!(
-                    "{target} already got {} in run {}: appending {window} would load messages twice; load another \
-                     window, or one that contains all that the target got with `write: replace`, which replaces all of it",
-                    other.window, other.run,
-                );
-                return Err(Error::new(ErrorKind::Job, message));
-            }
-            if !self.options.replace_other_window {
-                let more = match more {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                let message = format!(
-                    "{target} got {} in run {}{more}, which {window} does not contain: replacing it would lose rows; \
-                     correct the partition or the window, or pass --replace-other-window",
-                    other.window, other.run,
-                );
+            let found = earlier_load(self.job, planned, self.ports.target, self.ports.journal)?;
+            if let Some(message) = found {
                 return Err(Error::new(ErrorKind::Job, message));
             }
         }
@@ -215,4 +178,74 @@ impl Begin<'_> {
         });
         delete_files(&**staging, unwanted)
     }
+}
+
+/// Why a run of the job would be refused as things are: its window is not over, or its target holds what it would lose or
+/// load twice. Empty where nothing stands against it. Without a journal nothing is known of earlier loads.
+///
+/// # Errors
+///
+/// Those of journal and target, where they can't be asked.
+pub fn objections(
+    job: &Job,
+    prepared: &Prepared,
+    target: &dyn TargetTable,
+    journal: Option<&Journal>,
+    clock: &dyn Clock,
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    if let Err(error) = check_window_is_over(job, clock, false) {
+        found.push(error.to_string());
+    }
+    for planned in &prepared.windows {
+        if let Some(journal) = journal {
+            found.extend(earlier_load(job, planned, target, journal)?);
+        }
+    }
+    Ok(found)
+}
+
+/// What the journal says against loading a window into its target: an append would load messages twice, a replace would take
+/// away the rows of other windows. Asks the table as well: what somebody took out of it, or dropped with its partition, can
+/// neither be doubled nor lost.
+fn earlier_load(
+    job: &Job,
+    planned: &PlannedWindow,
+    target: &dyn TargetTable,
+    journal: &Journal,
+) -> Result<Option<String>, Error> {
+    let key = target_key(target, planned);
+    let window = planned.window;
+    let append = job.destination.write == WriteMode::Append;
+    let held = journal.loads_held(&key)?;
+    let mut others = held.iter().filter(|earlier| {
+        if append {
+            window.overlaps(earlier.window)
+        } else {
+            !window.contains(earlier.window)
+        }
+    });
+    let (Some(other), more) = (others.next(), others.count()) else {
+        return Ok(None);
+    };
+    if target.row_count(&planned.partition)?.unwrap_or(0) == 0 {
+        return Ok(None);
+    }
+    Ok(Some(if append {
+        format!(
+            "{key} already got {} in run {}: appending {window} would load messages twice; load another window, or one \
+             that contains all that the target got with `write: replace`, which replaces all of it",
+            other.window, other.run,
+        )
+    } else {
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "{key} got {} in run {}{more}, which {window} does not contain: replacing it would lose rows; correct the \
+             partition or the window, or pass --replace-other-window",
+            other.window, other.run,
+        )
+    }))
 }

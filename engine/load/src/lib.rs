@@ -29,6 +29,7 @@ mod shares;
 mod stage;
 mod upload;
 
+pub use begin::objections;
 pub use cancel::Cancel;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};

@@ -60,7 +60,7 @@ impl fmt::Debug for Ports<'_> {
 pub struct RunOptions {
     /// Load what is there of a window whose end is still to come.
     pub allow_open_window: bool,
-    /// Replace a target although it last got another window from us.
+    /// Replace a target although it holds other windows of ours.
     pub replace_other_window: bool,
     /// Begin anew where a run that did not end would be gone on with. A commit of it that was sent is settled first.
     pub replan: bool,
