@@ -8,8 +8,7 @@ mod boolean;
 mod date;
 mod datetime;
 mod decimal;
-mod double;
-mod float;
+mod floating;
 mod integer;
 mod json;
 mod nested;
@@ -18,10 +17,9 @@ mod primitive;
 mod string;
 mod texts;
 mod timestamp;
-mod timestamp_ntz;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use engine_model::{ColumnType, TimeFormat};
 use jiff::tz::TimeZone;
 
@@ -32,14 +30,12 @@ use boolean::BooleanColumn;
 use date::DateColumn;
 use datetime::DateTimeColumn;
 use decimal::DecimalColumn;
-use double::DoubleColumn;
-use float::FloatColumn;
+use floating::FloatingColumn;
 use integer::{BIGINT_MIN, IntegerColumn};
 use json::JsonColumn;
 use nested::NestedColumn;
 use string::StringColumn;
-use timestamp::TimestampColumn;
-use timestamp_ntz::TimestampNtzColumn;
+use timestamp::{Clock, TimestampColumn};
 
 pub(crate) use null::{data_type, null_array, repeated_array, row_bytes};
 
@@ -59,15 +55,14 @@ enum Kind {
     Date(DateColumn),
     DateTime(DateTimeColumn),
     Decimal(DecimalColumn),
-    Double(DoubleColumn),
-    Float(FloatColumn),
+    Double(FloatingColumn<Float64Type>),
+    Float(FloatingColumn<Float32Type>),
     Int(IntegerColumn<Int32Type>),
     Json(JsonColumn),
     Nested(NestedColumn),
     SmallInt(IntegerColumn<Int16Type>),
     String(StringColumn),
     Timestamp(TimestampColumn),
-    TimestampNtz(TimestampNtzColumn),
     TinyInt(IntegerColumn<Int8Type>),
 }
 
@@ -89,7 +84,6 @@ macro_rules! of_kind {
             Kind::SmallInt($column) => $call,
             Kind::String($column) => $call,
             Kind::Timestamp($column) => $call,
-            Kind::TimestampNtz($column) => $call,
             Kind::TinyInt($column) => $call,
         }
     };
@@ -113,8 +107,8 @@ impl ColumnBuffer {
             ColumnType::Decimal { precision, scale } => {
                 Kind::Decimal(DecimalColumn::new(*precision, *scale))
             }
-            ColumnType::Double => Kind::Double(DoubleColumn::default()),
-            ColumnType::Float => Kind::Float(FloatColumn::default()),
+            ColumnType::Double => Kind::Double(FloatingColumn::default()),
+            ColumnType::Float => Kind::Float(FloatingColumn::default()),
             ColumnType::Int => Kind::Int(IntegerColumn::new(i64::MIN)),
             ColumnType::Json => Kind::Json(JsonColumn::default()),
             ColumnType::SmallInt => Kind::SmallInt(IntegerColumn::new(i64::MIN)),
@@ -122,8 +116,12 @@ impl ColumnBuffer {
             ColumnType::VarChar(chars) | ColumnType::Char(chars) => {
                 Kind::String(StringColumn::new(usize::try_from(*chars).ok()))
             }
-            ColumnType::Timestamp => Kind::Timestamp(TimestampColumn::new(zone, format)),
-            ColumnType::TimestampNtz => Kind::TimestampNtz(TimestampNtzColumn::new(zone, format)),
+            ColumnType::Timestamp => {
+                Kind::Timestamp(TimestampColumn::new(Clock::Utc, zone, format))
+            }
+            ColumnType::TimestampNtz => {
+                Kind::Timestamp(TimestampColumn::new(Clock::OnTheWall, zone, format))
+            }
             ColumnType::TinyInt => Kind::TinyInt(IntegerColumn::new(i64::MIN)),
             ColumnType::Array(_) | ColumnType::Map(..) | ColumnType::Struct(_) => {
                 Kind::Nested(NestedColumn::new(column_type, zone)?)
@@ -160,7 +158,6 @@ impl ColumnBuffer {
             Kind::Int(column) => column.append(value)?,
             Kind::SmallInt(column) => column.append(value)?,
             Kind::Timestamp(column) => column.append(value)?,
-            Kind::TimestampNtz(column) => column.append(value)?,
             Kind::TinyInt(column) => column.append(value)?,
         }
         Ok(0)

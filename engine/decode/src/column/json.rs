@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
 
-use super::texts::Texts;
+use super::texts::{Digits, Texts};
 use crate::parser::Parser;
 use crate::reject::RejectReason;
 use crate::value::Value;
@@ -24,8 +24,8 @@ impl JsonColumn {
             Value::Number(text) => self.texts.push(text.as_bytes()),
             Value::Bool(true) => self.texts.push(b"true"),
             Value::Bool(false) => self.texts.push(b"false"),
-            Value::Int(value) => self.texts.push(value.to_string().as_bytes()),
-            Value::Unsigned(value) => self.texts.push(value.to_string().as_bytes()),
+            Value::Int(value) => self.texts.push(Digits::of(value).bytes()),
+            Value::Unsigned(value) => self.texts.push(Digits::of(value).bytes()),
             Value::Text(text) => {
                 let read = self.parser.read(text.as_bytes(), |_| ());
                 read.map_err(|_| RejectReason::UnreadableText)?;

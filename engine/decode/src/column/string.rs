@@ -1,12 +1,11 @@
 //! STRING, VARCHAR and CHAR: any value as text. Strings as they are, numbers as the message spells them, objects and arrays
 //! byte for byte.
 
-use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
 
-use super::texts::Texts;
+use super::texts::{Digits, Texts};
 use crate::reject::RejectReason;
 use crate::value::Value;
 
@@ -43,7 +42,7 @@ impl StringColumn {
     fn push(&mut self, text: &[u8]) -> Result<usize, RejectReason> {
         if let Some(max) = self.chars_max
             && text.len() > max
-            && bytecount(text) > max
+            && characters(text) > max
         {
             return Err(RejectReason::TooManyCharacters);
         }
@@ -66,38 +65,6 @@ impl StringColumn {
 }
 
 /// Characters of a text in UTF-8: bytes that don't go on with one.
-fn bytecount(text: &[u8]) -> usize {
+fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
-}
-
-/// An integer's digits, with its sign.
-struct Digits {
-    bytes: [u8; 20],
-    length: usize,
-}
-
-impl Digits {
-    fn of(value: impl fmt::Display) -> Self {
-        let mut digits = Self {
-            bytes: [0; 20],
-            length: 0,
-        };
-        // Twenty characters hold every integer of 64 bits.
-        let _fits = write!(digits, "{value}");
-        digits
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl Write for Digits {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
 }

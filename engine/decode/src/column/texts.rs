@@ -1,5 +1,6 @@
 //! What columns of varying width share.
 
+use std::fmt::{self, Write};
 use std::mem;
 
 use arrow::array::NullBufferBuilder;
@@ -68,5 +69,37 @@ impl Texts {
         let mut full = mem::replace(self, room);
         let offsets = OffsetBuffer::new(full.offsets.into());
         (offsets, Buffer::from_vec(full.bytes), full.nulls.finish())
+    }
+}
+
+/// An integer's digits, with its sign.
+pub(super) struct Digits {
+    bytes: [u8; 20],
+    length: usize,
+}
+
+impl Digits {
+    pub(super) fn of(value: impl fmt::Display) -> Self {
+        let mut digits = Self {
+            bytes: [0; 20],
+            length: 0,
+        };
+        // Twenty characters hold every integer of 64 bits.
+        let _fits = write!(digits, "{value}");
+        digits
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }

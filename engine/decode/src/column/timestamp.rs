@@ -1,4 +1,6 @@
-//! TIMESTAMP: instants to the nanosecond, of the years that 64 bits of nanoseconds reach (1677 to 2262).
+//! TIMESTAMP and `TIMESTAMP_NTZ`, to the nanosecond, of the years that 64 bits of nanoseconds reach (1677 to 2262): instants,
+//! and what a clock on the wall shows. Texts of the latter have no offset, and instants are shown by a clock of the job's
+//! zone.
 
 use std::sync::Arc;
 
@@ -8,30 +10,47 @@ use engine_model::TimeFormat;
 use jiff::tz::TimeZone;
 
 use super::primitive::Primitives;
-use crate::instant::{Instant, InstantReader};
+use crate::instant::InstantReader;
 use crate::reject::RejectReason;
 use crate::value::Value;
 
 const NANOSECONDS_PER_S: i128 = 1_000_000_000;
 
+/// Whose time a column holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Clock {
+    /// Instants.
+    Utc,
+    /// What some clock shows, wherever it hangs.
+    OnTheWall,
+}
+
 #[derive(Debug)]
 pub(super) struct TimestampColumn {
+    clock: Clock,
     reader: InstantReader,
-    /// Since the epoch.
+    /// Since 1970-01-01T00:00:00 of the clock.
     nanoseconds: Primitives<TimestampNanosecondType>,
 }
 
 impl TimestampColumn {
-    pub(super) fn new(zone: &TimeZone, format: Option<TimeFormat>) -> Self {
+    pub(super) fn new(clock: Clock, zone: &TimeZone, format: Option<TimeFormat>) -> Self {
         Self {
+            clock,
             reader: InstantReader::new(zone.clone(), format),
             nanoseconds: Primitives::default(),
         }
     }
 
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
-        let instant = self.reader.read(value)?;
-        self.nanoseconds.push(nanoseconds(instant)?);
+        let shown = match self.clock {
+            Clock::Utc => self.reader.read(value)?,
+            Clock::OnTheWall => self.reader.read_wall_clock(value)?,
+        };
+        let nanoseconds =
+            i128::from(shown.seconds) * NANOSECONDS_PER_S + i128::from(shown.nanoseconds);
+        let nanoseconds = i64::try_from(nanoseconds).map_err(|_| RejectReason::OutOfRange)?;
+        self.nanoseconds.push(nanoseconds);
         Ok(())
     }
 
@@ -46,11 +65,4 @@ impl TimestampColumn {
     pub(super) fn finish(&mut self) -> ArrayRef {
         Arc::new(self.nanoseconds.finish())
     }
-}
-
-/// Nanoseconds since the epoch.
-pub(super) fn nanoseconds(instant: Instant) -> Result<i64, RejectReason> {
-    let nanoseconds =
-        i128::from(instant.seconds) * NANOSECONDS_PER_S + i128::from(instant.nanoseconds);
-    i64::try_from(nanoseconds).map_err(|_| RejectReason::OutOfRange)
 }
