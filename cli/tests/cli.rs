@@ -9,6 +9,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -46,8 +47,7 @@ fn servers_say_where_they_serve_and_end_when_asked() {
         let said: Value = said.into_iter().next().unwrap().unwrap();
         assert_eq!(said["brokers"].is_string(), brokers, "{said}");
         assert_eq!(said["endpoint"].is_string(), endpoint, "{said}");
-        let killed = Command::new("kill").arg(server.id().to_string()).status();
-        assert!(killed.unwrap().success());
+        kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
         assert_eq!(server.wait().unwrap().code(), Some(0), "{arguments:?}");
     }
     let nowhere = home.run(&["local"]);

@@ -145,7 +145,7 @@ impl BoundErrorKind {
     fn problem(self) -> &'static str {
         match self {
             Self::Unrecognized => {
-                "is no bound; write `yyyymmddhh24miss` digits or ISO 8601 such as 2022-11-22T07:00:00"
+                "is no time; write `yyyymmddhh24miss` digits or ISO 8601 such as 2022-11-22T07:00:00"
             }
             Self::DigitCount => {
                 "has a wrong number of digits; write the 14 of `yyyymmddhh24miss`, and epoch \
