@@ -16,7 +16,10 @@ pub(crate) fn text(job: &Job, preview: &Preview) -> String {
         window_lines(job.window, &job.time_zone).join("\n       ")
     )];
     if preview.rows.is_empty() && preview.rejected.is_empty() {
-        parts.push("no rows: the window has no messages, or none among the first that were read".to_owned());
+        parts.push(
+            "no rows: the window has no messages, or none among the first that were read"
+                .to_owned(),
+        );
     }
     if !preview.rows.is_empty() {
         let mut columns = Columns::of_names(preview.columns.iter().map(String::as_str));
