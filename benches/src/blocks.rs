@@ -134,7 +134,8 @@ fn config(endpoint: &str) -> ClientConfig {
     ClientConfig::new(endpoint, PROJECT, credentials)
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+/// Two workers, as the embedded servers have.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,7 +1,6 @@
 //! A tunnel that takes blocks and forgets them: what an upload costs when the service costs nothing.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +14,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Result;
+use crate::blocks::runtime;
 use crate::fields::MappedFields;
+use crate::process::serve_until_closed;
 
 /// A tunnel with one upload session at a time, into any table that has these columns.
 struct Sink {
@@ -26,15 +27,11 @@ struct Sink {
 /// Serves until the standard input ends, and says in a line on the standard output where.
 pub fn serve(fields: &MappedFields) -> Result<()> {
     let sink = Arc::new(Sink::new(fields));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        writeln!(std::io::stdout(), "http://{}/api", listener.local_addr()?)?;
+        let endpoint = format!("http://{}/api", listener.local_addr()?);
         let router = Router::new().fallback(answer).with_state(sink);
-        let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        let ended = tokio::task::spawn_blocking(move || serve_until_closed(&endpoint));
         let serve = axum::serve(listener, router).with_graceful_shutdown(async {
             // However it ends: nobody needs the server any more.
             drop(ended.await);

@@ -153,6 +153,16 @@ impl Surroundings<'_> {
                 ))
             })
     }
+
+    /// The same where `flag` may be left out.
+    pub(crate) fn variable_of(
+        &self,
+        flag: &str,
+        name: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        name.map(|name| self.required_variable(flag, name))
+            .transpose()
+    }
 }
 
 fn read(what: &str, path: &Path) -> Result<String, Failure> {

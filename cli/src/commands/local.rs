@@ -102,12 +102,8 @@ fn start_maxcompute(args: LocalMaxComputeArgs) -> Result<(LocalMaxCompute, Strin
         token_from_env,
     } = args.project;
     let surroundings = Surroundings::of_process();
-    let variable = |flag: &str, name: Option<String>| {
-        name.map(|name| surroundings.required_variable(flag, &name))
-            .transpose()
-    };
-    let secret = variable("--secret-from-env", secret_from_env)?;
-    let security_token = variable("--token-from-env", token_from_env)?;
+    let secret = surroundings.variable_of("--secret-from-env", secret_from_env.as_deref())?;
+    let security_token = surroundings.variable_of("--token-from-env", token_from_env.as_deref())?;
     let credential = access_id.zip(secret).map(|(access_id, secret)| Credential {
         access_id,
         secret,

@@ -41,9 +41,8 @@ fn connection(
     surroundings: &Surroundings<'_>,
 ) -> Result<MaxComputeConnection, Failure> {
     let secret = |flag: &str, name: Option<String>| {
-        name.map(|name| surroundings.required_variable(flag, &name))
-            .transpose()
-            .map(|secret| secret.map(Secret::new))
+        let secret = surroundings.variable_of(flag, name.as_deref());
+        secret.map(|secret| secret.map(Secret::new))
     };
     let mut connection = MaxComputeConnection {
         schema: args.schema,

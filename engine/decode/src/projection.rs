@@ -383,13 +383,8 @@ impl<'a> Compiler<'a> {
             ),
             (MetadataField::Timestamp, column_type) => (
                 is_text(column_type)
-                    || matches!(
-                        column_type,
-                        ColumnType::BigInt
-                            | ColumnType::DateTime
-                            | ColumnType::Timestamp
-                            | ColumnType::TimestampNtz
-                    ),
+                    || holds_instants(column_type)
+                    || *column_type == ColumnType::BigInt,
                 "BIGINT, STRING, VARCHAR, CHAR, DATETIME, TIMESTAMP or TIMESTAMP_NTZ",
             ),
         };

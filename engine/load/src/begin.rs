@@ -12,7 +12,7 @@ use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
 use crate::settle::{Assume, Fate, Settle};
-use crate::stage::run_of_staged_file;
+use crate::stage::{holds_rejects, run_of_staged_file};
 use crate::{Error, ErrorKind};
 
 /// What a run begins with.
@@ -172,9 +172,8 @@ impl Begin<'_> {
             .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
         let open: BTreeSet<i64> = journal.open_run_ids()?.into_iter().collect();
         let unwanted = names.into_iter().filter(|name| {
-            let rejects = name.ends_with("-rejects.parquet");
             run_of_staged_file(name)
-                .is_some_and(|run| run == begun || (!open.contains(&run) && !rejects))
+                .is_some_and(|run| run == begun || (!open.contains(&run) && !holds_rejects(name)))
         });
         delete_files(&**staging, unwanted)
     }

@@ -8,11 +8,8 @@ use engine_model::TopicPartition;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ports::Staging;
-use crate::stage::run_of_staged_file;
+use crate::stage::{holds_rejects, run_of_staged_file};
 use crate::{Error, ErrorKind};
-
-/// How the name of a file of rejected messages ends.
-const SUFFIX: &str = "-rejects.parquet";
 
 /// A rejected message, as a run kept it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +41,7 @@ pub fn reject_files(staging: &dyn Staging) -> Result<BTreeMap<i64, Vec<String>>,
     })?;
     names.sort_unstable();
     let mut runs: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    for name in names.into_iter().filter(|name| name.ends_with(SUFFIX)) {
+    for name in names.into_iter().filter(|name| holds_rejects(name)) {
         if let Some(run) = run_of_staged_file(&name) {
             runs.entry(run).or_default().push(name);
         }

@@ -18,7 +18,7 @@ pub use folder::{FolderStaging, free_bytes};
 use rejects::{RejectWriter, RejectedMessage};
 use rows::RowWriter;
 pub(crate) use rows::StagedRows;
-pub(crate) use slice::{SliceFiles, run_of_staged_file, run_prefix};
+pub(crate) use slice::{SliceFiles, holds_rejects, run_of_staged_file, run_prefix};
 
 use crate::ports::{Staging, StagingFile};
 use crate::{Error, ErrorKind};

@@ -1,8 +1,6 @@
 //! JSON: any value of the payload as the message spells it, strings with their quotes.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::ArrayRef;
 
 use super::texts::{Digits, Texts};
 use crate::parser::Parser;
@@ -46,8 +44,6 @@ impl JsonColumn {
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         self.parser.shrink();
-        let (offsets, text, nulls) = self.texts.finish();
-        let array = StringArray::try_new(offsets, text, nulls);
-        Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
+        self.texts.finish_strings()
     }
 }

@@ -1,9 +1,7 @@
 //! STRING, VARCHAR and CHAR: any value as text. Strings as they are, numbers as the message spells them, objects and arrays
 //! byte for byte.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::ArrayRef;
 
 use super::texts::{Digits, Texts};
 use crate::reject::RejectReason;
@@ -58,9 +56,7 @@ impl StringColumn {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let (offsets, text, nulls) = self.texts.finish();
-        let array = StringArray::try_new(offsets, text, nulls);
-        Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
+        self.texts.finish_strings()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 use std::mem;
+use std::sync::Arc;
 
-use arrow::array::NullBufferBuilder;
+use arrow::array::{ArrayRef, NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use engine_model::limits::CELL_BYTES_MAX;
 
@@ -69,6 +70,13 @@ impl Texts {
         let mut full = mem::replace(self, room);
         let offsets = OffsetBuffer::new(full.offsets.into());
         (offsets, Buffer::from_vec(full.bytes), full.nulls.finish())
+    }
+
+    /// The same as an array of strings, where every row is UTF-8.
+    pub(super) fn finish_strings(&mut self) -> ArrayRef {
+        let (offsets, text, nulls) = self.finish();
+        let array = StringArray::try_new(offsets, text, nulls);
+        Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a> SliceFiles<'a> {
 }
 
 /// The name of a staged file: its run, slice and window, and what it holds.
-pub(crate) fn staged_name(run: i64, slice: u32, window: usize, content: &str) -> String {
+fn staged_name(run: i64, slice: u32, window: usize, content: &str) -> String {
     format!(
         "{}slice-{slice:05}-window-{window}-{content}.parquet",
         run_prefix(run)
@@ -136,6 +136,11 @@ pub(crate) fn run_of_staged_file(name: &str) -> Option<i64> {
     } else {
         None
     }
+}
+
+/// Whether a staged file holds rejected messages, by its name.
+pub(crate) fn holds_rejects(name: &str) -> bool {
+    name.ends_with("-rejects.parquet")
 }
 
 /// What the names of all staged files of a run begin with.

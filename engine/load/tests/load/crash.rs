@@ -34,6 +34,11 @@ fn fail_uploads_after(world: &World, blocks: Option<u64>) {
     *world.table.faults.fail_uploads_after.lock().unwrap() = blocks;
 }
 
+/// Lets a fault of the table happen.
+fn arm(fault: &AtomicBool) {
+    fault.store(true, Ordering::Relaxed);
+}
+
 #[test]
 fn what_was_staged_and_uploaded_is_not_done_again() {
     let world = world();
@@ -76,11 +81,7 @@ fn a_session_that_is_gone_gets_its_blocks_again_from_the_staged_files() {
 fn a_staged_file_that_was_damaged_is_read_again() {
     let world = world();
     // Every slice is staged, and no session has its block.
-    world
-        .table
-        .faults
-        .lose_commit
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.lose_commit);
     world.run(&job("")).unwrap_err();
     world.table.forget_sessions();
     let staged: Vec<_> = std::fs::read_dir(world.staging_folder())
@@ -112,11 +113,7 @@ fn a_damaged_file_whose_block_is_uploaded_is_not_missed() {
 #[test]
 fn a_commit_that_happened_without_an_answer_is_found_out() {
     let world = world();
-    world
-        .table
-        .faults
-        .lose_commit_answer
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.lose_commit_answer);
     let error = world.run(&job("")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CommitUnknown);
     let report = world.run(&job("")).unwrap();
@@ -136,11 +133,7 @@ fn a_session_that_was_committed_with_other_blocks_is_never_loaded_again() {
     for write in ["replace", "append"] {
         let mut world = world();
         let job = job_writing(write);
-        world
-            .table
-            .faults
-            .lose_commit_answer
-            .store(true, Ordering::Relaxed);
+        arm(&world.table.faults.lose_commit_answer);
         world.run(&job).unwrap_err();
         let mut state = world.table.state.lock().unwrap();
         let session = state.sessions.values_mut().next().unwrap();
@@ -164,17 +157,9 @@ fn a_commit_that_may_still_happen_is_not_forgotten() {
     for write in ["replace", "append"] {
         let world = world();
         let job = job_writing(write);
-        world
-            .table
-            .faults
-            .lose_commit
-            .store(true, Ordering::Relaxed);
+        arm(&world.table.faults.lose_commit);
         world.run(&job).unwrap_err();
-        world
-            .table
-            .faults
-            .refuse_commit
-            .store(true, Ordering::Relaxed);
+        arm(&world.table.faults.refuse_commit);
         assert_eq!(world.run(&job).unwrap_err().kind(), ErrorKind::Target);
         // Now it lands.
         let blocks = {
@@ -194,11 +179,7 @@ fn a_commit_that_may_still_happen_is_not_forgotten() {
 fn a_commit_that_is_under_way_is_waited_for() {
     for write in ["replace", "append"] {
         let world = world();
-        world
-            .table
-            .faults
-            .commit_slowly
-            .store(true, Ordering::Relaxed);
+        arm(&world.table.faults.commit_slowly);
         world.run(&job_writing(write)).unwrap_err();
         let report = world.run(&job_writing(write)).unwrap();
         assert_loaded_once(&world);
@@ -209,11 +190,7 @@ fn a_commit_that_is_under_way_is_waited_for() {
 #[test]
 fn a_commit_that_did_not_happen_is_sent_again() {
     let world = world();
-    world
-        .table
-        .faults
-        .lose_commit
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.lose_commit);
     assert_eq!(
         world.run(&job("")).unwrap_err().kind(),
         ErrorKind::CommitUnknown
@@ -234,7 +211,7 @@ fn an_append_that_nobody_knows_about_asks_a_person() {
         } else {
             &world.table.faults.lose_commit
         };
-        fault.store(true, Ordering::Relaxed);
+        arm(fault);
         world.run(&append).unwrap_err();
         world.table.forget_sessions();
         let error = world.run(&append).unwrap_err();
@@ -269,7 +246,7 @@ fn an_append_whose_commit_nobody_saw_is_settled_before_the_next_window() {
     for fault in faults {
         let mut world = world();
         let append = job_writing("append");
-        fault(&world.table).store(true, Ordering::Relaxed);
+        arm(fault(&world.table));
         world.run(&append).unwrap_err();
         let mut next = append.clone();
         next.window.start_ms = append.window.end_ms;
@@ -289,21 +266,13 @@ fn an_append_whose_commit_nobody_saw_is_settled_before_the_next_window() {
 fn an_append_that_can_not_be_finished_stands_in_the_next_ones_way() {
     let mut world = world();
     let append = job_writing("append");
-    world
-        .table
-        .faults
-        .lose_commit
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.lose_commit);
     world.run(&append).unwrap_err();
     let mut next = append.clone();
     next.window.start_ms = append.window.end_ms;
     next.window.end_ms = append.window.end_ms + 86_400_000;
     world.now += jiff::SignedDuration::from_hours(24);
-    world
-        .table
-        .faults
-        .refuse_commit
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.refuse_commit);
     let error = world.run(&next).unwrap_err();
     assert!(
         error.to_string().contains("has to be settled first"),
@@ -317,11 +286,7 @@ fn an_append_that_can_not_be_finished_stands_in_the_next_ones_way() {
 #[test]
 fn a_run_whose_commit_was_sent_can_be_planned_anew() {
     let mut world = world();
-    world
-        .table
-        .faults
-        .lose_commit
-        .store(true, Ordering::Relaxed);
+    arm(&world.table.faults.lose_commit);
     world.run(&job("")).unwrap_err();
     world.options.replan = true;
     let report = world.run(&job("")).unwrap();
@@ -363,11 +328,7 @@ fn a_topic_that_was_made_anew_is_not_mixed_with_what_is_staged() {
 fn not_mixed(committing: bool) {
     let mut world = world();
     if committing {
-        world
-            .table
-            .faults
-            .lose_commit
-            .store(true, Ordering::Relaxed);
+        arm(&world.table.faults.lose_commit);
     } else {
         fail_uploads_after(&world, Some(0));
     }

@@ -180,6 +180,16 @@ impl Catalog {
         transaction(&mut state.connection, work)
     }
 
+    /// A transaction after which files may be needed no longer: [`Self::collect`] follows.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let done = self.transaction(work)?;
+        self.collect();
+        Ok(done)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic leaves no half-done work behind: the transaction was rolled back.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -68,7 +68,7 @@ pub(crate) struct Instance {
 impl Catalog {
     /// Records a new instance.
     pub(crate) fn create_instance(&self, instance: &Instance) -> Result<(), ServiceError> {
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             transaction.execute(
                 "INSERT INTO instances (id, task, job, status, text, rows, created_ms)
                  VALUES (?1, ?2, ?3, ?4, '', 0, ?5)",
@@ -81,9 +81,7 @@ impl Catalog {
                 ],
             )?;
             forget_instances(transaction)
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// Records how an instance ended. The first end counts: one that was cancelled stays so.
@@ -99,7 +97,7 @@ impl Catalog {
             .map(|rows| serde_json::to_string(&rows.columns))
             .transpose()?;
         let file = rows.and_then(|rows| rows.file.as_ref());
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             let ended = transaction.execute(
                 "UPDATE instances SET status = ?2, text = ?3, columns = ?4, file = ?5, rows = ?6,
                  ended_ms = ?7 WHERE id = ?1 AND status = 'Running'",
@@ -117,9 +115,7 @@ impl Catalog {
                 transaction.execute("INSERT OR IGNORE INTO retired VALUES (?1)", [&file.name])?;
             }
             Ok(())
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// The instance of that id.

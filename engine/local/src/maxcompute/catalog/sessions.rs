@@ -91,7 +91,7 @@ impl Catalog {
         upload: &Upload,
         create_partition: bool,
     ) -> Result<(), ServiceError> {
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             forget_sessions(transaction, upload.created_ms)?;
             if create_partition {
                 insert_partition(
@@ -114,9 +114,7 @@ impl Catalog {
                 ],
             )?;
             Ok(())
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// The session of that id as of `now_ms`.
@@ -140,7 +138,7 @@ impl Catalog {
         file: Option<&StoredFile>,
         now_ms: i64,
     ) -> Result<(), ServiceError> {
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             let session = upload(transaction, upload_id, now_ms)?;
             open(&session)?;
             let present = session.blocks.iter().find(|present| present.id == block);
@@ -171,9 +169,7 @@ impl Catalog {
                 ],
             )?;
             Ok(())
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// Makes all blocks of a session visible, in one transaction. A session that is closed already is left as it is.
@@ -181,7 +177,7 @@ impl Catalog {
     /// # Errors
     /// `StatusConflict` for an expired session, `NoSuchPartition` when the target was dropped meanwhile.
     pub(crate) fn commit_upload(&self, id: &str, now_ms: i64) -> Result<Upload, ServiceError> {
-        let committed = self.transaction(|transaction| {
+        self.change(|transaction| {
             let session = upload(transaction, id, now_ms)?;
             if session.status == UploadStatus::Closed {
                 return Ok(session);
@@ -201,9 +197,7 @@ impl Catalog {
                 status: UploadStatus::Closed,
                 ..session
             })
-        })?;
-        self.collect();
-        Ok(committed)
+        })
     }
 
     /// Opens a download session over a table partition as it is now.

@@ -84,7 +84,7 @@ impl Catalog {
 
     /// Drops a table with all its rows. Returns `false` where there is none of that name.
     pub(crate) fn drop_table(&self, name: &str) -> Result<bool, ServiceError> {
-        let dropped = self.transaction(|transaction| {
+        self.change(|transaction| {
             let Some(table) = table(transaction, name)? else {
                 return Ok(false);
             };
@@ -97,9 +97,7 @@ impl Catalog {
             )?;
             transaction.execute("DELETE FROM tables WHERE id = ?1", [table.id])?;
             Ok(true)
-        })?;
-        self.collect();
-        Ok(dropped)
+        })
     }
 
     /// The table of that name, compared without case.
@@ -160,16 +158,14 @@ impl Catalog {
 
     /// Drops partitions with their rows and returns how many there were.
     pub(crate) fn drop_partitions(&self, ids: &[i64]) -> Result<usize, ServiceError> {
-        let dropped = self.transaction(|transaction| {
+        self.change(|transaction| {
             let mut dropped = 0;
             for id in ids {
                 retire(transaction, FILES_OF_PARTITION, id)?;
                 dropped += transaction.execute("DELETE FROM partitions WHERE id = ?1", [id])?;
             }
             Ok(dropped)
-        })?;
-        self.collect();
-        Ok(dropped)
+        })
     }
 
     /// Appends files to partitions, or puts them in place of what those had, in one transaction. Partitions that don't
@@ -184,7 +180,7 @@ impl Catalog {
         overwrite: bool,
         now_ms: i64,
     ) -> Result<(), ServiceError> {
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             let known = transaction
                 .prepare("SELECT 1 FROM tables WHERE id = ?1")?
                 .exists([table_id])?;
@@ -203,19 +199,15 @@ impl Catalog {
                 }
             }
             Ok(())
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// Removes all rows of partitions, which stay.
     pub(crate) fn truncate(&self, ids: &[i64], now_ms: i64) -> Result<(), ServiceError> {
-        self.transaction(|transaction| {
+        self.change(|transaction| {
             ids.iter()
                 .try_for_each(|id| replace_files(transaction, *id, true, &[], now_ms))
-        })?;
-        self.collect();
-        Ok(())
+        })
     }
 
     /// The files of a table as of now, in the order of partitions and commits.
