@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
 use arrow_json::ReaderBuilder;
 use engine_decode::{Decoder, Projection};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
-use engine_model::{ColumnType, FieldPath, MessageBlock, Step};
+use engine_model::{ColumnType, FieldPath, MessageBlock, Step, TopicPartition};
 use serde_json::Value;
 
 use crate::Result;
@@ -69,10 +69,11 @@ pub fn engine(
     mut take: impl FnMut(RecordBatch),
 ) -> Result<()> {
     const BATCH_BYTES: usize = 1 << 20;
+    let partition = TopicPartition::new("bench", 0);
     let mut decoder = Decoder::new(Arc::clone(projection));
     for block in &blocks.blocks {
         for message in block.iter() {
-            decoder.decode(&message, 0)?;
+            decoder.decode(&message, &partition)?;
         }
         if decoder.size() >= BATCH_BYTES {
             take(decoder.flush());

@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields as ArrowFields, Schema};
-use engine_decode::Projection;
+use engine_decode::{Projection, ProjectionSpec};
 use engine_model::ddl::{DdlSpec, create_table};
 use engine_model::limits::LIFECYCLE_DAYS_DEFAULT;
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, KeyType, PayloadType, Step,
-    TableColumns,
+    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, Step, TableColumns,
 };
 use jiff::tz::TimeZone;
 
@@ -141,14 +140,17 @@ impl MappedFields {
 
     /// The engine's projection.
     pub fn projection(&self) -> Result<Arc<Projection>> {
-        let mapping = |(number, (_, path)): (usize, &(ColumnType, FieldPath))| ColumnMapping {
-            column: format!("c{number}"),
-            source: ColumnSource::Path(path.clone()),
-            format: None,
+        let mapping = |(number, (_, path)): (usize, &(ColumnType, FieldPath))| {
+            ColumnMapping::new(format!("c{number}"), ColumnSource::Path(path.clone()))
         };
         let mappings: Vec<_> = self.fields.iter().enumerate().map(mapping).collect();
-        let (key, payload) = (KeyType::String, PayloadType::Json);
-        let compiled = Projection::compile(&mappings, &self.table(), key, payload, &TimeZone::UTC);
+        let compiled = Projection::compile(&ProjectionSpec {
+            mappings: &mappings,
+            table: &self.table(),
+            format: &MessageFormat::default(),
+            empty_as_null: false,
+            zone: &TimeZone::UTC,
+        });
         Ok(Arc::new(compiled.map_err(|errors| errors[0].to_string())?))
     }
 

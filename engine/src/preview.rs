@@ -62,7 +62,7 @@ pub(crate) fn preview(
             kept && job.window.verdict(message.timestamp_ms) == Verdict::Inside
         });
         for message in in_window.take(wanted) {
-            if let Err(rejection) = decoder.decode(&message, topic_partition.partition) {
+            if let Err(rejection) = decoder.decode(&message, topic_partition) {
                 shown.rejected.push(format!(
                     "offset {} of {topic_partition}: {rejection}",
                     message.offset

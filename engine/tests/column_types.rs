@@ -1,8 +1,8 @@
 //! What decoding makes of a column and what the upload sends for it are the same Arrow type.
 
 use arrow::datatypes::DataType;
-use engine_decode::Projection;
-use engine_model::{Column, ColumnType, KeyType, PayloadType, TableColumns};
+use engine_decode::{Projection, ProjectionSpec};
+use engine_model::{Column, ColumnType, MessageFormat, TableColumns};
 use engine_tunnel::wire::arrow_type;
 use jiff::tz::TimeZone;
 
@@ -74,9 +74,14 @@ fn decoded_columns_are_sent_as_they_are() {
     kinds.dedup();
     assert_eq!(kinds, (0..20).collect::<Vec<_>>());
 
-    let zone = TimeZone::UTC;
-    let projection =
-        Projection::compile(&[], &table, KeyType::String, PayloadType::Json, &zone).unwrap();
+    let projection = Projection::compile(&ProjectionSpec {
+        mappings: &[],
+        table: &table,
+        format: &MessageFormat::default(),
+        empty_as_null: false,
+        zone: &TimeZone::UTC,
+    });
+    let projection = projection.unwrap();
     let schema = projection.schema();
     let decoded: Vec<&DataType> = schema
         .fields()

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
-use engine_decode::{Decoder, Projection};
+use engine_decode::{Decoder, Projection, ProjectionSpec};
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, Headers, KeyType, Message,
-    PayloadType, TableColumns,
+    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, Headers, Message, MessageFormat,
+    TableColumns, TopicPartition,
 };
 use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
@@ -64,14 +64,15 @@ fn compile(columns: &[(&str, &str)]) -> Arc<Projection> {
         table.columns.push(Column::new(&column, column_type));
         let path = path.parse().expect("the paths above are paths");
         let source = ColumnSource::Path(path);
-        mappings.push(ColumnMapping {
-            column,
-            source,
-            format: None,
-        });
+        mappings.push(ColumnMapping::new(column, source));
     }
-    let (key, payload, zone) = (KeyType::String, PayloadType::Json, TimeZone::UTC);
-    let compiled = Projection::compile(&mappings, &table, key, payload, &zone);
+    let compiled = Projection::compile(&ProjectionSpec {
+        mappings: &mappings,
+        table: &table,
+        format: &MessageFormat::default(),
+        empty_as_null: false,
+        zone: &TimeZone::UTC,
+    });
     Arc::new(compiled.expect("every path fits every type"))
 }
 
@@ -89,7 +90,7 @@ pub fn projection(payload: &[u8]) {
 
 /// Whether the column takes the payload, which is as the slow reading has it.
 fn check_case(case: &mut Case, payload: &[u8], document: Option<&RawValue>) -> bool {
-    let outcome = case.decoder.decode(&message(payload), 0);
+    let outcome = case.decoder.decode(&message(payload), &partition());
     let batch = case.decoder.flush();
     let Case {
         column_type, path, ..
@@ -106,12 +107,16 @@ fn check_case(case: &mut Case, payload: &[u8], document: Option<&RawValue>) -> b
 /// All columns take the payload or none, and the rows around it stay as they are.
 fn check_all(decoder: &mut Decoder, payload: &[u8], taken: bool) {
     let good = message(GOOD);
-    let mut decode = |message| decoder.decode(message, 0).is_ok();
+    let mut decode = |message| decoder.decode(message, &partition()).is_ok();
     let rows = [decode(&good), decode(&message(payload)), decode(&good)];
     let batch = decoder.flush();
     assert_eq!(rows, [true, taken, true]);
     assert_eq!(batch.num_rows(), 2 + usize::from(taken));
     assert_eq!(batch.slice(0, 1), batch.slice(batch.num_rows() - 1, 1));
+}
+
+fn partition() -> TopicPartition {
+    TopicPartition::new("fuzz", 0)
 }
 
 fn message(payload: &[u8]) -> Message<'_> {

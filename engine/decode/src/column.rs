@@ -20,9 +20,10 @@ mod timestamp;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
-use engine_model::{ColumnType, TimeFormat};
+use engine_model::{ColumnType, Rounding, ValueFormat};
 use jiff::tz::TimeZone;
 
+use crate::instant::{InstantReader, Resolution};
 use crate::reject::RejectReason;
 use crate::value::Value;
 use binary::BinaryColumn;
@@ -38,6 +39,41 @@ use string::StringColumn;
 use timestamp::{Clock, TimestampColumn};
 
 pub(crate) use null::{data_type, null_array, repeated_array, row_bytes};
+
+/// What a column is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnSpec<'a> {
+    pub(crate) column_type: &'a ColumnType,
+    pub(crate) nullable: bool,
+    /// Of times without an offset.
+    pub(crate) zone: &'a TimeZone,
+    /// How values spell instants or bytes.
+    pub(crate) format: Option<&'a ValueFormat>,
+    /// What becomes of digits that the column can't hold.
+    pub(crate) rounding: Option<Rounding>,
+}
+
+impl<'a> ColumnSpec<'a> {
+    /// A column that takes NULL and has no settings.
+    fn plain(column_type: &'a ColumnType, zone: &'a TimeZone) -> Self {
+        Self {
+            column_type,
+            nullable: true,
+            zone,
+            format: None,
+            rounding: None,
+        }
+    }
+
+    /// How instants are read for a column that keeps so many `digits` of a second.
+    fn instants(&self, digits: u8) -> InstantReader {
+        let resolution = Resolution {
+            digits,
+            rounding: self.rounding,
+        };
+        InstantReader::new(self.zone.clone(), self.format.cloned(), resolution)
+    }
+}
 
 /// The values of one column since the last flush.
 #[derive(Debug)]
@@ -90,44 +126,43 @@ macro_rules! of_kind {
 }
 
 impl ColumnBuffer {
-    /// An empty buffer for a column of this type, or nothing for a map whose keys are maps or the like. `zone` and `format`
-    /// are for the types that hold instants.
-    pub(crate) fn new(
-        column_type: &ColumnType,
-        nullable: bool,
-        zone: &TimeZone,
-        format: Option<TimeFormat>,
-    ) -> Option<Self> {
-        let kind = match column_type {
-            ColumnType::BigInt => Kind::BigInt(IntegerColumn::new(BIGINT_MIN)),
-            ColumnType::Binary => Kind::Binary(BinaryColumn::default()),
+    /// An empty buffer for such a column, or nothing for a map whose keys are maps or the like.
+    pub(crate) fn new(spec: &ColumnSpec<'_>) -> Option<Self> {
+        let rounding = spec.rounding;
+        let kind = match spec.column_type {
+            ColumnType::BigInt => Kind::BigInt(IntegerColumn::new(BIGINT_MIN, rounding)),
+            ColumnType::Binary => {
+                let is_base64 = matches!(spec.format, Some(ValueFormat::Base64));
+                Kind::Binary(BinaryColumn::new(is_base64))
+            }
             ColumnType::Boolean => Kind::Boolean(BooleanColumn::default()),
-            ColumnType::Date => Kind::Date(DateColumn::default()),
-            ColumnType::DateTime => Kind::DateTime(DateTimeColumn::new(zone, format)),
+            ColumnType::Date => Kind::Date(DateColumn::new(spec)),
+            ColumnType::DateTime => Kind::DateTime(DateTimeColumn::new(spec)),
             ColumnType::Decimal { precision, scale } => {
-                Kind::Decimal(DecimalColumn::new(*precision, *scale))
+                Kind::Decimal(DecimalColumn::new(*precision, *scale, rounding))
             }
             ColumnType::Double => Kind::Double(FloatingColumn::default()),
             ColumnType::Float => Kind::Float(FloatingColumn::default()),
-            ColumnType::Int => Kind::Int(IntegerColumn::new(i64::MIN)),
+            ColumnType::Int => Kind::Int(IntegerColumn::new(i64::MIN, rounding)),
             ColumnType::Json => Kind::Json(JsonColumn::default()),
-            ColumnType::SmallInt => Kind::SmallInt(IntegerColumn::new(i64::MIN)),
+            ColumnType::SmallInt => Kind::SmallInt(IntegerColumn::new(i64::MIN, rounding)),
             ColumnType::String => Kind::String(StringColumn::new(None)),
             ColumnType::VarChar(chars) | ColumnType::Char(chars) => {
                 Kind::String(StringColumn::new(usize::try_from(*chars).ok()))
             }
-            ColumnType::Timestamp => {
-                Kind::Timestamp(TimestampColumn::new(Clock::Utc, zone, format))
-            }
+            ColumnType::Timestamp => Kind::Timestamp(TimestampColumn::new(Clock::Utc, spec)),
             ColumnType::TimestampNtz => {
-                Kind::Timestamp(TimestampColumn::new(Clock::OnTheWall, zone, format))
+                Kind::Timestamp(TimestampColumn::new(Clock::OnTheWall, spec))
             }
-            ColumnType::TinyInt => Kind::TinyInt(IntegerColumn::new(i64::MIN)),
+            ColumnType::TinyInt => Kind::TinyInt(IntegerColumn::new(i64::MIN, rounding)),
             ColumnType::Array(_) | ColumnType::Map(..) | ColumnType::Struct(_) => {
-                Kind::Nested(NestedColumn::new(column_type, zone)?)
+                Kind::Nested(NestedColumn::new(spec.column_type, spec.zone)?)
             }
         };
-        Some(Self { nullable, kind })
+        Some(Self {
+            nullable: spec.nullable,
+            kind,
+        })
     }
 
     /// Appends one more row without a value. After an error the buffer is as it was.

@@ -4,12 +4,15 @@ use std::mem;
 use std::sync::Arc;
 
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use engine_model::Message;
+use engine_model::{Message, PayloadType, TopicPartition};
 
 use crate::column::{ColumnBuffer, null_array, repeated_array};
+use crate::delimited::FieldSplitter;
 use crate::locate::{Wanted, locate};
+use crate::metadata::{Parts, TextScratch};
 use crate::node::{value_of, value_of_text};
 use crate::parser::{DEPTH_MAX, Document, Parser};
+use crate::payload::{Payload, PayloadReader, PayloadText, SCRATCH_BYTES_KEPT};
 use crate::projection::{Fill, PathFeed, Projection};
 use crate::reject::{RejectReason, Rejection};
 use crate::trie::ABSENT;
@@ -25,7 +28,9 @@ const COLUMN_TEXT_BYTES_MAX: usize = i32::MAX as usize;
 #[derive(Debug)]
 pub struct Decoder {
     projection: Arc<Projection>,
-    parser: Parser,
+    /// Nothing where no column needs payloads.
+    payloads: Option<PayloadReader>,
+    fields: Fields,
     rows: usize,
     rows_max: usize,
     /// Texts from messages.
@@ -34,16 +39,24 @@ pub struct Decoder {
     path_buffers: Vec<ColumnBuffer>,
     /// One per [`Projection::metadata`].
     metadata_buffers: Vec<ColumnBuffer>,
-    scratch: Scratch,
+    scratch: TextScratch,
 }
 
-/// What is only of use within one message; kept for its memory.
-#[derive(Debug, Default)]
-struct Scratch {
+/// How the mapped fields of a payload are found.
+#[derive(Debug)]
+enum Fields {
+    /// No field is mapped.
+    None,
+    Json(Box<JsonFields>),
+    Delimited(FieldSplitter),
+}
+
+#[derive(Debug)]
+struct JsonFields {
+    parser: Parser,
     /// Where each path leads to: numbers of tape nodes.
     found: Vec<u32>,
     wanted: Vec<Wanted>,
-    text: String,
 }
 
 impl Decoder {
@@ -51,30 +64,46 @@ impl Decoder {
     pub fn new(projection: Arc<Projection>) -> Self {
         let paths = projection.paths.iter().map(|feed| feed.column);
         let metadata = projection.metadata.iter().map(|feed| feed.column);
+        let parses = projection.parses_payloads();
+        let (needs_whole, needs_text) = projection.whole_payload();
+        let fields = match &projection.format().payload {
+            PayloadType::Delimited(delimiters) if parses => {
+                Fields::Delimited(FieldSplitter::new(delimiters))
+            }
+            PayloadType::Json if parses => Fields::Json(Box::new(JsonFields {
+                parser: Parser::default(),
+                found: vec![ABSENT; projection.trie().slots()],
+                wanted: Vec::new(),
+            })),
+            _ => Fields::None,
+        };
         Self {
-            parser: Parser::default(),
+            payloads: (parses || needs_whole)
+                .then(|| PayloadReader::new(projection.format(), parses, needs_text)),
+            fields,
             rows: 0,
             text_bytes: 0,
             rows_max: COLUMN_TEXT_BYTES_MAX / projection.constant_bytes_max.max(1),
             path_buffers: paths.map(|column| projection.buffer(column)).collect(),
             metadata_buffers: metadata.map(|column| projection.buffer(column)).collect(),
-            scratch: Scratch {
-                found: vec![ABSENT; projection.trie().slots()],
-                ..Scratch::default()
-            },
+            scratch: TextScratch::default(),
             projection,
         }
     }
 
-    /// Appends `message` of the topic partition with number `partition` as one row.
+    /// Appends `message` of `topic_partition` as one row.
     ///
     /// # Errors
     ///
     /// The message can't become a row; nothing of it is appended. [`RejectReason::BatchFull`] alone is the caller's
     /// fault: flush long before [`size`](Self::size) reaches 2 GiB.
-    pub fn decode(&mut self, message: &Message<'_>, partition: i32) -> Result<(), Rejection> {
+    pub fn decode(
+        &mut self,
+        message: &Message<'_>,
+        topic_partition: &TopicPartition,
+    ) -> Result<(), Rejection> {
         let appended = if self.rows < self.rows_max {
-            self.append(message, partition)
+            self.append(message, topic_partition)
         } else {
             let expected = format!("at most {} rows a batch", self.rows_max);
             Err(Rejection::of_payload(
@@ -123,60 +152,63 @@ impl Decoder {
                 Fill::Metadata(feed) => self.metadata_buffers[*feed].finish(),
             })
             .collect();
-        self.parser.shrink();
+        self.shrink();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.projection.schema(), arrays, &options)
             .expect("every buffer has the column's type and got one value per row")
     }
 
-    /// Appends to every buffer, or to some of them before an error. Tells the bytes of text.
-    fn append(&mut self, message: &Message<'_>, partition: i32) -> Result<usize, Rejection> {
-        let payload = message
-            .payload
-            .filter(|_| self.projection.parses_payloads());
-        let mut text_bytes = 0;
-        if let Some(payload) = payload {
-            text_bytes += self.append_fields(payload)?;
-        } else {
-            for (feed, buffer) in self.projection.paths.iter().zip(&mut self.path_buffers) {
-                text_bytes += append(&self.projection, feed.column, buffer, &Value::Null)?;
-            }
+    /// Gives back memory that only unusually large messages need.
+    fn shrink(&mut self) {
+        match &mut self.fields {
+            Fields::None => {}
+            Fields::Json(fields) => fields.parser.shrink(),
+            Fields::Delimited(splitter) => splitter.shrink_to(SCRATCH_BYTES_KEPT),
         }
-        text_bytes += self.append_metadata(message, partition, payload.is_some())?;
-        Ok(text_bytes)
+        if let Some(payloads) = &mut self.payloads {
+            payloads.shrink();
+        }
+        self.scratch.shrink_to(SCRATCH_BYTES_KEPT);
     }
 
-    fn append_fields(&mut self, payload: &[u8]) -> Result<usize, Rejection> {
-        let Self {
-            projection,
-            parser,
-            path_buffers,
-            scratch,
-            ..
-        } = self;
-        let read = parser.read(payload, |document| {
-            fields(projection, document, path_buffers, scratch)
-        });
-        read.unwrap_or_else(|reason| Err(unreadable(payload, reason)))
-    }
-
-    fn append_metadata(
+    /// Appends to every buffer, or to some of them before an error. Tells the bytes of text.
+    fn append(
         &mut self,
         message: &Message<'_>,
-        partition: i32,
-        payload_is_utf8: bool,
+        topic_partition: &TopicPartition,
     ) -> Result<usize, Rejection> {
         let Self {
             projection,
+            payloads,
+            fields,
+            path_buffers,
             metadata_buffers,
             scratch,
             ..
         } = self;
-        let mut text_bytes = 0;
+        let payload = match (payloads, message.payload) {
+            (Some(payloads), Some(raw)) => Some(payloads.read(raw)?),
+            _ => None,
+        };
+        let mut text_bytes = match (&mut *fields, payload) {
+            (Fields::Json(fields), Some(payload)) => {
+                fields.append(projection, path_buffers, payload.text.as_bytes())?
+            }
+            (Fields::Delimited(splitter), Some(payload)) => {
+                append_delimited(projection, path_buffers, splitter, payload)?
+            }
+            _ => append_nulls(projection, path_buffers)?,
+        };
+        let parts = Parts {
+            message,
+            topic_partition,
+            payload,
+            is_json: matches!(fields, Fields::Json(_)),
+        };
         for (feed, buffer) in projection.metadata.iter().zip(metadata_buffers) {
             let value = feed
                 .metadata
-                .value(message, partition, payload_is_utf8, &mut scratch.text)
+                .value(parts, scratch)
                 .map_err(|rejection| projection.in_column(rejection, feed.column))?;
             text_bytes += append(projection, feed.column, buffer, &value)?;
         }
@@ -184,29 +216,80 @@ impl Decoder {
     }
 }
 
+impl JsonFields {
+    /// Parses a payload and appends what each path leads to. Tells the bytes of text.
+    fn append(
+        &mut self,
+        projection: &Projection,
+        buffers: &mut [ColumnBuffer],
+        payload: &[u8],
+    ) -> Result<usize, Rejection> {
+        let Self {
+            parser,
+            found,
+            wanted,
+        } = self;
+        let read = parser.read(payload, |document| {
+            fields(projection, document, buffers, found, wanted)
+        });
+        read.unwrap_or_else(|reason| Err(unreadable(payload, reason)))
+    }
+}
+
+/// The fields of a tombstone.
+fn append_nulls(projection: &Projection, buffers: &mut [ColumnBuffer]) -> Result<usize, Rejection> {
+    for (feed, buffer) in projection.paths.iter().zip(buffers) {
+        append(projection, feed.column, buffer, &Value::Null)?;
+    }
+    Ok(0)
+}
+
+/// Cuts a payload and appends the field at each position. Tells the bytes of text.
+fn append_delimited(
+    projection: &Projection,
+    buffers: &mut [ColumnBuffer],
+    splitter: &mut FieldSplitter,
+    payload: Payload<'_>,
+) -> Result<usize, Rejection> {
+    let PayloadText::Known(text) = payload.text else {
+        return Err(unreadable(payload.bytes, RejectReason::InvalidText));
+    };
+    let record = splitter.split(text).map_err(|error| {
+        let expected = "one record of delimited text";
+        Rejection::of_payload(RejectReason::InvalidRecord, expected, &error.to_string())
+    })?;
+    let mut text_bytes = 0;
+    for (PathFeed { column, slot }, buffer) in projection.paths.iter().zip(buffers) {
+        let value = record.field(*slot).map_or(Value::Null, Value::Text);
+        text_bytes += append(projection, *column, buffer, &value)?;
+    }
+    Ok(text_bytes)
+}
+
 /// Walks a parsed payload and appends what each path leads to. Tells the bytes of text.
 fn fields(
     projection: &Projection,
     document: Document<'_>,
     buffers: &mut [ColumnBuffer],
-    scratch: &mut Scratch,
+    found: &mut [u32],
+    wanted: &mut Vec<Wanted>,
 ) -> Result<usize, Rejection> {
-    projection.trie().walk(document.tape, &mut scratch.found);
-    scratch.wanted.clear();
+    projection.trie().walk(document.tape, found);
+    wanted.clear();
     let mut text_bytes = 0;
     let feeds = projection.paths.iter().zip(&mut *buffers).enumerate();
     for (index, (PathFeed { column, slot }, buffer)) in feeds {
-        let node = scratch.found[*slot];
+        let node = found[*slot];
         match value_of(document, node, buffer) {
             Some(value) => text_bytes += append(projection, *column, buffer, &value)?,
-            None => scratch.wanted.push(Wanted { node, feed: index }),
+            None => wanted.push(Wanted { node, feed: index }),
         }
     }
-    if scratch.wanted.is_empty() {
+    if wanted.is_empty() {
         return Ok(text_bytes);
     }
-    scratch.wanted.sort_unstable();
-    locate(document, &scratch.wanted, |Wanted { node, feed }, text| {
+    wanted.sort_unstable();
+    locate(document, wanted, |Wanted { node, feed }, text| {
         let column = projection.paths[feed].column;
         let value = text.and_then(|text| value_of_text(document, node, text));
         let value = value.ok_or_else(|| lost(projection, column))?;
@@ -235,6 +318,7 @@ fn append(
 ) -> Result<usize, Rejection> {
     let appended = match value {
         Value::Null => buffer.append_null().map(|()| 0),
+        Value::Text("") if projection.empty_as_null() => buffer.append_null().map(|()| 0),
         value => buffer.append(value),
     };
     match appended {
@@ -263,7 +347,7 @@ fn unreadable(payload: &[u8], reason: RejectReason) -> Rejection {
         RejectReason::NestedTooDeep => {
             format!("at most {DEPTH_MAX} objects and arrays within each other")
         }
-        RejectReason::InvalidUtf8 => "a JSON text in UTF-8".to_owned(),
+        RejectReason::InvalidText => "a JSON text in UTF-8".to_owned(),
         _ => "a JSON text".to_owned(),
     };
     Rejection::of_payload(reason, &expected, &found)

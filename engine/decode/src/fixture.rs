@@ -6,12 +6,12 @@ use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, Headers, KeyType, Message, MetadataField, PayloadType,
-    TableColumns,
+    Column, ColumnMapping, ColumnSource, Headers, Message, MessageFormat, MetadataField,
+    TableColumns, TopicPartition,
 };
 use jiff::tz::TimeZone;
 
-use crate::{Decoder, Projection, Rejection};
+use crate::{Decoder, Projection, ProjectionSpec, Rejection};
 
 /// A mapping of the column `name` from `source`: a field path, `__key__` and so on, or a `'constant'`.
 pub(crate) fn mapping(name: &str, source: &str) -> ColumnMapping {
@@ -23,11 +23,7 @@ pub(crate) fn mapping(name: &str, source: &str) -> ColumnMapping {
         (None, Some(field)) => ColumnSource::Metadata(field),
         (None, None) => ColumnSource::Path(source.parse().unwrap()),
     };
-    ColumnMapping {
-        column: name.to_owned(),
-        source,
-        format: None,
-    }
+    ColumnMapping::new(name, source)
 }
 
 /// A column of a type as DDL spells it, ` NOT NULL` included.
@@ -41,10 +37,23 @@ pub(crate) fn column(name: &str, column_type: &str) -> Column {
 
 /// Columns of (type, source), named `c0` and up; an empty source is none.
 pub(crate) fn projection(columns: &[(&str, &str)]) -> Arc<Projection> {
-    keyed_projection(columns, KeyType::String)
+    formatted_projection(columns, &MessageFormat::default())
 }
 
-pub(crate) fn keyed_projection(columns: &[(&str, &str)], key: KeyType) -> Arc<Projection> {
+/// The same for messages in another format.
+pub(crate) fn formatted_projection(
+    columns: &[(&str, &str)],
+    format: &MessageFormat,
+) -> Arc<Projection> {
+    projection_of(columns, format, false)
+}
+
+/// The same where empty strings may become NULL.
+pub(crate) fn projection_of(
+    columns: &[(&str, &str)],
+    format: &MessageFormat,
+    empty_as_null: bool,
+) -> Arc<Projection> {
     let mut table = TableColumns::default();
     let mut mappings = Vec::new();
     for (index, (column_type, source)) in columns.iter().enumerate() {
@@ -54,9 +63,19 @@ pub(crate) fn keyed_projection(columns: &[(&str, &str)], key: KeyType) -> Arc<Pr
             mappings.push(mapping(&name, source));
         }
     }
-    let zone = TimeZone::UTC;
-    let compiled = Projection::compile(&mappings, &table, key, PayloadType::Json, &zone);
+    let compiled = Projection::compile(&ProjectionSpec {
+        mappings: &mappings,
+        table: &table,
+        format,
+        empty_as_null,
+        zone: &TimeZone::UTC,
+    });
     Arc::new(compiled.unwrap())
+}
+
+/// A topic partition for messages that come from nowhere.
+pub(crate) fn partition() -> TopicPartition {
+    TopicPartition::new("orders", 3)
 }
 
 pub(crate) fn message(payload: &[u8]) -> Message<'_> {
@@ -84,6 +103,6 @@ pub(crate) fn decode(
     payload: &str,
 ) -> Result<Vec<Option<String>>, Rejection> {
     let mut decoder = Decoder::new(projection(columns));
-    decoder.decode(&message(payload.as_bytes()), 0)?;
+    decoder.decode(&message(payload.as_bytes()), &partition())?;
     Ok(row(&decoder.flush(), 0))
 }

@@ -1,11 +1,12 @@
 //! Instants from text and numbers.
 
-use engine_model::TimeFormat;
+use engine_model::{Rounding, TimeUnit, ValueFormat};
 use jiff::Timestamp;
 use jiff::civil;
+use jiff::fmt::strtime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::number::DecimalText;
+use crate::number::{DecimalText, Digits};
 use crate::reject::RejectReason;
 use crate::value::Value;
 
@@ -13,8 +14,12 @@ use crate::value::Value;
 const SECONDS_MIN: i64 = -62_167_219_200;
 /// 9999-12-31T23:59:59Z, in seconds since the epoch.
 const SECONDS_MAX: i64 = 253_402_300_799;
-/// Digits of 64-bit integers.
-const INTEGER_DIGITS: u8 = 19;
+/// Digits of a number that 128 bits hold.
+const DECIMAL_DIGITS: u8 = 38;
+const NANOSECOND_DIGITS: u8 = 9;
+const NANOSECONDS_PER_S: i64 = 1_000_000_000;
+/// The same, where instants within a second are counted.
+const NANOSECONDS_OF_A_SECOND: u32 = 1_000_000_000;
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// A point in time of the years 0000 to 9999 (UTC).
@@ -30,64 +35,200 @@ pub(crate) struct Instant {
 #[derive(Clone, Debug)]
 pub(crate) struct InstantReader {
     zone: TimeZone,
-    format: Option<TimeFormat>,
+    format: Option<ValueFormat>,
+    resolution: Resolution,
+}
+
+/// Digits of a second that a column holds, and what becomes of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolution {
+    /// 0 to 9.
+    pub(crate) digits: u8,
+    pub(crate) rounding: Option<Rounding>,
 }
 
 impl InstantReader {
     /// Texts without an offset are read in `zone`, numbers by `format`.
-    pub(crate) fn new(zone: TimeZone, format: Option<TimeFormat>) -> Self {
-        Self { zone, format }
+    pub(crate) fn new(zone: TimeZone, format: Option<ValueFormat>, resolution: Resolution) -> Self {
+        Self {
+            zone,
+            format,
+            resolution,
+        }
     }
 
     /// The instant that `value` says.
+    #[inline]
     pub(crate) fn read(&self, value: &Value<'_>) -> Result<Instant, RejectReason> {
-        match *value {
-            Value::Int(number) => self.epoch(i128::from(number)),
-            Value::Unsigned(number) => self.epoch(i128::from(number)),
-            Value::Number(text) if self.format.is_some() => self.epoch(integer(text)?),
-            Value::Text(text) => match (self.format, DecimalText::parse(text)) {
-                (Some(_), Some(number)) => self.epoch(number.scaled(INTEGER_DIGITS, 0)?),
-                _ => parse(text, &self.zone),
-            },
-            _ => Err(RejectReason::WrongType),
+        match self.spelled(value)? {
+            Spelled::Instant(instant) | Spelled::OtherClock(instant) => Ok(instant),
+            Spelled::WallClock(wall, nanoseconds) => {
+                let offset = match self.zone.to_ambiguous_timestamp(wall).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => offset,
+                    AmbiguousOffset::Fold { before, .. } => before,
+                    AmbiguousOffset::Gap { .. } => return Err(RejectReason::UnreadableText),
+                };
+                self.instant(wall, offset.seconds(), nanoseconds)
+            }
         }
     }
 
     /// What a clock on the wall shows: `value` where it is a text, which has no offset then, else the zone's clock at the
     /// instant that it says. As if the clock were in UTC.
     pub(crate) fn read_wall_clock(&self, value: &Value<'_>) -> Result<Instant, RejectReason> {
-        if let Value::Text(text) = *value
-            && (self.format.is_none() || DecimalText::parse(text).is_none())
-        {
-            let (wall, nanoseconds) = parse_wall_clock(text)?;
-            return in_range(wall.duration_since(EPOCH).as_secs(), nanoseconds);
+        match self.spelled(value)? {
+            Spelled::WallClock(wall, nanoseconds) => self.instant(wall, 0, nanoseconds),
+            Spelled::OtherClock(_) => Err(RejectReason::UnreadableText),
+            Spelled::Instant(Instant {
+                seconds,
+                nanoseconds,
+            }) => {
+                let instant =
+                    Timestamp::from_second(seconds).map_err(|_| RejectReason::OutOfRange)?;
+                let offset_seconds = self.zone.to_offset(instant).seconds();
+                in_range(seconds + i64::from(offset_seconds), nanoseconds)
+            }
         }
-        let Instant {
-            seconds,
-            nanoseconds,
-        } = self.read(value)?;
-        let instant = Timestamp::from_second(seconds).map_err(|_| RejectReason::OutOfRange)?;
-        let offset_seconds = self.zone.to_offset(instant).seconds();
-        in_range(seconds + i64::from(offset_seconds), nanoseconds)
     }
 
-    fn epoch(&self, number: i128) -> Result<Instant, RejectReason> {
-        let number = i64::try_from(number).map_err(|_| RejectReason::OutOfRange)?;
-        match self.format {
-            None => Err(RejectReason::WrongType),
-            Some(TimeFormat::EpochS) => in_range(number, 0),
-            Some(TimeFormat::EpochMs) => {
-                let ms = u32::try_from(number.rem_euclid(1_000)).unwrap_or_default();
-                in_range(number.div_euclid(1_000), ms * 1_000_000)
+    fn spelled(&self, value: &Value<'_>) -> Result<Spelled, RejectReason> {
+        let epoch = match &self.format {
+            None | Some(ValueFormat::Base64) => None,
+            Some(ValueFormat::Epoch(unit)) => Some(*unit),
+            Some(ValueFormat::Pattern(pattern)) => {
+                return match *value {
+                    Value::Text(text) | Value::Number(text) => self.by_pattern(pattern, text),
+                    Value::Int(number) => self.by_pattern(pattern, Digits::of(number).text()),
+                    Value::Unsigned(number) => self.by_pattern(pattern, Digits::of(number).text()),
+                    _ => Err(RejectReason::WrongType),
+                };
             }
+        };
+        match (*value, epoch) {
+            (Value::Int(number), Some(unit)) => self.whole(number.into(), unit),
+            (Value::Unsigned(number), Some(unit)) => self.whole(number.into(), unit),
+            (Value::Number(text), Some(unit)) => {
+                let number = DecimalText::parse(text).ok_or(RejectReason::UnreadableText)?;
+                self.decimal(&number, unit)
+            }
+            (Value::Text(text), Some(unit)) => match DecimalText::parse(text) {
+                Some(number) => self.decimal(&number, unit),
+                None => self.parse(text),
+            },
+            (Value::Text(text), None) => self.parse(text),
+            _ => Err(RejectReason::WrongType),
+        }
+    }
+
+    /// So many `unit`s since the epoch.
+    fn whole(&self, number: i128, unit: TimeUnit) -> Result<Spelled, RejectReason> {
+        let nanoseconds = number * i128::from(NANOSECONDS_PER_S / unit.per_second());
+        self.since_epoch(nanoseconds)
+    }
+
+    /// The same for a number that need not be whole.
+    fn decimal(&self, number: &DecimalText<'_>, unit: TimeUnit) -> Result<Spelled, RejectReason> {
+        let scale = match unit {
+            TimeUnit::S => 9,
+            TimeUnit::Ms => 6,
+            TimeUnit::Us => 3,
+            TimeUnit::Ns => 0,
+        };
+        // Digits below a nanosecond count only where the nearest one is wanted; else the instant before is.
+        let nearest = self.resolution.rounding == Some(Rounding::HalfUp)
+            && self.resolution.digits == NANOSECOND_DIGITS;
+        let exactly = number.scaled(DECIMAL_DIGITS, scale, None);
+        let nanoseconds = match (exactly, self.resolution.rounding) {
+            (Err(RejectReason::NeedsRounding), Some(Rounding::HalfUp)) if nearest => {
+                number.scaled(DECIMAL_DIGITS, scale, Some(Rounding::HalfUp))?
+            }
+            (Err(RejectReason::NeedsRounding), Some(_)) => {
+                let toward_zero = number.scaled(DECIMAL_DIGITS, scale, Some(Rounding::Down))?;
+                toward_zero - i128::from(number.is_negative())
+            }
+            (exactly, _) => exactly?,
+        };
+        self.since_epoch(nanoseconds)
+    }
+
+    fn since_epoch(&self, nanoseconds: i128) -> Result<Spelled, RejectReason> {
+        let per_second = i128::from(NANOSECONDS_PER_S);
+        let seconds = i64::try_from(nanoseconds.div_euclid(per_second));
+        let seconds = seconds.map_err(|_| RejectReason::OutOfRange)?;
+        let within = u32::try_from(nanoseconds.rem_euclid(per_second)).unwrap_or_default();
+        self.rounded(seconds, within).map(Spelled::Instant)
+    }
+
+    /// Reads `yyyy-MM-dd`, alone or followed by `T` or a space and `HH:mm:ss`, a fraction of a second, and an offset (`Z`,
+    /// `+08:00`, `+0800`, `+08`). Without an offset it is the wall clock of the zone; of the two instants that a clock
+    /// shows when it is set back the first counts, and a time that it skips is unreadable.
+    ///
+    /// No leap seconds and no 24:00: a column could only hold them changed.
+    fn parse(&self, text: &str) -> Result<Spelled, RejectReason> {
+        let mut text = Cursor(text.as_bytes());
+        let wall = text.wall_clock().ok_or(RejectReason::UnreadableText)?;
+        let nanoseconds = text.fraction(self.resolution)?;
+        match text.offset().ok_or(RejectReason::UnreadableText)? {
+            None => Ok(Spelled::WallClock(wall, nanoseconds)),
+            Some(offset_seconds) => self
+                .instant(wall, offset_seconds, nanoseconds)
+                .map(Spelled::OtherClock),
+        }
+    }
+
+    fn by_pattern(&self, pattern: &str, text: &str) -> Result<Spelled, RejectReason> {
+        let unreadable = |_| RejectReason::UnreadableText;
+        let read = strtime::parse(pattern, text).map_err(unreadable)?;
+        let has_zone = read.offset().is_some() || read.iana_time_zone().is_some();
+        let instant = match read.timestamp() {
+            None if has_zone => Some(read.to_zoned_datetime().map_err(unreadable)?.timestamp()),
+            instant => instant,
+        };
+        if let Some(instant) = instant {
+            return self.since_epoch(instant.as_nanosecond());
+        }
+        let wall = read.to_datetime().map_err(unreadable)?;
+        let nanoseconds = u32::try_from(wall.subsec_nanosecond()).unwrap_or_default();
+        let whole = wall.with().subsec_nanosecond(0).build();
+        Ok(Spelled::WallClock(whole.map_err(unreadable)?, nanoseconds))
+    }
+
+    /// `wall` is what a clock shows that is `offset_seconds` ahead of UTC, `nanoseconds` up to a whole second.
+    fn instant(
+        &self,
+        wall: civil::DateTime,
+        offset_seconds: i32,
+        nanoseconds: u32,
+    ) -> Result<Instant, RejectReason> {
+        let seconds = wall.duration_since(EPOCH).as_secs() - i64::from(offset_seconds);
+        self.rounded(seconds, nanoseconds)
+    }
+
+    fn rounded(&self, seconds: i64, nanoseconds: u32) -> Result<Instant, RejectReason> {
+        let Resolution { digits, rounding } = self.resolution;
+        let unit = 10_u32.pow(u32::from(NANOSECOND_DIGITS.saturating_sub(digits)));
+        let rest = nanoseconds % unit;
+        let down = nanoseconds - rest;
+        let nanoseconds = match rounding {
+            _ if rest == 0 => nanoseconds,
+            None => return Err(RejectReason::NeedsRounding),
+            Some(Rounding::HalfUp) if rest >= unit / 2 => down + unit,
+            Some(_) => down,
+        };
+        match nanoseconds.checked_sub(NANOSECONDS_OF_A_SECOND) {
+            Some(nanoseconds) => in_range(seconds + 1, nanoseconds),
+            None => in_range(seconds, nanoseconds),
         }
     }
 }
 
-fn integer(text: &str) -> Result<i128, RejectReason> {
-    DecimalText::parse(text)
-        .ok_or(RejectReason::UnreadableText)?
-        .scaled(INTEGER_DIGITS, 0)
+/// What a value says before it is known whose clock shows it.
+enum Spelled {
+    Instant(Instant),
+    /// An instant as a clock shows it that is so far ahead of UTC as the text says.
+    OtherClock(Instant),
+    /// What a clock shows, without the fraction of the second, and that.
+    WallClock(civil::DateTime, u32),
 }
 
 fn in_range(seconds: i64, nanoseconds: u32) -> Result<Instant, RejectReason> {
@@ -98,48 +239,6 @@ fn in_range(seconds: i64, nanoseconds: u32) -> Result<Instant, RejectReason> {
         seconds,
         nanoseconds,
     })
-}
-
-/// Reads `yyyy-MM-dd`, alone or followed by `T` or a space and `HH:mm:ss`, a fraction of a second, and an offset (`Z`,
-/// `+08:00`, `+0800`, `+08`). Without an offset it is the wall clock of `zone`; of the two instants that a clock shows
-/// when it is set back the first counts, and a time that it skips is unreadable.
-///
-/// No leap seconds and no 24:00: a column could only hold them changed.
-fn parse(text: &str, zone: &TimeZone) -> Result<Instant, RejectReason> {
-    let mut text = Cursor(text.as_bytes());
-    let wall = text.wall_clock().ok_or(RejectReason::UnreadableText)?;
-    let nanoseconds = text.fraction()?;
-    let offset_seconds = match text.offset().ok_or(RejectReason::UnreadableText)? {
-        Some(seconds) => seconds,
-        None => match zone.to_ambiguous_timestamp(wall).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
-            AmbiguousOffset::Fold { before, .. } => before.seconds(),
-            AmbiguousOffset::Gap { .. } => return Err(RejectReason::UnreadableText),
-        },
-    };
-    let seconds = wall.duration_since(EPOCH).as_secs() - i64::from(offset_seconds);
-    in_range(seconds, nanoseconds)
-}
-
-/// Reads the same without an offset.
-fn parse_wall_clock(text: &str) -> Result<(civil::DateTime, u32), RejectReason> {
-    let mut text = Cursor(text.as_bytes());
-    let wall = text.wall_clock().ok_or(RejectReason::UnreadableText)?;
-    let nanoseconds = text.fraction()?;
-    if !text.0.is_empty() {
-        return Err(RejectReason::UnreadableText);
-    }
-    Ok((wall, nanoseconds))
-}
-
-/// Reads the same as a day, in days since 1970-01-01.
-pub(crate) fn read_date(text: &str) -> Result<i32, RejectReason> {
-    let (wall, nanoseconds) = parse_wall_clock(text)?;
-    if wall.time() != civil::Time::midnight() || nanoseconds != 0 {
-        return Err(RejectReason::NeedsRounding);
-    }
-    let days = wall.duration_since(EPOCH).as_hours().div_euclid(24);
-    i32::try_from(days).map_err(|_| RejectReason::OutOfRange)
 }
 
 /// What is left of a text. Each method takes its part off the front, or gives nothing.
@@ -166,8 +265,8 @@ impl Cursor<'_> {
         Some(date.to_datetime(time))
     }
 
-    /// The nanoseconds of `.` and any number of digits; 0 where there is no `.`.
-    fn fraction(&mut self) -> Result<u32, RejectReason> {
+    /// The nanoseconds of `.` and any number of digits, up to a whole second; 0 where there is no `.`.
+    fn fraction(&mut self, resolution: Resolution) -> Result<u32, RejectReason> {
         if self.byte(b'.').is_none() {
             return Ok(0);
         }
@@ -177,11 +276,17 @@ impl Cursor<'_> {
             return Err(RejectReason::UnreadableText);
         }
         self.0 = rest;
-        if digits.iter().skip(9).any(|digit| *digit != b'0') {
+        let mut finer = digits.iter().skip(9).peekable();
+        // Where a coarser unit is rounded to, the digits down to a nanosecond say which is nearest.
+        let nearest =
+            resolution.rounding == Some(Rounding::HalfUp) && resolution.digits == NANOSECOND_DIGITS;
+        let up = nearest && finer.peek().is_some_and(|digit| **digit >= b'5');
+        if resolution.rounding.is_none() && finer.any(|digit| *digit != b'0') {
             return Err(RejectReason::NeedsRounding);
         }
         let padded = digits.iter().copied().chain([b'0'; 9]).take(9);
-        Ok(padded.fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
+        let nanoseconds = padded.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+        Ok(nanoseconds + u32::from(up))
     }
 
     /// The offset in seconds, or `Some(None)` at the end of the text.
@@ -243,8 +348,17 @@ mod tests {
         TimeZone::fixed(jiff::tz::offset(8))
     }
 
+    fn reader(zone: TimeZone, format: Option<ValueFormat>) -> InstantReader {
+        let resolution = Resolution {
+            digits: NANOSECOND_DIGITS,
+            rounding: None,
+        };
+        InstantReader::new(zone, format, resolution)
+    }
+
     fn ms(text: &str) -> Result<i64, RejectReason> {
-        parse(text, &shanghai())
+        reader(shanghai(), None)
+            .read(&Value::Text(text))
             .map(|instant| instant.seconds * 1_000 + i64::from(instant.nanoseconds) / 1_000_000)
     }
 
@@ -310,7 +424,12 @@ mod tests {
     #[test]
     fn a_clock_set_forward_skips_and_one_set_back_repeats() {
         let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").expect("a POSIX time zone");
-        let seconds = |text: &str| parse(text, &zone).map(|instant| instant.seconds);
+        let reader = reader(zone, None);
+        let seconds = |text| {
+            reader
+                .read(&Value::Text(text))
+                .map(|instant| instant.seconds)
+        };
         assert_eq!(
             seconds("2026-03-08 02:30:00"),
             Err(RejectReason::UnreadableText)
@@ -323,14 +442,17 @@ mod tests {
 
     #[test]
     fn numbers_need_a_format() {
-        let read = |format, value| InstantReader::new(TimeZone::UTC, format).read(&value);
+        let read = |unit: Option<TimeUnit>, value| {
+            reader(TimeZone::UTC, unit.map(ValueFormat::Epoch)).read(&value)
+        };
         let instant = |seconds, nanoseconds| {
             Ok(Instant {
                 seconds,
                 nanoseconds,
             })
         };
-        let (s, ms) = (Some(TimeFormat::EpochS), Some(TimeFormat::EpochMs));
+        let (s, ms) = (Some(TimeUnit::S), Some(TimeUnit::Ms));
+        let (us, ns) = (Some(TimeUnit::Us), Some(TimeUnit::Ns));
         for (format, value, expected) in [
             (None, Value::Int(1), Err(RejectReason::WrongType)),
             (None, Value::Number("1.0"), Err(RejectReason::WrongType)),
@@ -339,7 +461,10 @@ mod tests {
             (s, Value::Text("12"), instant(12, 0)),
             (s, Value::Text("1970-01-01"), instant(0, 0)),
             (s, Value::Number("1.2e1"), instant(12, 0)),
-            (s, Value::Number("1.5"), Err(RejectReason::NeedsRounding)),
+            (s, Value::Number("1.5"), instant(1, 500_000_000)),
+            (s, Value::Number("-1.5"), instant(-2, 500_000_000)),
+            (s, Value::Text("1e-9"), instant(0, 1)),
+            (s, Value::Text("1e-10"), Err(RejectReason::NeedsRounding)),
             (s, Value::Bool(true), Err(RejectReason::WrongType)),
             (
                 s,
@@ -349,8 +474,103 @@ mod tests {
             (s, Value::Unsigned(u64::MAX), Err(RejectReason::OutOfRange)),
             (ms, Value::Int(-1), instant(-1, 999_000_000)),
             (ms, Value::Int(1_001), instant(1, 1_000_000)),
+            (us, Value::Int(-1), instant(-1, 999_999_000)),
+            (us, Value::Number("1.5"), instant(0, 1_500)),
+            (
+                ns,
+                Value::Unsigned(1_795_341_600_123_456_789),
+                instant(1_795_341_600, 123_456_789),
+            ),
+            (ns, Value::Number("1.5"), Err(RejectReason::NeedsRounding)),
         ] {
             assert_eq!(read(format, value), expected, "{format:?} {value:?}");
         }
+    }
+
+    #[test]
+    fn finer_digits_are_rounded_by_choice() {
+        for (digits, text, half_up, down) in [
+            (
+                3,
+                "1970-01-01T00:00:00.0014999999999Z",
+                (0, 1_000_000),
+                (0, 1_000_000),
+            ),
+            (
+                3,
+                "1970-01-01T00:00:00.0015Z",
+                (0, 2_000_000),
+                (0, 1_000_000),
+            ),
+            (3, "1969-12-31T23:59:59.9999Z", (0, 0), (-1, 999_000_000)),
+            (9, "1970-01-01T00:00:00.0000000015Z", (0, 2), (0, 1)),
+            (
+                9,
+                "1970-01-01T00:00:00.9999999999Z",
+                (1, 0),
+                (0, 999_999_999),
+            ),
+            (0, "1970-01-01T00:00:00.5Z", (1, 0), (0, 0)),
+            (3, "0.0005", (0, 1_000_000), (0, 0)),
+            (3, "-0.0005", (0, 0), (-1, 999_000_000)),
+            (3, "0.00049999999999", (0, 0), (0, 0)),
+            (9, "0.00000000051", (0, 1), (0, 0)),
+            (9, "-0.00000000051", (-1, 999_999_999), (-1, 999_999_999)),
+        ] {
+            for (rounding, (seconds, nanoseconds)) in
+                [(Rounding::HalfUp, half_up), (Rounding::Down, down)]
+            {
+                let resolution = Resolution {
+                    digits,
+                    rounding: Some(rounding),
+                };
+                let format = Some(ValueFormat::Epoch(TimeUnit::S));
+                let reader = InstantReader::new(TimeZone::UTC, format, resolution);
+                let expected = Instant {
+                    seconds,
+                    nanoseconds,
+                };
+                assert_eq!(
+                    reader.read(&Value::Text(text)),
+                    Ok(expected),
+                    "{text} {rounding:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn patterns_read_texts_and_numbers() {
+        let read = |pattern: &str, value| {
+            let reader = reader(shanghai(), Some(ValueFormat::Pattern(pattern.to_owned())));
+            let wall = reader.read_wall_clock(&value).map(|shown| shown.seconds);
+            (reader.read(&value).map(|instant| instant.seconds), wall)
+        };
+        let both = |seconds: i64| (Ok(seconds), Ok(seconds + 8 * 3_600));
+        let bad = (
+            Err(RejectReason::UnreadableText),
+            Err(RejectReason::UnreadableText),
+        );
+        for (pattern, value, expected) in [
+            ("%Y%m%d", Value::Unsigned(20_261_122), both(1_795_276_800)),
+            ("%Y%m%d", Value::Text("20261122"), both(1_795_276_800)),
+            ("%Y%m%d", Value::Text("20261122x"), bad),
+            ("%Y%m%d", Value::Text("20261322"), bad),
+            (
+                "%d/%m/%Y %H:%M",
+                Value::Text("22/11/2026 18:00"),
+                both(1_795_341_600),
+            ),
+            (
+                "%Y-%m-%dT%H:%M:%S%z",
+                Value::Text("2026-11-22T10:00:00+0000"),
+                both(1_795_341_600),
+            ),
+            ("%d %b %Y", Value::Text("22 Nov 2026"), both(1_795_276_800)),
+        ] {
+            assert_eq!(read(pattern, value), expected, "{pattern} {value:?}");
+        }
+        let wrong = (Err(RejectReason::WrongType), Err(RejectReason::WrongType));
+        assert_eq!(read("%Y%m%d", Value::Bool(true)), wrong);
     }
 }

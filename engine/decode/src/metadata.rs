@@ -4,16 +4,23 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use engine_model::{ColumnType, Headers, KeyType, Message, MetadataField};
+use engine_model::{
+    ColumnType, Headers, Message, MetadataField, PrimitiveType, TopicPartition, ValueFormat,
+};
 
+use crate::payload::{Payload, PayloadText};
 use crate::reject::{RejectReason, Rejection};
+use crate::text::TextReader;
 use crate::value::Value;
 
 /// Which part of a message a column gets, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metadata {
     pub(crate) field: MetadataField,
-    pub(crate) key_type: KeyType,
+    /// What its bytes are, where it is a key or a payload.
+    pub(crate) primitive: PrimitiveType,
+    /// How its text is read, where it has any.
+    pub(crate) text: TextReader,
     pub(crate) form: Form,
 }
 
@@ -28,54 +35,112 @@ pub(crate) enum Form {
     Bytes,
 }
 
+impl Form {
+    /// What a column of this type wants, with this format.
+    pub(crate) fn of(column_type: &ColumnType, format: Option<&ValueFormat>) -> Self {
+        match (column_type, format) {
+            (ColumnType::Double, _) => Self::Float,
+            // Base64 that is to be decoded is text.
+            (ColumnType::Binary, Some(ValueFormat::Base64)) => Self::Text,
+            (ColumnType::Binary, _) | (_, Some(ValueFormat::Base64)) => Self::Bytes,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// Texts that are made of a message; kept for their memory.
+#[derive(Debug, Default)]
+pub(crate) struct TextScratch {
+    text: String,
+    /// A part of it on its way from another encoding.
+    decoded: String,
+}
+
+impl TextScratch {
+    /// Gives back what is longer than `bytes`.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        for text in [&mut self.text, &mut self.decoded] {
+            text.clear();
+            text.shrink_to(bytes);
+        }
+    }
+}
+
+/// A message and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts<'a> {
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) topic_partition: &'a TopicPartition,
+    /// The payload; nothing in a tombstone, and where no column needs it.
+    pub(crate) payload: Option<Payload<'a>>,
+    /// Whether the payload was found to be JSON.
+    pub(crate) is_json: bool,
+}
+
 impl Metadata {
-    /// The value in `message` of the topic partition with number `partition`.
+    /// The value in a message.
     ///
-    /// `scratch` holds what isn't in the message as it is. `payload_is_utf8` spares a second check of the payload.
+    /// `scratch` holds what isn't in the message as it is.
     ///
     /// # Errors
     ///
     /// A rejection without its column.
     pub(crate) fn value<'a>(
         self,
-        message: &Message<'a>,
-        partition: i32,
-        payload_is_utf8: bool,
-        scratch: &'a mut String,
+        parts: Parts<'a>,
+        scratch: &'a mut TextScratch,
     ) -> Result<Value<'a>, Rejection> {
+        let message = parts.message;
         match self.field {
-            MetadataField::Partition => Ok(Value::Int(partition.into())),
+            MetadataField::Topic => Ok(Value::Text(&parts.topic_partition.topic)),
+            MetadataField::Partition => Ok(Value::Int(parts.topic_partition.partition.into())),
             MetadataField::Offset => Ok(Value::Int(message.offset)),
             MetadataField::Timestamp => Ok(Value::Int(message.timestamp_ms)),
-            MetadataField::Key => message
-                .key
-                .map_or(Ok(Value::Null), |key| self.key(key, scratch)),
-            MetadataField::Value => match message.payload {
+            MetadataField::Key => message.key.map_or(Ok(Value::Null), |key| {
+                self.primitive(key, &mut scratch.text)
+            }),
+            MetadataField::Value => match parts.payload {
                 None => Ok(Value::Null),
-                Some(payload) if self.form == Form::Bytes => Ok(Value::Bytes(payload)),
-                Some(payload) if payload_is_utf8 => Ok(Value::Json(payload)),
-                Some(payload) => Ok(Value::Text(utf8(payload)?)),
+                Some(payload) if !self.primitive.is_text() || self.form == Form::Bytes => {
+                    self.primitive(payload.bytes, &mut scratch.text)
+                }
+                Some(payload) if parts.is_json => Ok(Value::Json(payload.text.as_bytes())),
+                Some(Payload {
+                    text: PayloadText::Known(text),
+                    ..
+                }) => Ok(Value::Text(text)),
+                Some(payload) => self.primitive(payload.text.as_bytes(), &mut scratch.text),
             },
             MetadataField::Headers => {
-                write_headers(message.headers, scratch)?;
-                Ok(Value::Text(scratch))
+                write_headers(message.headers, self.text, scratch)?;
+                Ok(Value::Text(&scratch.text))
             }
         }
     }
 
-    fn key<'a>(self, key: &'a [u8], scratch: &'a mut String) -> Result<Value<'a>, Rejection> {
-        match self.key_type {
-            KeyType::String | KeyType::Bytes if self.form == Form::Bytes => Ok(Value::Bytes(key)),
-            KeyType::String | KeyType::Bytes => Ok(Value::Text(utf8(key)?)),
-            KeyType::Long => Ok(Value::Int(i64::from_be_bytes(exactly(key)?))),
-            KeyType::Integer => Ok(Value::Int(i32::from_be_bytes(exactly(key)?).into())),
-            KeyType::Short => Ok(Value::Int(i16::from_be_bytes(exactly(key)?).into())),
-            KeyType::Double => {
-                let value = f64::from_be_bytes(exactly(key)?);
+    fn primitive<'a>(
+        self,
+        bytes: &'a [u8],
+        scratch: &'a mut String,
+    ) -> Result<Value<'a>, Rejection> {
+        match self.primitive {
+            PrimitiveType::String | PrimitiveType::Bytes if self.form == Form::Bytes => {
+                Ok(Value::Bytes(bytes))
+            }
+            PrimitiveType::String | PrimitiveType::Bytes => {
+                let text = self.text.read(bytes, scratch);
+                text.map(Value::Text)
+                    .map_err(|not_text| self.text.rejection(bytes, not_text))
+            }
+            PrimitiveType::Long => Ok(Value::Int(i64::from_be_bytes(exactly(bytes)?))),
+            PrimitiveType::Integer => Ok(Value::Int(i32::from_be_bytes(exactly(bytes)?).into())),
+            PrimitiveType::Short => Ok(Value::Int(i16::from_be_bytes(exactly(bytes)?).into())),
+            PrimitiveType::Double => {
+                let value = f64::from_be_bytes(exactly(bytes)?);
                 Ok(self.float(value, &value, scratch))
             }
-            KeyType::Float => {
-                let value = f32::from_be_bytes(exactly(key)?);
+            PrimitiveType::Float => {
+                let value = f32::from_be_bytes(exactly(bytes)?);
                 Ok(self.float(value.into(), &value, scratch))
             }
         }
@@ -102,54 +167,49 @@ impl Metadata {
     }
 }
 
-/// Whether keys of `key_type` fit into columns of `column_type` without loss. Text is converted as JSON strings are.
-pub(crate) fn key_fits(key_type: KeyType, column_type: &ColumnType, as_instant: bool) -> bool {
-    match (key_type, column_type) {
-        (KeyType::String | KeyType::Bytes, _)
+/// Whether keys or payloads of `primitive` type fit into columns of `column_type` without loss. Text is converted as JSON
+/// strings are.
+pub(crate) fn primitive_fits(
+    primitive: PrimitiveType,
+    column_type: &ColumnType,
+    is_instant: bool,
+) -> bool {
+    use PrimitiveType::{Bytes, Double, Float, Integer, Long, Short, String};
+    match (primitive, column_type) {
+        (String | Bytes, _)
         | (_, ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_))
-        | (
-            KeyType::Long | KeyType::Integer | KeyType::Short,
-            ColumnType::BigInt | ColumnType::Decimal { .. },
-        )
-        | (KeyType::Integer | KeyType::Short, ColumnType::Int)
-        | (KeyType::Short, ColumnType::SmallInt)
-        | (KeyType::Float | KeyType::Short, ColumnType::Float)
-        | (
-            KeyType::Integer | KeyType::Short | KeyType::Double | KeyType::Float,
-            ColumnType::Double,
-        ) => true,
-        (
-            KeyType::Long | KeyType::Integer,
-            ColumnType::DateTime | ColumnType::Timestamp | ColumnType::TimestampNtz,
-        ) => as_instant,
+        | (Long | Integer | Short, ColumnType::BigInt | ColumnType::Decimal { .. })
+        | (Integer | Short, ColumnType::Int)
+        | (Short, ColumnType::SmallInt)
+        | (Float | Short, ColumnType::Float)
+        | (Integer | Short | Double | Float, ColumnType::Double) => true,
+        (Long | Integer, column_type) => is_instant && column_type.holds_time(),
         _ => false,
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
-    str::from_utf8(bytes).map_err(|error| {
-        let found = format!(
-            "{} bytes that are not UTF-8 from position {} on",
-            bytes.len(),
-            error.valid_up_to()
-        );
-        Rejection::of_payload(RejectReason::InvalidUtf8, "UTF-8 text", &found)
-    })
-}
-
-fn exactly<const N: usize>(key: &[u8]) -> Result<[u8; N], Rejection> {
-    key.try_into().map_err(|_| {
+fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Rejection> {
+    bytes.try_into().map_err(|_| {
         Rejection::of_payload(
-            RejectReason::WrongKeyLength,
-            &format!("a key of {N} bytes"),
-            &format!("{} bytes", key.len()),
+            RejectReason::WrongLength,
+            &format!("{N} bytes"),
+            &format!("{} bytes", bytes.len()),
         )
     })
 }
 
 /// Writes `[{"key":"k","value":"v"},…]` in message order: JSON whose order and repetitions are the headers'. A header
-/// without a value has `null`; one whose value is no UTF-8 has `"base64"` in place of `"value"`.
-fn write_headers(headers: Headers<'_>, json: &mut String) -> Result<(), Rejection> {
+/// without a value has `null`; one whose value is no text has `"base64"` in place of `"value"`, unless it is replaced.
+fn write_headers(
+    headers: Headers<'_>,
+    reader: TextReader,
+    scratch: &mut TextScratch,
+) -> Result<(), Rejection> {
+    let reader = reader.without_base64();
+    let TextScratch {
+        text: json,
+        decoded,
+    } = scratch;
     json.clear();
     json.push('[');
     for (index, (name, value)) in headers.iter().enumerate() {
@@ -157,18 +217,22 @@ fn write_headers(headers: Headers<'_>, json: &mut String) -> Result<(), Rejectio
             json.push(',');
         }
         json.push_str("{\"key\":");
-        write_json_string(utf8(name)?, json);
-        match value.map(|value| str::from_utf8(value).map_err(|_| value)) {
+        let text = reader.read(name, decoded);
+        let text = text.map_err(|not_text| reader.rejection(name, not_text))?;
+        write_json_string(text, json);
+        match value {
             None => json.push_str(",\"value\":null"),
-            Some(Ok(text)) => {
-                json.push_str(",\"value\":");
-                write_json_string(text, json);
-            }
-            Some(Err(bytes)) => {
-                json.push_str(",\"base64\":\"");
-                BASE64_STANDARD.encode_string(bytes, json);
-                json.push('"');
-            }
+            Some(value) => match reader.read(value, decoded) {
+                Ok(text) => {
+                    json.push_str(",\"value\":");
+                    write_json_string(text, json);
+                }
+                Err(_) => {
+                    json.push_str(",\"base64\":\"");
+                    BASE64_STANDARD.encode_string(value, json);
+                    json.push('"');
+                }
+            },
         }
         json.push('}');
     }
@@ -199,15 +263,22 @@ fn write_json_string(text: &str, json: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use engine_model::MessageBlock;
+    use engine_model::{InvalidText, MessageBlock, TextEncoding};
 
     use super::*;
+
+    fn reader() -> TextReader {
+        TextReader::new(TextEncoding::default(), InvalidText::Reject)
+    }
 
     fn headers(headers: &[(&[u8], Option<&[u8]>)]) -> Result<String, Rejection> {
         let mut block = MessageBlock::default();
         block.push(0, 0, None, None, headers.iter().copied());
-        let mut json = "left over".to_owned();
-        write_headers(block.get(0).unwrap().headers, &mut json).map(|()| json)
+        let mut scratch = TextScratch {
+            text: "left over".to_owned(),
+            decoded: "left over".to_owned(),
+        };
+        write_headers(block.get(0).unwrap().headers, reader(), &mut scratch).map(|()| scratch.text)
     }
 
     #[test]
@@ -234,17 +305,18 @@ mod tests {
     #[test]
     fn header_names_are_text() {
         let rejection = headers(&[(b"\xff", None)]).unwrap_err();
-        assert_eq!(rejection.reason(), RejectReason::InvalidUtf8);
+        assert_eq!(rejection.reason(), RejectReason::InvalidText);
     }
 
-    fn key(key_type: KeyType, as_text: bool, key: &[u8]) -> Result<String, String> {
+    fn key(primitive: PrimitiveType, as_text: bool, key: &[u8]) -> Result<String, String> {
         let metadata = Metadata {
             field: MetadataField::Key,
-            key_type,
+            primitive,
+            text: reader(),
             form: if as_text { Form::Text } else { Form::Float },
         };
         let mut scratch = String::new();
-        match metadata.key(key, &mut scratch) {
+        match metadata.primitive(key, &mut scratch) {
             Ok(value) => Ok(format!("{value:?}")),
             Err(rejection) => Err(rejection.to_string()),
         }
@@ -252,8 +324,8 @@ mod tests {
 
     #[test]
     fn keys_are_read_by_their_type() {
-        use KeyType::{Bytes, Double, Float, Integer, Long, Short, String};
-        for (key_type, as_text, bytes, expected) in [
+        use PrimitiveType::{Bytes, Double, Float, Integer, Long, Short, String};
+        for (primitive, as_text, bytes, expected) in [
             (String, true, &b"k"[..], "Text(\"k\")"),
             (Bytes, true, b"", "Text(\"\")"),
             (
@@ -281,26 +353,22 @@ mod tests {
                 "Float(0.10000000149011612)",
             ),
         ] {
-            assert_eq!(key(key_type, as_text, bytes).as_deref(), Ok(expected));
+            assert_eq!(key(primitive, as_text, bytes).as_deref(), Ok(expected));
         }
-        for (key_type, bytes, expected) in [
+        for (primitive, bytes, expected) in [
             (
                 Long,
                 &[0; 4][..],
-                "payload: expected a key of 8 bytes, found 4 bytes",
+                "payload: expected 8 bytes, found 4 bytes",
             ),
-            (
-                Float,
-                &[0; 8],
-                "payload: expected a key of 4 bytes, found 8 bytes",
-            ),
+            (Float, &[0; 8], "payload: expected 4 bytes, found 8 bytes"),
             (
                 String,
                 b"ab\xff",
                 "payload: expected UTF-8 text, found 3 bytes that are not UTF-8 from position 2 on",
             ),
         ] {
-            assert_eq!(key(key_type, true, bytes), Err(expected.to_owned()));
+            assert_eq!(key(primitive, true, bytes), Err(expected.to_owned()));
         }
     }
 }

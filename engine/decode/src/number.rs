@@ -1,5 +1,9 @@
 //! Numbers from their text, exactly.
 
+use std::fmt::{self, Write};
+
+use engine_model::Rounding;
+
 use crate::reject::RejectReason;
 
 /// Exponents beyond this are all the same to us: every column would overflow or round. Small enough that sums of
@@ -41,13 +45,24 @@ impl<'a> DecimalText<'a> {
         })
     }
 
-    /// The number times 10 to the power of `scale`, where that is an integer of at most `precision` digits.
+    /// Whether it has a minus.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// The number times 10 to the power of `scale`, where that is an integer of at most `precision` digits, or becomes one by
+    /// `rounding`.
     ///
     /// # Errors
     ///
-    /// [`RejectReason::NeedsRounding`] where digits other than 0 would be left after the point;
+    /// [`RejectReason::NeedsRounding`] where digits other than 0 would be left after the point and there is no `rounding`;
     /// [`RejectReason::OutOfRange`] where there are too many digits. `precision` is at most 38, what 128 bits hold.
-    pub(crate) fn scaled(&self, precision: u8, scale: u8) -> Result<i128, RejectReason> {
+    pub(crate) fn scaled(
+        &self,
+        precision: u8,
+        scale: i8,
+        rounding: Option<Rounding>,
+    ) -> Result<i128, RejectReason> {
         let count = self.integer.len() + self.fraction.len();
         let digits = || self.integer.iter().chain(self.fraction);
         let Some(first) = digits().position(|digit| *digit != b'0') else {
@@ -57,18 +72,32 @@ impl<'a> DecimalText<'a> {
         let significant = count - zeros_behind - first;
         let power =
             self.exponent - length(self.fraction.len()) + length(zeros_behind) + i64::from(scale);
-        if power < 0 {
+        if power < 0 && rounding.is_none() {
             return Err(RejectReason::NeedsRounding);
         }
-        if length(significant) + power > i64::from(precision) {
+        let (zeros, dropped) = (power.max(0), power.min(0).unsigned_abs());
+        let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
+        let kept = significant.saturating_sub(dropped);
+        if length(kept) + zeros > i64::from(precision) {
             return Err(RejectReason::OutOfRange);
         }
-        let zeros = u32::try_from(power).map_err(|_| RejectReason::OutOfRange)?;
-        let value = digits()
-            .skip(first)
-            .take(significant)
+        let zeros = u32::try_from(zeros).map_err(|_| RejectReason::OutOfRange)?;
+        let mut digits = digits().skip(first);
+        let value = digits
+            .by_ref()
+            .take(kept)
             .fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
-        let value = value * 10_i128.pow(zeros);
+        let mut value = value * 10_i128.pow(zeros);
+        // Where more is dropped than there is, the first digit of it is a zero.
+        let half = dropped > 0
+            && dropped <= significant
+            && digits.next().is_some_and(|digit| *digit >= b'5');
+        if half && rounding == Some(Rounding::HalfUp) {
+            value += 1;
+            if value == 10_i128.pow(precision.into()) {
+                return Err(RejectReason::OutOfRange);
+            }
+        }
         Ok(if self.negative { -value } else { value })
     }
 }
@@ -83,6 +112,42 @@ pub(crate) fn is_json_number(text: &str) -> bool {
     };
     let integer_is_plain = matches!(integer, [b'0'] | [b'1'..=b'9', ..]);
     integer_is_plain && fraction_is_whole && DecimalText::parse(text).is_some()
+}
+
+/// An integer's digits, with its sign.
+pub(crate) struct Digits {
+    bytes: [u8; 20],
+    length: usize,
+}
+
+impl Digits {
+    pub(crate) fn of(value: impl fmt::Display) -> Self {
+        let mut digits = Self {
+            bytes: [0; 20],
+            length: 0,
+        };
+        // Twenty characters hold every integer of 64 bits.
+        let _fits = write!(digits, "{value}");
+        digits
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
 }
 
 /// The characters of numbers from `start` on, where the first can start a number.
@@ -131,10 +196,37 @@ fn length(bytes: usize) -> i64 {
 mod tests {
     use super::*;
 
-    fn scaled(text: &str, precision: u8, scale: u8) -> Result<i128, RejectReason> {
+    fn scaled(text: &str, precision: u8, scale: i8) -> Result<i128, RejectReason> {
         DecimalText::parse(text)
             .expect("a number")
-            .scaled(precision, scale)
+            .scaled(precision, scale, None)
+    }
+
+    #[test]
+    fn digits_are_rounded_by_choice() {
+        use RejectReason::OutOfRange;
+        for (text, scale, half_up, down) in [
+            ("1.5", 0, Ok(2), Ok(1)),
+            ("-1.5", 0, Ok(-2), Ok(-1)),
+            ("1.49999999999999999999999", 0, Ok(1), Ok(1)),
+            ("0.5", 0, Ok(1), Ok(0)),
+            ("0.05", 0, Ok(0), Ok(0)),
+            ("5e-20", 0, Ok(0), Ok(0)),
+            ("9e-99999999999999999999", 0, Ok(0), Ok(0)),
+            ("12.345", 2, Ok(1_235), Ok(1_234)),
+            ("12.34", 2, Ok(1_234), Ok(1_234)),
+            ("1250", -2, Ok(13), Ok(12)),
+            ("999.5", 0, Err(OutOfRange), Ok(999)),
+            ("9994", -1, Ok(999), Ok(999)),
+            ("9995", -1, Err(OutOfRange), Ok(999)),
+            ("1000.1", 0, Err(OutOfRange), Err(OutOfRange)),
+        ] {
+            let number = DecimalText::parse(text).expect("a number");
+            let rounded =
+                |rounding| number.scaled(if scale > 0 { 4 } else { 3 }, scale, Some(rounding));
+            assert_eq!(rounded(Rounding::HalfUp), half_up, "{text}");
+            assert_eq!(rounded(Rounding::Down), down, "{text}");
+        }
     }
 
     #[test]

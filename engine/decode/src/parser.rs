@@ -141,7 +141,7 @@ fn reason(error: &ErrorType, payload: &[u8]) -> RejectReason {
     if *error == ErrorType::DepthLimitExceeded {
         RejectReason::NestedTooDeep
     } else if str::from_utf8(payload).is_err() {
-        RejectReason::InvalidUtf8
+        RejectReason::InvalidText
     } else {
         RejectReason::InvalidJson
     }

@@ -9,22 +9,40 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use engine_model::limits::{DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX};
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, KeyType, MetadataField,
-    PayloadType, TableColumns, TimeFormat,
+    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, MetadataField,
+    PayloadType, PrimitiveType, Rounding, Step, TableColumns, TimeUnit, ValueFormat,
 };
 use jiff::tz::TimeZone;
 
-use crate::column::{ColumnBuffer, data_type, row_bytes};
-use crate::metadata::{Form, Metadata, key_fits};
+use crate::column::{ColumnBuffer, ColumnSpec, data_type, row_bytes};
+use crate::metadata::{Form, Metadata, primitive_fits};
 use crate::reject::Rejection;
+use crate::text::TextReader;
 use crate::trie::Trie;
 use crate::value::Value;
 pub use error::{ProjectionError, ProjectionErrorKind};
+
+/// What a [`Projection`] is compiled from.
+#[derive(Clone, Copy, Debug)]
+pub struct ProjectionSpec<'a> {
+    /// Where the columns get their values from; columns are named without regard to case.
+    pub mappings: &'a [ColumnMapping],
+    /// The columns of the table.
+    pub table: &'a TableColumns,
+    /// How the bytes of messages are read.
+    pub format: &'a MessageFormat,
+    /// Whether empty strings of messages become NULL.
+    pub empty_as_null: bool,
+    /// The zone of date-times without an offset.
+    pub zone: &'a TimeZone,
+}
 
 /// A compiled mapping from messages to the columns of one table. Compile it once per job and share it between decoders.
 #[derive(Debug)]
 pub struct Projection {
     schema: SchemaRef,
+    format: MessageFormat,
+    empty_as_null: bool,
     zone: TimeZone,
     /// One per column of the table, in its order.
     columns: Vec<ProjectedColumn>,
@@ -44,7 +62,8 @@ pub struct Projection {
 struct ProjectedColumn {
     column: Column,
     data_type: DataType,
-    format: Option<TimeFormat>,
+    format: Option<ValueFormat>,
+    rounding: Option<Rounding>,
     /// As error texts spell it.
     source: String,
     fill: Fill,
@@ -68,7 +87,7 @@ pub(crate) enum Fill {
 pub(crate) struct PathFeed {
     /// Its index in the table.
     pub(crate) column: usize,
-    /// The path's slot in the trie.
+    /// The path's slot in the trie; of delimited text the field's position.
     pub(crate) slot: usize,
 }
 
@@ -81,23 +100,21 @@ pub(crate) struct MetadataFeed {
 }
 
 impl Projection {
-    /// Compiles `mappings` against the columns of `table`; columns are named without regard to case.
-    ///
-    /// `key` and `payload` say how a message's bytes are read, `zone` the zone of date-times without an offset.
+    /// Compiles the mappings against the columns of the table.
     ///
     /// # Errors
     ///
     /// Everything that is wrong, not only the first of it. [`ProjectionErrorKind`] has the list.
-    pub fn compile(
-        mappings: &[ColumnMapping],
-        table: &TableColumns,
-        key: KeyType,
-        payload: PayloadType,
-        zone: &TimeZone,
-    ) -> Result<Self, Vec<ProjectionError>> {
+    pub fn compile(spec: &ProjectionSpec<'_>) -> Result<Self, Vec<ProjectionError>> {
+        let ProjectionSpec {
+            mappings,
+            table,
+            format,
+            empty_as_null,
+            zone,
+        } = *spec;
         let mut compiler = Compiler {
-            key,
-            payload,
+            format,
             zone,
             errors: Vec::new(),
             paths: Vec::new(),
@@ -112,13 +129,18 @@ impl Projection {
         if !compiler.errors.is_empty() {
             return Err(compiler.errors);
         }
-        let (trie, slots) = Trie::new(&compiler.paths);
+        let (trie, slots) = match format.payload {
+            PayloadType::Delimited(_) => (Trie::default(), positions(&compiler.paths)),
+            _ => Trie::new(&compiler.paths),
+        };
         let paths = compiler.path_columns.into_iter().zip(slots);
         let fields = columns
             .iter()
             .map(|column| Field::new(&column.column.name, column.data_type.clone(), true));
         Ok(Self {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            format: format.clone(),
+            empty_as_null,
             zone: zone.clone(),
             trie,
             paths: paths
@@ -145,6 +167,28 @@ impl Projection {
         !self.paths.is_empty()
     }
 
+    /// How the bytes of messages are read.
+    pub(crate) fn format(&self) -> &MessageFormat {
+        &self.format
+    }
+
+    /// Whether empty strings of messages become NULL.
+    pub(crate) fn empty_as_null(&self) -> bool {
+        self.empty_as_null
+    }
+
+    /// Whether a column gets the payload as a whole, and whether one gets its text.
+    pub(crate) fn whole_payload(&self) -> (bool, bool) {
+        let feeds = || {
+            self.metadata
+                .iter()
+                .map(|feed| feed.metadata)
+                .filter(|metadata| metadata.field == MetadataField::Value)
+        };
+        let needs_text = feeds().any(|metadata| metadata.form != Form::Bytes);
+        (feeds().next().is_some(), needs_text)
+    }
+
     pub(crate) fn trie(&self) -> &Trie {
         &self.trie
     }
@@ -158,9 +202,20 @@ impl Projection {
 
     /// An empty buffer for the column at `index`.
     pub(crate) fn buffer(&self, index: usize) -> ColumnBuffer {
-        let ProjectedColumn { column, format, .. } = &self.columns[index];
-        ColumnBuffer::new(&column.column_type, column.nullable, &self.zone, *format)
-            .expect("only columns whose type has a buffer are fed")
+        let ProjectedColumn {
+            column,
+            format,
+            rounding,
+            ..
+        } = &self.columns[index];
+        ColumnBuffer::new(&ColumnSpec {
+            column_type: &column.column_type,
+            nullable: column.nullable,
+            zone: &self.zone,
+            format: format.as_ref(),
+            rounding: *rounding,
+        })
+        .expect("only columns whose type has a buffer are fed")
     }
 
     /// What the column at `index` takes, in an error text.
@@ -169,12 +224,13 @@ impl Projection {
         let ProjectedColumn { column, format, .. } = &self.columns[index];
         let column_type = &column.column_type;
         let not_null = if column.nullable { "" } else { " NOT NULL" };
-        let spelling = if *column_type == ColumnType::Date
-            || (holds_instants(column_type) && format.is_none())
-        {
-            " as a string"
-        } else {
-            ""
+        let spelling = match format {
+            None if column_type.holds_time() => " as a string".to_owned(),
+            Some(ValueFormat::Pattern(pattern)) => format!(" spelled {pattern:?}"),
+            Some(ValueFormat::Base64) if *column_type == ColumnType::Binary => {
+                " in base64".to_owned()
+            }
+            _ => String::new(),
         };
         format!("{column_type}{not_null}{spelling}")
     }
@@ -202,8 +258,7 @@ impl ProjectedColumn {
 
 /// Collects what the columns need, and what is wrong with them.
 struct Compiler<'a> {
-    key: KeyType,
-    payload: PayloadType,
+    format: &'a MessageFormat,
     zone: &'a TimeZone,
     errors: Vec<ProjectionError>,
     paths: Vec<&'a FieldPath>,
@@ -255,8 +310,8 @@ impl<'a> Compiler<'a> {
         };
         let format = match mapping {
             // The message timestamp is what it is, whatever the job says of other numbers.
-            Some(mapping) if from_timestamp(mapping) => Some(TimeFormat::EpochMs),
-            Some(mapping) => mapping.format,
+            Some(mapping) if from_timestamp(mapping) => Some(ValueFormat::Epoch(TimeUnit::Ms)),
+            Some(mapping) => mapping.format.clone(),
             None => None,
         };
         let fill = match mapping {
@@ -269,12 +324,13 @@ impl<'a> Compiler<'a> {
                 }
                 Fill::Null
             }
-            Some(mapping) => self.fill(index, column, mapping, format),
+            Some(mapping) => self.fill(index, column, mapping, format.as_ref()),
         };
         ProjectedColumn {
             column: column.clone(),
             data_type: data_type(&column.column_type),
             format,
+            rounding: mapping.and_then(|mapping| mapping.rounding),
             source: mapping.map_or_else(String::new, |mapping| mapping.source.to_string()),
             fill,
         }
@@ -285,10 +341,17 @@ impl<'a> Compiler<'a> {
         index: usize,
         column: &Column,
         mapping: &'a ColumnMapping,
-        format: Option<TimeFormat>,
+        format: Option<&ValueFormat>,
     ) -> Fill {
+        let spec = ColumnSpec {
+            column_type: &column.column_type,
+            nullable: column.nullable,
+            zone: self.zone,
+            format,
+            rounding: mapping.rounding,
+        };
         let Some(mut buffer) = supported(column)
-            .then(|| ColumnBuffer::new(&column.column_type, column.nullable, self.zone, format))
+            .then(|| ColumnBuffer::new(&spec))
             .flatten()
         else {
             let message = format!(
@@ -298,7 +361,10 @@ impl<'a> Compiler<'a> {
             self.error(&column.name, ProjectionErrorKind::UnsupportedType, message);
             return Fill::Null;
         };
-        if let Some(message) = format_fault(column, mapping) {
+        for message in format_fault(column, mapping)
+            .into_iter()
+            .chain(rounding_fault(column, mapping))
+        {
             self.error(&column.name, ProjectionErrorKind::UnfitSource, message);
         }
         match &mapping.source {
@@ -314,11 +380,8 @@ impl<'a> Compiler<'a> {
                 }
             },
             ColumnSource::Path(path) => {
-                if self.payload != PayloadType::Json {
-                    let message = format!(
-                        "the field path {path} needs payloads of type json; map __value__ to get the payload as a whole"
-                    );
-                    self.error(&column.name, ProjectionErrorKind::PathWithoutJson, message);
+                if let Some(message) = path_fault(path, &self.format.payload) {
+                    self.error(&column.name, ProjectionErrorKind::UnfitPath, message);
                 }
                 self.paths.push(path);
                 self.path_columns.push(index);
@@ -330,18 +393,37 @@ impl<'a> Compiler<'a> {
                 }
                 self.metadata.push(MetadataFeed {
                     column: index,
-                    metadata: Metadata {
-                        field: *field,
-                        key_type: self.key,
-                        form: match column.column_type {
-                            ColumnType::Double => Form::Float,
-                            ColumnType::Binary => Form::Bytes,
-                            _ => Form::Text,
-                        },
-                    },
+                    metadata: self.metadata(*field, &column.column_type, format),
                 });
                 Fill::Metadata(self.metadata.len() - 1)
             }
+        }
+    }
+
+    fn metadata(
+        &self,
+        field: MetadataField,
+        column_type: &ColumnType,
+        format: Option<&ValueFormat>,
+    ) -> Metadata {
+        let MessageFormat {
+            key_encoding,
+            payload_encoding,
+            header_encoding,
+            invalid_text,
+            ..
+        } = *self.format;
+        let (primitive, encoding) = match (field, &self.format.payload) {
+            (MetadataField::Key, _) => (self.format.key, key_encoding),
+            (MetadataField::Headers, _) => (PrimitiveType::String, header_encoding),
+            (_, PayloadType::Primitive(primitive)) => (*primitive, payload_encoding),
+            _ => (PrimitiveType::String, payload_encoding),
+        };
+        Metadata {
+            field,
+            primitive,
+            text: TextReader::new(encoding, invalid_text),
+            form: Form::of(column_type, format),
         }
     }
 
@@ -349,43 +431,41 @@ impl<'a> Compiler<'a> {
         &self,
         field: MetadataField,
         column: &Column,
-        format: Option<TimeFormat>,
+        format: Option<&ValueFormat>,
     ) -> Option<String> {
-        let (fits, types) = match (field, &column.column_type) {
-            (MetadataField::Key, column_type) => {
-                let fits = key_fits(self.key, column_type, format.is_some());
-                let key = format!("{:?}", self.key).to_lowercase();
-                return (!fits).then(|| {
-                    format!(
-                        "keys of type {key} don't fit into {column_type} without loss; STRING takes any key"
-                    )
-                });
+        let column_type = &column.column_type;
+        let primitive_fault = |primitive, what| {
+            let is_instant = matches!(format, Some(ValueFormat::Epoch(_)));
+            (!primitive_fits(primitive, column_type, is_instant)).then(|| {
+                format!(
+                    "{what} of type {primitive} don't fit into {column_type} without loss; STRING takes any of them"
+                )
+            })
+        };
+        let (fits, types) = match (field, &self.format.payload) {
+            (MetadataField::Key, _) => return primitive_fault(self.format.key, "keys"),
+            (MetadataField::Value, PayloadType::Primitive(primitive)) => {
+                return primitive_fault(*primitive, "payloads");
             }
-            (MetadataField::Value, column_type) => (
-                is_text(column_type)
+            (MetadataField::Value, _) => (
+                column_type.is_text()
                     || matches!(column_type, ColumnType::Json | ColumnType::Binary),
                 "STRING, VARCHAR, CHAR, JSON or BINARY",
             ),
-            (MetadataField::Headers, column_type) => (
-                is_text(column_type) || *column_type == ColumnType::Json,
+            (MetadataField::Headers, _) => (
+                column_type.is_text() || *column_type == ColumnType::Json,
                 "STRING, VARCHAR, CHAR or JSON",
             ),
-            (MetadataField::Partition | MetadataField::Offset, column_type) => (
-                is_text(column_type)
-                    || matches!(
-                        column_type,
-                        ColumnType::TinyInt
-                            | ColumnType::SmallInt
-                            | ColumnType::Int
-                            | ColumnType::BigInt
-                    ),
+            (MetadataField::Topic, _) => (column_type.is_text(), "STRING, VARCHAR or CHAR"),
+            (MetadataField::Partition | MetadataField::Offset, _) => (
+                column_type.is_text() || column_type.is_integer(),
                 "BIGINT, INT, SMALLINT, TINYINT, STRING, VARCHAR or CHAR",
             ),
-            (MetadataField::Timestamp, column_type) => (
-                is_text(column_type)
-                    || holds_instants(column_type)
+            (MetadataField::Timestamp, _) => (
+                column_type.is_text()
+                    || column_type.holds_time()
                     || *column_type == ColumnType::BigInt,
-                "BIGINT, STRING, VARCHAR, CHAR, DATETIME, TIMESTAMP or TIMESTAMP_NTZ",
+                "BIGINT, STRING, VARCHAR, CHAR, DATETIME, TIMESTAMP, TIMESTAMP_NTZ or DATE",
             ),
         };
         (!fits).then(|| {
@@ -413,31 +493,83 @@ fn supported(column: &Column) -> bool {
     }
 }
 
-fn is_text(column_type: &ColumnType) -> bool {
-    matches!(
-        column_type,
-        ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_)
-    )
+/// The positions that paths of one step name.
+fn positions(paths: &[&FieldPath]) -> Vec<usize> {
+    let position = |path: &&FieldPath| match path.steps() {
+        [Step::Index(index)] => *index,
+        // No record has so many fields.
+        _ => usize::MAX,
+    };
+    paths.iter().map(position).collect()
 }
 
-fn holds_instants(column_type: &ColumnType) -> bool {
-    matches!(
-        column_type,
-        ColumnType::DateTime | ColumnType::Timestamp | ColumnType::TimestampNtz
-    )
+fn path_fault(path: &FieldPath, payload: &PayloadType) -> Option<String> {
+    match (payload, path.steps()) {
+        (PayloadType::Json, _) | (PayloadType::Delimited(_), [Step::Index(_)]) => None,
+        (PayloadType::Delimited(_), _) => Some(format!(
+            "the fields of delimited text have only positions, and {path} is none; the first one is [0]"
+        )),
+        (PayloadType::Primitive(_), _) => Some(format!(
+            "the field path {path} needs payloads of type json; map __value__ to get the payload as a whole"
+        )),
+    }
 }
 
 fn format_fault(column: &Column, mapping: &ColumnMapping) -> Option<String> {
-    let format = mapping.format?;
-    if !holds_instants(&column.column_type) {
-        return Some(format!(
-            "a time format says how numbers become DATETIME, TIMESTAMP or TIMESTAMP_NTZ; leave it out for {}",
-            column.column_type
-        ));
+    let column_type = &column.column_type;
+    let is_whole = matches!(
+        mapping.source,
+        ColumnSource::Metadata(MetadataField::Key | MetadataField::Value)
+    );
+    match mapping.format.as_ref()? {
+        ValueFormat::Epoch(unit) => {
+            let is_timestamp =
+                mapping.source == ColumnSource::Metadata(MetadataField::Timestamp);
+            if is_timestamp && *unit != TimeUnit::Ms {
+                return Some(
+                    "__timestamp__ is in ms since the epoch; leave the format out".to_owned(),
+                );
+            }
+            (!column_type.holds_time()).then(|| {
+                format!(
+                    "this format says how numbers become DATETIME, TIMESTAMP, TIMESTAMP_NTZ or DATE; leave it out for {column_type}"
+                )
+            })
+        }
+        ValueFormat::Pattern(_) => (!column_type.holds_time()).then(|| {
+            format!(
+                "a pattern says how texts become DATETIME, TIMESTAMP, TIMESTAMP_NTZ or DATE; leave it out for {column_type}"
+            )
+        }),
+        ValueFormat::Base64 => {
+            let fits = *column_type == ColumnType::Binary || (is_whole && column_type.is_text());
+            (!fits).then(|| {
+                format!(
+                    "base64 is read into BINARY, and made of __key__ and __value__ for STRING, VARCHAR and CHAR; leave it out for {column_type} from {}",
+                    mapping.source
+                )
+            })
+        }
     }
-    let is_timestamp = mapping.source == ColumnSource::Metadata(MetadataField::Timestamp);
-    (is_timestamp && format != TimeFormat::EpochMs)
-        .then(|| "__timestamp__ is in ms since the epoch; leave the time format out".to_owned())
+}
+
+fn rounding_fault(column: &Column, mapping: &ColumnMapping) -> Option<String> {
+    let column_type = &column.column_type;
+    match mapping.rounding? {
+        Rounding::HalfUp if *column_type == ColumnType::Date => Some(
+            "a DATE is the day of an instant and never the next; write `round: down`".to_owned(),
+        ),
+        Rounding::HalfUp | Rounding::Down => {
+            let fits = column_type.is_integer()
+                || column_type.holds_time()
+                || matches!(column_type, ColumnType::Decimal { .. });
+            (!fits).then(|| {
+                format!(
+                    "nothing is rounded for {column_type}, only for DECIMAL, the integers and times; leave `round` out"
+                )
+            })
+        }
+    }
 }
 
 #[cfg(test)]

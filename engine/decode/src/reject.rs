@@ -101,8 +101,12 @@ impl std::error::Error for Rejection {}
 pub enum RejectReason {
     /// A field is mapped and the payload is no JSON text.
     InvalidJson,
-    /// Text that is not UTF-8.
-    InvalidUtf8,
+    /// Bytes that are no text of their encoding.
+    InvalidText,
+    /// A payload that is not compressed as the job says.
+    InvalidCompression,
+    /// A payload that is no record of delimited text.
+    InvalidRecord,
     /// More nested objects and arrays than [`DEPTH_MAX`](crate::DEPTH_MAX).
     NestedTooDeep,
     /// No value for a column that doesn't take NULL.
@@ -119,8 +123,10 @@ pub enum RejectReason {
     TooLong,
     /// More characters than a VARCHAR or a CHAR takes.
     TooManyCharacters,
-    /// Key bytes whose number isn't that of the key's type.
-    WrongKeyLength,
+    /// Bytes whose number isn't that of the key's or the payload's type.
+    WrongLength,
+    /// A compressed payload that holds too many bytes.
+    UnpackedTooLong,
     /// The caller let the batch grow past the 2 GiB of text that one column holds; the message itself is fine.
     BatchFull,
 }
@@ -130,7 +136,9 @@ impl RejectReason {
     pub fn name(self) -> &'static str {
         match self {
             Self::InvalidJson => "invalid_json",
-            Self::InvalidUtf8 => "invalid_utf8",
+            Self::InvalidText => "invalid_text",
+            Self::InvalidCompression => "invalid_compression",
+            Self::InvalidRecord => "invalid_record",
             Self::NestedTooDeep => "nested_too_deep",
             Self::NullNotAllowed => "null_not_allowed",
             Self::WrongType => "wrong_type",
@@ -139,7 +147,8 @@ impl RejectReason {
             Self::NeedsRounding => "needs_rounding",
             Self::TooLong => "too_long",
             Self::TooManyCharacters => "too_many_characters",
-            Self::WrongKeyLength => "wrong_key_length",
+            Self::WrongLength => "wrong_length",
+            Self::UnpackedTooLong => "unpacked_too_long",
             Self::BatchFull => "batch_full",
         }
     }

@@ -15,7 +15,7 @@ use crate::node::extent;
 pub(crate) const ABSENT: u32 = u32::MAX;
 
 /// The compiled paths. Each distinct path has a slot; slots are numbered so that those below a step are neighbours.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Trie {
     /// The payload's top level is the first of them.
     steps: Vec<TrieStep>,

@@ -10,10 +10,11 @@ use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
 
-use engine_decode::{Decoder, Projection};
+use engine_decode::{Decoder, Projection, ProjectionSpec};
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, KeyType, MessageBlock, MetadataField, PayloadType,
-    TableColumns,
+    Column, ColumnMapping, ColumnSource, ColumnType, Delimiters, InvalidText, Message,
+    MessageBlock, MessageFormat, MetadataField, PayloadCompression, PayloadType, PrimitiveType,
+    TableColumns, TextEncoding, TopicPartition,
 };
 use jiff::tz::TimeZone;
 
@@ -69,22 +70,24 @@ fn projection() -> Result<Projection, Box<dyn Error>> {
         table
             .columns
             .push(Column::new(&column, column_type.parse()?));
-        mappings.push(ColumnMapping {
-            column,
-            source,
-            format: None,
-        });
+        mappings.push(ColumnMapping::new(column, source));
     }
-    let (key, payload) = (KeyType::Double, PayloadType::Json);
-    // A zone whose rules are looked up, unlike a fixed offset's.
-    let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0")?;
-    let compiled = Projection::compile(&mappings, &table, key, payload, &zone);
+    let compiled = Projection::compile(&ProjectionSpec {
+        mappings: &mappings,
+        table: &table,
+        format: &MessageFormat {
+            key: PrimitiveType::Double,
+            ..MessageFormat::default()
+        },
+        empty_as_null: false,
+        // A zone whose rules are looked up, unlike a fixed offset's.
+        zone: &TimeZone::posix("EST5EDT,M3.2.0,M11.1.0")?,
+    });
     compiled.map_err(|errors| errors[0].to_string().into())
 }
 
 #[test]
 fn messages_cost_no_allocation() {
-    const ROWS: usize = 1_000;
     let payload =
         br#"{"text":"caf\u00e9 \"x\"","number":12.50,"nested":{"deep":[1,{"x":1.0}]},"integer":-7,
         "whole":1e3,"flag":"TRUE","at":"2026-11-22 10:00:00.123"}"#;
@@ -96,16 +99,83 @@ fn messages_cost_no_allocation() {
     block.push(1, 1_795_341_600_123, Some(&key), Some(payload), headers);
     let message = block.get(0).unwrap();
 
-    let mut decoder = Decoder::new(Arc::new(projection().unwrap()));
+    assert_no_allocation(projection().unwrap(), &message);
+}
+
+#[test]
+fn messages_of_other_formats_cost_none_either() {
+    let gbk = TextEncoding::from_label("GBK").unwrap();
+    let json: &[u8] = b"{\"city\":\"\xc9\xcf\xba\xa3\"}";
+    let delimited = Delimiters::default();
+    for (payload_type, source, payload_compression, payload) in [
+        (
+            PayloadType::Json,
+            "city",
+            PayloadCompression::None,
+            json.to_vec(),
+        ),
+        (
+            PayloadType::Json,
+            "city",
+            PayloadCompression::Zstd,
+            zstd::encode_all(json, 1).unwrap(),
+        ),
+        (
+            PayloadType::Delimited(delimited),
+            "[1]",
+            PayloadCompression::None,
+            b"1,\"\xc9\xcf\"\"\"".to_vec(),
+        ),
+    ] {
+        let format = MessageFormat {
+            payload: payload_type,
+            payload_compression,
+            key_encoding: gbk,
+            payload_encoding: gbk,
+            header_encoding: gbk,
+            invalid_text: InvalidText::Base64,
+            ..MessageFormat::default()
+        };
+        let table = TableColumns {
+            columns: ["field", "key", "headers"]
+                .map(|name| Column::new(name, ColumnType::String))
+                .into(),
+            partition_keys: Vec::new(),
+        };
+        let metadata = |name: &str, field| ColumnMapping::new(name, ColumnSource::Metadata(field));
+        let compiled = Projection::compile(&ProjectionSpec {
+            mappings: &[
+                ColumnMapping::new("field", ColumnSource::Path(source.parse().unwrap())),
+                metadata("key", MetadataField::Key),
+                metadata("headers", MetadataField::Headers),
+            ],
+            table: &table,
+            format: &format,
+            empty_as_null: true,
+            zone: &TimeZone::UTC,
+        });
+        let mut block = MessageBlock::default();
+        let headers: [(&[u8], Option<&[u8]>); 1] = [(b"\xb3\xc7", Some(b"\xc9\xcf"))];
+        // The key is no text.
+        block.push(1, 0, Some(b"\xff\xff"), Some(&payload), headers.into_iter());
+        assert_no_allocation(compiled.unwrap(), &block.get(0).unwrap());
+    }
+}
+
+/// Decodes many of the same message; the second batch finds all the memory that it needs.
+fn assert_no_allocation(projection: Projection, message: &Message<'_>) {
+    const ROWS: usize = 1_000;
+    let partition = TopicPartition::new("orders", 0);
+    let mut decoder = Decoder::new(Arc::new(projection));
     for _ in 0..ROWS {
-        decoder.decode(&message, 0).unwrap();
+        decoder.decode(message, &partition).unwrap();
     }
     let first = decoder.flush();
     // Bitmaps of missing values come with the first of a batch.
-    decoder.decode(&message, 0).unwrap();
+    decoder.decode(message, &partition).unwrap();
     let before = ALLOCATIONS.get();
     for _ in 1..ROWS {
-        decoder.decode(&message, 0).unwrap();
+        decoder.decode(message, &partition).unwrap();
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
     assert_eq!(decoder.flush(), first);

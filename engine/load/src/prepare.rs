@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_decode::Projection;
+use engine_decode::{Projection, ProjectionSpec};
 use engine_model::job::{Job, Lateness, WriteMode};
 use engine_model::{
     LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, TableColumns, TopicPartition, Window,
@@ -180,13 +180,13 @@ fn compile(
     columns: &TableColumns,
     target: &dyn TargetTable,
 ) -> Result<Projection, Error> {
-    Projection::compile(
-        &job.columns,
-        columns,
-        job.source.key,
-        job.source.payload,
-        &job.time_zone,
-    )
+    Projection::compile(&ProjectionSpec {
+        mappings: &job.columns,
+        table: columns,
+        format: &job.source.format,
+        empty_as_null: job.empty_as_null,
+        zone: &job.time_zone,
+    })
     .map_err(|errors| {
         let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
         let message = format!(

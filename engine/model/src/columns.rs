@@ -13,8 +13,22 @@ pub struct ColumnMapping {
     pub column: String,
     /// Where the value comes from.
     pub source: ColumnSource,
-    /// How numbers become DATE, DATETIME or TIMESTAMP; without it they are rejected there.
-    pub format: Option<TimeFormat>,
+    /// How values spell instants or bytes, where that is not as JSON usually does.
+    pub format: Option<ValueFormat>,
+    /// What becomes of digits that the column can't hold; without it the message is rejected.
+    pub rounding: Option<Rounding>,
+}
+
+impl ColumnMapping {
+    /// A mapping without a format and without rounding.
+    pub fn new(column: impl Into<String>, source: ColumnSource) -> Self {
+        Self {
+            column: column.into(),
+            source,
+            format: None,
+            rounding: None,
+        }
+    }
 }
 
 /// Where a column's value comes from.
@@ -39,7 +53,7 @@ impl fmt::Display for ColumnSource {
     }
 }
 
-/// The six property columns of DataWorks' Kafka reader.
+/// The six property columns of DataWorks' Kafka reader, and the topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetadataField {
@@ -55,17 +69,20 @@ pub enum MetadataField {
     Offset,
     /// `__timestamp__`: the message timestamp, 13 digits of ms since the epoch.
     Timestamp,
+    /// `__topic__`: the topic's name. DataWorks doesn't have it.
+    Topic,
 }
 
 impl MetadataField {
-    /// All of them, in the order in which DataWorks lists them.
-    pub const ALL: [Self; 6] = [
+    /// All of them, those of DataWorks first and in its order.
+    pub const ALL: [Self; 7] = [
         Self::Key,
         Self::Value,
         Self::Partition,
         Self::Headers,
         Self::Offset,
         Self::Timestamp,
+        Self::Topic,
     ];
 
     /// The name in job files, `__key__` and so on.
@@ -77,6 +94,7 @@ impl MetadataField {
             Self::Headers => "__headers__",
             Self::Offset => "__offset__",
             Self::Timestamp => "__timestamp__",
+            Self::Topic => "__topic__",
         }
     }
 
@@ -92,46 +110,50 @@ impl fmt::Display for MetadataField {
     }
 }
 
-/// How a number says an instant.
+/// How a value spells an instant or bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueFormat {
+    /// A number of these since 1970-01-01T00:00:00Z.
+    Epoch(TimeUnit),
+    /// Text by this pattern of `strptime`, such as `%d/%m/%Y %H:%M:%S`.
+    Pattern(String),
+    /// Bytes as text in base64, with the standard alphabet (RFC 4648, section 4).
+    Base64,
+}
+
+/// Units of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TimeFormat {
-    /// Whole seconds since the epoch.
-    EpochS,
-    /// Milliseconds since the epoch.
-    EpochMs,
+pub enum TimeUnit {
+    /// Seconds.
+    S,
+    /// Milliseconds.
+    Ms,
+    /// Microseconds.
+    Us,
+    /// Nanoseconds.
+    Ns,
 }
 
-/// How key bytes are read. Numbers are big-endian, as Kafka's own serializers write them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyType {
-    /// UTF-8 text.
-    #[default]
-    String,
-    /// Bytes as they are.
-    Bytes,
-    /// 8 bytes.
-    Long,
-    /// 4 bytes.
-    Integer,
-    /// 2 bytes.
-    Short,
-    /// 8 bytes, IEEE 754.
-    Double,
-    /// 4 bytes, IEEE 754.
-    Float,
+impl TimeUnit {
+    /// How many of them a second has.
+    pub fn per_second(self) -> i64 {
+        match self {
+            Self::S => 1,
+            Self::Ms => 1_000,
+            Self::Us => 1_000_000,
+            Self::Ns => 1_000_000_000,
+        }
+    }
 }
 
-/// How payload bytes are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What becomes of digits that a column can't hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PayloadType {
-    /// A JSON text, whose fields can be mapped.
-    #[default]
-    Json,
-    /// UTF-8 text, only as a whole.
-    String,
-    /// Bytes, only as a whole.
-    Bytes,
+pub enum Rounding {
+    /// The nearest value, and away from zero where two are equally near.
+    HalfUp,
+    /// The next value toward zero; of instants the next earlier one.
+    Down,
 }

@@ -31,6 +31,8 @@ impl DdlSpec {
             table,
             columns: MetadataField::ALL
                 .into_iter()
+                // A table is named after its topic.
+                .filter(|field| *field != MetadataField::Topic)
                 .map(metadata_column)
                 .collect(),
             partition_keys: vec![Column::new("ds", ColumnType::String)],
@@ -56,6 +58,7 @@ fn metadata_column(field: MetadataField) -> Column {
             ColumnType::BigInt,
             "The message timestamp in ms since the epoch, 13 digits",
         ),
+        MetadataField::Topic => (ColumnType::String, "The topic of the Kafka message"),
     };
     Column {
         comment: comment.to_owned(),

@@ -13,6 +13,7 @@ pub mod job;
 mod ledger;
 pub mod limits;
 mod message;
+mod message_format;
 mod offsets;
 pub mod params;
 mod plan;
@@ -21,12 +22,16 @@ mod slice;
 mod table;
 mod window;
 
-pub use columns::{ColumnMapping, ColumnSource, KeyType, MetadataField, PayloadType, TimeFormat};
+pub use columns::{ColumnMapping, ColumnSource, MetadataField, Rounding, TimeUnit, ValueFormat};
 pub use error::{Error, ErrorKind};
 pub use field_path::{FieldPath, FieldPathError, Step};
 pub use finding::{Finding, Findings, Severity};
 pub use ledger::{Counts, Imbalance, Ledger, WindowCounts};
 pub use message::{Headers, Message, MessageBlock};
+pub use message_format::{
+    Delimiters, InvalidText, MessageFormat, PayloadCompression, PayloadType, PrimitiveType,
+    TextEncoding,
+};
 pub use offsets::{OffsetRange, TopicPartition};
 pub use plan::{LoadPlan, PlannedPartition, PlannedWindow};
 pub use report::{

@@ -1,18 +1,19 @@
-//! DATETIME: instants to the millisecond; finer ones are refused.
+//! DATETIME: instants to the millisecond; finer ones are refused, or rounded where the job says so.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::TimestampMillisecondType;
-use engine_model::TimeFormat;
-use jiff::tz::TimeZone;
 
+use super::ColumnSpec;
 use super::primitive::Primitives;
 use crate::instant::InstantReader;
 use crate::reject::RejectReason;
 use crate::value::Value;
 
 const NANOSECONDS_PER_MS: u32 = 1_000_000;
+/// Digits of a second that are kept.
+const SECOND_DIGITS: u8 = 3;
 
 #[derive(Debug)]
 pub(super) struct DateTimeColumn {
@@ -22,18 +23,15 @@ pub(super) struct DateTimeColumn {
 }
 
 impl DateTimeColumn {
-    pub(super) fn new(zone: &TimeZone, format: Option<TimeFormat>) -> Self {
+    pub(super) fn new(spec: &ColumnSpec<'_>) -> Self {
         Self {
-            reader: InstantReader::new(zone.clone(), format),
+            reader: spec.instants(SECOND_DIGITS),
             ms: Primitives::default(),
         }
     }
 
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<(), RejectReason> {
         let instant = self.reader.read(value)?;
-        if !instant.nanoseconds.is_multiple_of(NANOSECONDS_PER_MS) {
-            return Err(RejectReason::NeedsRounding);
-        }
         // Years up to 9999 fit many times over.
         let ms = i64::from(instant.nanoseconds / NANOSECONDS_PER_MS);
         self.ms.push(instant.seconds * 1_000 + ms);

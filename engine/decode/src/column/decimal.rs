@@ -1,10 +1,11 @@
 //! DECIMAL: numbers and numeric strings from their text, never through a float. Digits that the scale can't hold are
-//! refused unless they are zeros.
+//! refused unless they are zeros, or rounded where the job says so.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Decimal128Type};
+use engine_model::Rounding;
 
 use super::primitive::Primitives;
 use crate::number::DecimalText;
@@ -19,16 +20,18 @@ pub(super) struct DecimalColumn {
     unit: i128,
     /// 10 to the power of the precision; unscaled values are nearer to zero.
     limit: u128,
+    rounding: Option<Rounding>,
     values: Primitives<Decimal128Type>,
 }
 
 impl DecimalColumn {
-    pub(super) fn new(precision: u8, scale: u8) -> Self {
+    pub(super) fn new(precision: u8, scale: u8, rounding: Option<Rounding>) -> Self {
         Self {
             precision,
             scale,
             unit: 10_i128.pow(scale.into()),
             limit: 10_u128.pow(precision.into()),
+            rounding,
             values: Primitives::default(),
         }
     }
@@ -39,7 +42,7 @@ impl DecimalColumn {
             Value::Unsigned(value) => self.whole(value.into())?,
             Value::Number(text) | Value::Text(text) => DecimalText::parse(text)
                 .ok_or(RejectReason::UnreadableText)?
-                .scaled(self.precision, self.scale)?,
+                .scaled(self.precision, self.scale.cast_signed(), self.rounding)?,
             _ => return Err(RejectReason::WrongType),
         };
         self.values.push(value);

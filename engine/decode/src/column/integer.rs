@@ -1,8 +1,10 @@
-//! TINYINT, SMALLINT, INT and BIGINT: integers of the type's range, and numbers or numeric strings that are exactly one.
+//! TINYINT, SMALLINT, INT and BIGINT: integers of the type's range, and numbers or numeric strings that are exactly one, or
+//! become one where the job says how they are rounded.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType};
+use engine_model::Rounding;
 
 use super::primitive::Primitives;
 use crate::number::DecimalText;
@@ -19,13 +21,15 @@ pub(super) struct IntegerColumn<T: ArrowPrimitiveType> {
     values: Primitives<T>,
     /// The least value, where that isn't the least that `T` holds.
     least: i64,
+    rounding: Option<Rounding>,
 }
 
 impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> IntegerColumn<T> {
-    pub(super) fn new(least: i64) -> Self {
+    pub(super) fn new(least: i64, rounding: Option<Rounding>) -> Self {
         Self {
             values: Primitives::default(),
             least,
+            rounding,
         }
     }
 
@@ -35,7 +39,7 @@ impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> IntegerColumn<T> {
             Value::Unsigned(value) => i64::try_from(value).ok(),
             Value::Number(text) | Value::Text(text) => {
                 let number = DecimalText::parse(text).ok_or(RejectReason::UnreadableText)?;
-                i64::try_from(number.scaled(BIGINT_DIGITS, 0)?).ok()
+                i64::try_from(number.scaled(BIGINT_DIGITS, 0, self.rounding)?).ok()
             }
             _ => return Err(RejectReason::WrongType),
         };

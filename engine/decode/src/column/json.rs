@@ -2,7 +2,8 @@
 
 use arrow::array::ArrayRef;
 
-use super::texts::{Digits, Texts};
+use super::texts::Texts;
+use crate::number::Digits;
 use crate::parser::Parser;
 use crate::reject::RejectReason;
 use crate::value::Value;

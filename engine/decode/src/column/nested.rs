@@ -16,7 +16,7 @@ use engine_model::limits::CELL_BYTES_MAX;
 use jiff::tz::TimeZone;
 use simd_json::Node;
 
-use super::{ColumnBuffer, data_type};
+use super::{ColumnBuffer, ColumnSpec, data_type};
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::{extent, value_of, value_of_text};
 use crate::parser::{Document, Parser};
@@ -181,7 +181,10 @@ impl Cells {
                     found: Vec::new(),
                 })
             }
-            scalar => Self::Scalar(Box::new(ColumnBuffer::new(scalar, true, zone, None)?)),
+            scalar => {
+                let spec = ColumnSpec::plain(scalar, zone);
+                Self::Scalar(Box::new(ColumnBuffer::new(&spec)?))
+            }
         })
     }
 

@@ -1,9 +1,16 @@
 //! STRING, VARCHAR and CHAR: any value as text. Strings as they are, numbers as the message spells them, objects and arrays
-//! byte for byte.
+//! byte for byte, bytes in base64.
+
+use std::mem;
 
 use arrow::array::ArrayRef;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use engine_model::limits::CELL_BYTES_MAX;
 
-use super::texts::{Digits, Texts};
+use super::texts::Texts;
+use crate::number::Digits;
+use crate::payload::SCRATCH_BYTES_KEPT;
 use crate::reject::RejectReason;
 use crate::value::Value;
 
@@ -12,6 +19,8 @@ pub(super) struct StringColumn {
     texts: Texts,
     /// Characters that a VARCHAR or a CHAR takes.
     chars_max: Option<usize>,
+    /// For bytes in base64; kept for its memory.
+    scratch: String,
 }
 
 impl StringColumn {
@@ -19,6 +28,7 @@ impl StringColumn {
         Self {
             texts: Texts::default(),
             chars_max,
+            scratch: String::new(),
         }
     }
 
@@ -32,7 +42,8 @@ impl StringColumn {
             // JSON has one spelling per integer.
             Value::Int(value) => self.push(Digits::of(value).bytes()),
             Value::Unsigned(value) => self.push(Digits::of(value).bytes()),
-            Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),
+            Value::Bytes(bytes) => self.push_base64(bytes),
+            Value::Float(_) | Value::Null => Err(RejectReason::WrongType),
         }
     }
 
@@ -47,6 +58,19 @@ impl StringColumn {
         self.texts.push(text)
     }
 
+    fn push_base64(&mut self, bytes: &[u8]) -> Result<usize, RejectReason> {
+        // More could only be too long.
+        if bytes.len() > CELL_BYTES_MAX {
+            return Err(RejectReason::TooLong);
+        }
+        let mut text = mem::take(&mut self.scratch);
+        text.clear();
+        BASE64_STANDARD.encode_string(bytes, &mut text);
+        let pushed = self.push(text.as_bytes());
+        self.scratch = text;
+        pushed
+    }
+
     pub(super) fn append_null(&mut self) {
         self.texts.push_null();
     }
@@ -56,6 +80,8 @@ impl StringColumn {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
+        self.scratch.clear();
+        self.scratch.shrink_to(SCRATCH_BYTES_KEPT);
         self.texts.finish_strings()
     }
 }

@@ -1,6 +1,10 @@
 //! Column kind × kind of value → what is stored, or why it is refused.
 
+mod settings;
+
 use arrow::util::display::array_value_to_string;
+
+use engine_model::TimeUnit;
 
 use super::*;
 use RejectReason::{
@@ -8,30 +12,49 @@ use RejectReason::{
     WrongType,
 };
 
-fn buffer(column_type: &str, format: Option<TimeFormat>) -> ColumnBuffer {
+/// Format and rounding of a column.
+type Settings = (Option<ValueFormat>, Option<Rounding>);
+
+/// None of both.
+const PLAIN: Settings = (None, None);
+
+fn buffer(column_type: &str, settings: &Settings, zone: &TimeZone) -> ColumnBuffer {
     let column_type = column_type.parse().unwrap();
-    ColumnBuffer::new(&column_type, true, &TimeZone::UTC, format).unwrap()
+    let buffer = ColumnBuffer::new(&ColumnSpec {
+        format: settings.0.as_ref(),
+        rounding: settings.1,
+        ..ColumnSpec::plain(&column_type, zone)
+    });
+    buffer.unwrap()
 }
 
 /// What one row of `value` looks like.
 fn stored(
     column_type: &str,
-    format: Option<TimeFormat>,
+    settings: &Settings,
     value: Value<'_>,
 ) -> Result<String, RejectReason> {
-    let mut buffer = buffer(column_type, format);
+    let mut buffer = buffer(column_type, settings, &TimeZone::UTC);
     buffer.append(&value)?;
     Ok(array_value_to_string(&buffer.finish(), 0).unwrap())
 }
 
 fn check(
     column_type: &str,
-    format: Option<TimeFormat>,
+    unit: Option<TimeUnit>,
+    cases: &[(Value<'_>, Result<&str, RejectReason>)],
+) {
+    check_with(column_type, &(unit.map(ValueFormat::Epoch), None), cases);
+}
+
+fn check_with(
+    column_type: &str,
+    settings: &Settings,
     cases: &[(Value<'_>, Result<&str, RejectReason>)],
 ) {
     for (value, expected) in cases {
         assert_eq!(
-            stored(column_type, format, *value).as_deref(),
+            stored(column_type, settings, *value).as_deref(),
             expected.as_ref().copied(),
             "{column_type} {value:?}"
         );
@@ -202,11 +225,11 @@ fn string() {
         ],
     );
     let longest = "x".repeat(engine_model::limits::CELL_BYTES_MAX);
-    assert!(stored("STRING", None, Value::Text(&longest)).is_ok());
+    assert!(stored("STRING", &PLAIN, Value::Text(&longest)).is_ok());
     let longer = longest + "x";
-    assert_eq!(stored("STRING", None, Value::Text(&longer)), Err(TooLong));
+    assert_eq!(stored("STRING", &PLAIN, Value::Text(&longer)), Err(TooLong));
     assert_eq!(
-        stored("STRING", None, Value::Json(longer.as_bytes())),
+        stored("STRING", &PLAIN, Value::Json(longer.as_bytes())),
         Err(TooLong)
     );
 }
@@ -243,10 +266,10 @@ fn datetime() {
     ];
     check("DATETIME", None, &texts);
     check("DATETIME", None, &[(Value::Unsigned(1), Err(WrongType))]);
-    check("DATETIME", Some(TimeFormat::EpochMs), &texts);
+    check("DATETIME", Some(TimeUnit::Ms), &texts);
     check(
         "DATETIME",
-        Some(TimeFormat::EpochMs),
+        Some(TimeUnit::Ms),
         &[
             (
                 Value::Unsigned(1_795_341_600_123),
@@ -255,6 +278,7 @@ fn datetime() {
             (Value::Text("1795341600123"), Ok("2026-11-22T10:00:00.123")),
             (Value::Int(-1), Ok("1969-12-31T23:59:59.999")),
             (Value::Number("0.5"), Err(NeedsRounding)),
+            (Value::Number("1.0"), Ok("1970-01-01T00:00:00.001")),
             (
                 Value::Unsigned(253_402_300_799_999),
                 Ok("9999-12-31T23:59:59.999"),
@@ -265,7 +289,7 @@ fn datetime() {
     );
     check(
         "DATETIME",
-        Some(TimeFormat::EpochS),
+        Some(TimeUnit::S),
         &[(Value::Unsigned(1_795_341_600), Ok("2026-11-22T10:00:00"))],
     );
 }
@@ -274,7 +298,7 @@ fn datetime() {
 fn timestamp() {
     check(
         "TIMESTAMP",
-        Some(TimeFormat::EpochS),
+        Some(TimeUnit::S),
         &[
             (
                 Value::Text("2026-11-22T10:00:00.123456789Z"),
@@ -455,9 +479,8 @@ fn timestamp_ntz() {
     );
     // An instant is what the zone's clock shows then.
     let zone = TimeZone::fixed(jiff::tz::offset(8));
-    let column_type = ColumnType::TimestampNtz;
-    let format = Some(TimeFormat::EpochMs);
-    let mut buffer = ColumnBuffer::new(&column_type, true, &zone, format).unwrap();
+    let settings = (Some(ValueFormat::Epoch(TimeUnit::Ms)), None);
+    let mut buffer = buffer("TIMESTAMP_NTZ", &settings, &zone);
     buffer.append(&Value::Unsigned(1_795_341_600_123)).unwrap();
     buffer.append(&Value::Text("1795341600123")).unwrap();
     buffer
@@ -636,14 +659,18 @@ fn sample(kind: &str, row: usize) -> String {
 #[test]
 fn null_is_stored_or_refused() {
     for kind in KINDS {
-        let mut nullable = buffer(kind, None);
+        let mut nullable = buffer(kind, &PLAIN, &TimeZone::UTC);
         nullable.append_null().unwrap();
         nullable.append(&Value::Text(&sample(kind, 1))).unwrap();
         let array = nullable.finish();
         assert!(array.is_null(0) && array.is_valid(1), "{kind}");
 
         let column_type = kind.parse().unwrap();
-        let mut strict = ColumnBuffer::new(&column_type, false, &TimeZone::UTC, None).unwrap();
+        let strict = ColumnBuffer::new(&ColumnSpec {
+            nullable: false,
+            ..ColumnSpec::plain(&column_type, &TimeZone::UTC)
+        });
+        let mut strict = strict.unwrap();
         assert_eq!(strict.append_null(), Err(NullNotAllowed), "{kind}");
     }
 }
@@ -652,7 +679,10 @@ fn null_is_stored_or_refused() {
 fn truncated_rows_leave_no_trace() {
     for kind in KINDS {
         for first_null in [false, true] {
-            let (mut plain, mut troubled) = (buffer(kind, None), buffer(kind, None));
+            let (mut plain, mut troubled) = (
+                buffer(kind, &PLAIN, &TimeZone::UTC),
+                buffer(kind, &PLAIN, &TimeZone::UTC),
+            );
             for row in 0..100 {
                 troubled.append(&Value::Text(&sample(kind, 7))).unwrap();
                 troubled.append_null().unwrap();
@@ -676,7 +706,7 @@ fn truncated_rows_leave_no_trace() {
 #[test]
 fn a_finished_buffer_starts_again() {
     for kind in KINDS {
-        let mut buffer = buffer(kind, None);
+        let mut buffer = buffer(kind, &PLAIN, &TimeZone::UTC);
         for row in 0..10 {
             buffer.append(&Value::Text(&sample(kind, row))).unwrap();
         }
@@ -706,7 +736,7 @@ fn every_type_has_columns_of_null() {
 #[test]
 fn constants_repeat() {
     for kind in KINDS {
-        let mut buffer = buffer(kind, None);
+        let mut buffer = buffer(kind, &PLAIN, &TimeZone::UTC);
         buffer.append(&Value::Text(&sample(kind, 2))).unwrap();
         let row = buffer.finish();
         for rows in [0, 1, 5] {

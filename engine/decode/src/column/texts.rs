@@ -1,6 +1,5 @@
 //! What columns of varying width share.
 
-use std::fmt::{self, Write};
 use std::mem;
 use std::sync::Arc;
 
@@ -77,37 +76,5 @@ impl Texts {
         let (offsets, text, nulls) = self.finish();
         let array = StringArray::try_new(offsets, text, nulls);
         Arc::new(array.expect("what comes in is UTF-8, and rows end between characters"))
-    }
-}
-
-/// An integer's digits, with its sign.
-pub(super) struct Digits {
-    bytes: [u8; 20],
-    length: usize,
-}
-
-impl Digits {
-    pub(super) fn of(value: impl fmt::Display) -> Self {
-        let mut digits = Self {
-            bytes: [0; 20],
-            length: 0,
-        };
-        // Twenty characters hold every integer of 64 bits.
-        let _fits = write!(digits, "{value}");
-        digits
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl Write for Digits {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }

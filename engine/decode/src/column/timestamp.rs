@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::TimestampNanosecondType;
-use engine_model::TimeFormat;
-use jiff::tz::TimeZone;
 
+use super::ColumnSpec;
 use super::primitive::Primitives;
 use crate::instant::InstantReader;
 use crate::reject::RejectReason;
 use crate::value::Value;
 
 const NANOSECONDS_PER_S: i128 = 1_000_000_000;
+/// Digits of a second that are kept.
+const SECOND_DIGITS: u8 = 9;
 
 /// Whose time a column holds.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +35,10 @@ pub(super) struct TimestampColumn {
 }
 
 impl TimestampColumn {
-    pub(super) fn new(clock: Clock, zone: &TimeZone, format: Option<TimeFormat>) -> Self {
+    pub(super) fn new(clock: Clock, spec: &ColumnSpec<'_>) -> Self {
         Self {
             clock,
-            reader: InstantReader::new(zone.clone(), format),
+            reader: spec.instants(SECOND_DIGITS),
             nanoseconds: Primitives::default(),
         }
     }

@@ -1,13 +1,14 @@
 //! Messages through the whole of the crate.
 
+mod formats;
 mod reference;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use engine_model::{KeyType, MessageBlock};
+use engine_model::{MessageBlock, MessageFormat, PayloadType, PrimitiveType};
 
 use super::*;
-use crate::fixture::{decode, keyed_projection, message, projection, row};
+use crate::fixture::{decode, formatted_projection, message, partition, projection, row};
 
 fn texts(cells: &[Option<String>]) -> Vec<&str> {
     cells
@@ -95,7 +96,7 @@ fn binary_columns_take_keys_and_payloads_as_they_are() {
         key: Some(b"\xff\x01"),
         ..message(b"\x00\xfe")
     };
-    decoder.decode(&bytes, 0).unwrap();
+    decoder.decode(&bytes, &partition()).unwrap();
     assert_eq!(texts(&row(&decoder.flush(), 0)), ["ff01", "00fe"]);
 }
 
@@ -302,8 +303,10 @@ fn unmapped_and_constant_columns_fill_up() {
         ("BINARY", ""),
     ]);
     let mut decoder = Decoder::new(projection);
-    decoder.decode(&message(b"{\"a\":\"x\"}"), 0).unwrap();
-    decoder.decode(&message(b"{}"), 0).unwrap();
+    decoder
+        .decode(&message(b"{\"a\":\"x\"}"), &partition())
+        .unwrap();
+    decoder.decode(&message(b"{}"), &partition()).unwrap();
     let batch = decoder.flush();
     assert_eq!(texts(&row(&batch, 0)), ["x", "NULL", "web", "1.50", "NULL"]);
     assert_eq!(
@@ -329,21 +332,21 @@ fn a_rejected_row_leaves_no_trace() {
     let mut plain = Decoder::new(projection(&columns));
     let mut troubled = Decoder::new(projection(&columns));
     for payload in [good, b"{}", good] {
-        assert!(troubled.decode(&message(bad), 0).is_err());
-        assert!(troubled.decode(&message(b"{"), 0).is_err());
+        assert!(troubled.decode(&message(bad), &partition()).is_err());
+        assert!(troubled.decode(&message(b"{"), &partition()).is_err());
         let not_text = Message {
             key: Some(b"\xff"),
             ..message(good)
         };
-        assert!(troubled.decode(&not_text, 0).is_err());
-        troubled.decode(&message(payload), 0).unwrap();
-        plain.decode(&message(payload), 0).unwrap();
+        assert!(troubled.decode(&not_text, &partition()).is_err());
+        troubled.decode(&message(payload), &partition()).unwrap();
+        plain.decode(&message(payload), &partition()).unwrap();
         assert_eq!(
             (troubled.rows(), troubled.size()),
             (plain.rows(), plain.size())
         );
     }
-    assert!(troubled.decode(&message(bad), 0).is_err());
+    assert!(troubled.decode(&message(bad), &partition()).is_err());
     assert_eq!(troubled.flush(), plain.flush());
 }
 
@@ -354,7 +357,9 @@ fn a_flush_starts_the_next_batch() {
     let fill = |decoder: &mut Decoder| {
         for row in 0..10 {
             let payload = format!("{{\"a\":\"{row}\",\"b\":{row}}}");
-            decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+            decoder
+                .decode(&message(payload.as_bytes()), &partition())
+                .unwrap();
         }
         assert_eq!(decoder.rows(), 10);
         // Texts of one byte; 4 + 8 + 4 bytes of fixed width and one for each cell's validity.
@@ -381,31 +386,35 @@ fn tombstones_are_rows_of_null() {
         ..message(b"")
     };
     let mut decoder = Decoder::new(projection(&columns));
-    decoder.decode(&tombstone, 0).unwrap();
+    decoder.decode(&tombstone, &partition()).unwrap();
     assert_eq!(texts(&row(&decoder.flush(), 0)), ["NULL", "NULL", "k"]);
 
     let mut strict = Decoder::new(projection(&[("STRING NOT NULL", "a")]));
-    let rejection = strict.decode(&tombstone, 0).unwrap_err();
+    let rejection = strict.decode(&tombstone, &partition()).unwrap_err();
     assert_eq!(rejection.reason(), RejectReason::NullNotAllowed);
 }
 
 #[test]
 fn payloads_are_parsed_only_for_paths() {
     let mut decoder = Decoder::new(projection(&[("STRING", "__value__")]));
-    decoder.decode(&message(b"no {json"), 0).unwrap();
+    decoder.decode(&message(b"no {json"), &partition()).unwrap();
     assert_eq!(texts(&row(&decoder.flush(), 0)), ["no {json"]);
-    let rejection = decoder.decode(&message(b"a\xff"), 0).unwrap_err();
-    assert_eq!(rejection.reason(), RejectReason::InvalidUtf8);
+    let rejection = decoder
+        .decode(&message(b"a\xff"), &partition())
+        .unwrap_err();
+    assert_eq!(rejection.reason(), RejectReason::InvalidText);
     assert_eq!(
         rejection.to_string(),
-        "column \"c0\" (__value__): expected UTF-8 text, found 2 bytes that are not UTF-8 from position 1 on"
+        "payload: expected UTF-8 text, found 2 bytes that are not UTF-8 from position 1 on"
     );
 
     let mut decoder = Decoder::new(projection(&[("STRING", "__value__"), ("STRING", "a")]));
     let payload = " {\"a\" : \"\\u00e9\" }\n";
-    decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+    decoder
+        .decode(&message(payload.as_bytes()), &partition())
+        .unwrap();
     assert_eq!(texts(&row(&decoder.flush(), 0)), [payload, "é"]);
-    assert!(decoder.decode(&message(b"no {json"), 0).is_err());
+    assert!(decoder.decode(&message(b"no {json"), &partition()).is_err());
 }
 
 #[test]
@@ -421,72 +430,78 @@ fn metadata_goes_where_it_is_mapped() {
         ("DATETIME", "__timestamp__"),
         ("TIMESTAMP", "__timestamp__"),
         ("STRING", "__headers__"),
+        ("STRING", "__topic__"),
     ];
     let mut block = MessageBlock::default();
     let headers: [(&[u8], Option<&[u8]>); 2] = [(b"k", Some(b"v")), (b"k", None)];
     block.push(42, 1_795_341_600_123, None, None, headers.into_iter());
     let mut decoder = Decoder::new(projection(&columns));
-    decoder.decode(&block.get(0).unwrap(), 7).unwrap();
-    decoder.decode(&message(b"not json"), 0).unwrap();
+    decoder
+        .decode(&block.get(0).unwrap(), &partition())
+        .unwrap();
+    decoder.decode(&message(b"not json"), &partition()).unwrap();
     let batch = decoder.flush();
     assert_eq!(
         texts(&row(&batch, 0)),
         [
             "NULL",
-            "7",
-            "7",
+            "3",
+            "3",
             "42",
             "42",
             "1795341600123",
             "1795341600123",
             "2026-11-22T10:00:00.123",
             "2026-11-22T10:00:00.123",
-            r#"[{"key":"k","value":"v"},{"key":"k","value":null}]"#
+            r#"[{"key":"k","value":"v"},{"key":"k","value":null}]"#,
+            "orders"
         ]
     );
     assert_eq!(texts(&row(&batch, 1))[9], "[]");
 }
 
 #[test]
-fn keys_are_read_by_their_type() {
-    let cell = |key_type, column_type, key: &[u8]| {
-        let mut decoder = Decoder::new(keyed_projection(&[(column_type, "__key__")], key_type));
+fn keys_and_payloads_are_read_by_their_type() {
+    use PrimitiveType::{Bytes, Double, Float, Integer, Long, Short, String};
+    let cell = |source, primitive, column_type, bytes: &[u8]| {
+        let format = MessageFormat {
+            key: primitive,
+            payload: PayloadType::Primitive(primitive),
+            ..MessageFormat::default()
+        };
+        let mut decoder = Decoder::new(formatted_projection(&[(column_type, source)], &format));
         let message = Message {
-            key: Some(key),
-            ..message(b"")
+            key: Some(bytes),
+            ..message(bytes)
         };
         decoder
-            .decode(&message, 0)
+            .decode(&message, &partition())
             .map(|()| texts(&row(&decoder.flush(), 0))[0].to_owned())
             .map_err(|rejection| rejection.reason().name())
     };
-    for (key_type, column_type, key, expected) in [
-        (KeyType::String, "STRING", &b"k1"[..], Ok("k1")),
-        (KeyType::String, "BIGINT", b"12", Ok("12")),
-        (KeyType::String, "BIGINT", b"k1", Err("unreadable_text")),
-        (KeyType::Bytes, "STRING", b"\xff", Err("invalid_utf8")),
-        (KeyType::Long, "BIGINT", &5_i64.to_be_bytes(), Ok("5")),
-        (KeyType::Long, "STRING", &(-5_i64).to_be_bytes(), Ok("-5")),
-        (
-            KeyType::Long,
-            "BIGINT",
-            &i64::MIN.to_be_bytes(),
-            Err("out_of_range"),
-        ),
-        (KeyType::Long, "BIGINT", b"12", Err("wrong_key_length")),
-        (KeyType::Short, "DECIMAL(5,0)", &[1, 0], Ok("256")),
-        (KeyType::Double, "DOUBLE", &1.5_f64.to_be_bytes(), Ok("1.5")),
-        (KeyType::Double, "STRING", &1.0_f64.to_be_bytes(), Ok("1.0")),
-        (KeyType::Float, "DOUBLE", &0.5_f32.to_be_bytes(), Ok("0.5")),
-        (KeyType::Float, "STRING", &0.1_f32.to_be_bytes(), Ok("0.1")),
+    for (primitive, column_type, bytes, expected) in [
+        (String, "STRING", &b"k1"[..], Ok("k1")),
+        (String, "BINARY", b"k1", Ok("6b31")),
+        (String, "BIGINT", b"12", Ok("12")),
+        (String, "BIGINT", b"k1", Err("unreadable_text")),
+        (Bytes, "STRING", b"\xff", Err("invalid_text")),
+        (Bytes, "BINARY", b"\xff", Ok("ff")),
+        (Long, "BIGINT", &5_i64.to_be_bytes(), Ok("5")),
+        (Long, "STRING", &(-5_i64).to_be_bytes(), Ok("-5")),
+        (Long, "BIGINT", &i64::MIN.to_be_bytes(), Err("out_of_range")),
+        (Long, "BIGINT", b"12", Err("wrong_length")),
+        (Integer, "INT", &(-2_i32).to_be_bytes(), Ok("-2")),
+        (Short, "DECIMAL(5,0)", &[1, 0], Ok("256")),
+        (Double, "DOUBLE", &1.5_f64.to_be_bytes(), Ok("1.5")),
+        (Double, "STRING", &1.0_f64.to_be_bytes(), Ok("1.0")),
+        (Float, "DOUBLE", &0.5_f32.to_be_bytes(), Ok("0.5")),
+        (Float, "STRING", &0.1_f32.to_be_bytes(), Ok("0.1")),
     ] {
-        assert_eq!(
-            cell(key_type, column_type, key)
-                .as_deref()
-                .map_err(|name| *name),
-            expected,
-            "{key_type:?} {column_type}"
-        );
+        for source in ["__key__", "__value__"] {
+            let found = cell(source, primitive, column_type, bytes);
+            let found = found.as_deref().map_err(|name| *name);
+            assert_eq!(found, expected, "{source} {primitive} {column_type}");
+        }
     }
 }
 
@@ -496,8 +511,8 @@ fn constants_bound_the_rows_of_a_batch() {
     let mut decoder = Decoder::new(projection(&[("STRING", &constant)]));
     assert!(decoder.rows_max < 2_048);
     decoder.rows = decoder.rows_max - 1;
-    decoder.decode(&message(b""), 0).unwrap();
-    let rejection = decoder.decode(&message(b""), 0).unwrap_err();
+    decoder.decode(&message(b""), &partition()).unwrap();
+    let rejection = decoder.decode(&message(b""), &partition()).unwrap_err();
     assert_eq!(rejection.reason(), RejectReason::BatchFull);
     assert!(decoder.size() > 1 << 30);
 }
@@ -505,7 +520,7 @@ fn constants_bound_the_rows_of_a_batch() {
 #[test]
 fn tables_without_columns_still_count_rows() {
     let mut decoder = Decoder::new(projection(&[]));
-    decoder.decode(&message(b"x"), 0).unwrap();
+    decoder.decode(&message(b"x"), &partition()).unwrap();
     assert_eq!(decoder.flush().num_rows(), 1);
 }
 
@@ -519,7 +534,9 @@ fn wide_projections() {
         .collect();
     let payload = format!("{{{}}}", fields.join(","));
     let mut decoder = Decoder::new(projection(&columns));
-    decoder.decode(&message(payload.as_bytes()), 0).unwrap();
+    decoder
+        .decode(&message(payload.as_bytes()), &partition())
+        .unwrap();
     let batch = decoder.flush();
     for (n, column) in (0..).zip(batch.columns()) {
         assert_eq!(column.as_primitive::<Int64Type>().value(0), n);

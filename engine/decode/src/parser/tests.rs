@@ -184,7 +184,7 @@ fn the_grammar_of_rfc_8259_decides() {
         let outcome = parse(json);
         assert_eq!(
             outcome,
-            Err(RejectReason::InvalidUtf8),
+            Err(RejectReason::InvalidText),
             "{}",
             json.escape_ascii()
         );

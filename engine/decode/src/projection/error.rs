@@ -26,8 +26,8 @@ pub enum ProjectionErrorKind {
     BadConstant,
     /// The column doesn't take NULL and nothing is mapped to it.
     NotNullUnmapped,
-    /// A field path is mapped and payloads are not JSON.
-    PathWithoutJson,
+    /// The field path doesn't lead into payloads of this type.
+    UnfitPath,
 }
 
 impl ProjectionError {

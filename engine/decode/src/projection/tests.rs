@@ -1,7 +1,9 @@
+use engine_model::Delimiters;
+
 use super::*;
 use crate::fixture::{column, mapping};
 use ProjectionErrorKind::{
-    BadConstant, MappedTwice, NotNullUnmapped, PathWithoutJson, UnfitSource, UnknownColumn,
+    BadConstant, MappedTwice, NotNullUnmapped, UnfitPath, UnfitSource, UnknownColumn,
     UnsupportedType,
 };
 
@@ -18,14 +20,24 @@ fn table(columns: &[(&str, &str)]) -> TableColumns {
 fn compile(
     mappings: &[ColumnMapping],
     table: &TableColumns,
-    key: KeyType,
+    key: PrimitiveType,
     payload: PayloadType,
 ) -> Result<Projection, Vec<ProjectionError>> {
-    Projection::compile(mappings, table, key, payload, &TimeZone::UTC)
+    Projection::compile(&ProjectionSpec {
+        mappings,
+        table,
+        format: &MessageFormat {
+            key,
+            payload,
+            ..MessageFormat::default()
+        },
+        empty_as_null: false,
+        zone: &TimeZone::UTC,
+    })
 }
 
 /// The faults of one column of `column_type` that gets `source`.
-fn faults(column_type: &str, source: &str, key: KeyType) -> Vec<ProjectionErrorKind> {
+fn faults(column_type: &str, source: &str, key: PrimitiveType) -> Vec<ProjectionErrorKind> {
     let table = table(&[("c", column_type)]);
     let compiled = compile(&[mapping("c", source)], &table, key, PayloadType::Json);
     let errors = compiled.err().unwrap_or_default();
@@ -42,7 +54,7 @@ fn the_schema_has_every_column_in_table_order() {
         ("e", "DECIMAL(10,2)"),
     ]);
     let mappings = [mapping("C", "x"), mapping("a", "y")];
-    let projection = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap();
+    let projection = compile(&mappings, &table, PrimitiveType::String, PayloadType::Json).unwrap();
     let schema = projection.schema();
     let fields: Vec<String> = schema
         .fields()
@@ -85,7 +97,7 @@ fn every_fault_is_reported_at_once() {
         mapping("FLAG", "flag"),
         mapping("at", "__offset__"),
     ];
-    let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+    let errors = compile(&mappings, &table, PrimitiveType::String, PayloadType::Json).unwrap_err();
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(texts.join("\n"), @r#"
     column "nope": the table has no such column
@@ -123,7 +135,7 @@ fn constants_are_converted_when_compiled() {
         ("TIMESTAMP", "'2026-11-22'"),
     ] {
         assert_eq!(
-            faults(column_type, constant, KeyType::String),
+            faults(column_type, constant, PrimitiveType::String),
             [],
             "{column_type}"
         );
@@ -135,13 +147,13 @@ fn constants_are_converted_when_compiled() {
         ("DATETIME", "'1795341600'"),
     ] {
         assert_eq!(
-            faults(column_type, constant, KeyType::String),
+            faults(column_type, constant, PrimitiveType::String),
             [BadConstant]
         );
     }
     let table = table(&[("c", "DECIMAL(3,1)")]);
     let mappings = [mapping("c", "'0.25'")];
-    let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+    let errors = compile(&mappings, &table, PrimitiveType::String, PayloadType::Json).unwrap_err();
     assert_eq!(
         errors[0].to_string(),
         "column \"c\": the constant \"0.25\" is no DECIMAL(3,1): needs_rounding"
@@ -150,7 +162,7 @@ fn constants_are_converted_when_compiled() {
 
 #[test]
 fn sources_fit_their_types() {
-    use KeyType::{Bytes, Double, Float, Integer, Long, Short, String};
+    use PrimitiveType::{Bytes, Double, Float, Integer, Long, Short, String};
     for (source, column_type, key, fits) in [
         ("__value__", "STRING", String, true),
         ("__value__", "BIGINT", String, false),
@@ -184,7 +196,10 @@ fn sources_fit_their_types() {
         ("__partition__", "INT", String, true),
         ("__offset__", "TINYINT", String, true),
         ("__timestamp__", "TIMESTAMP_NTZ", String, true),
-        ("__timestamp__", "DATE", String, false),
+        ("__timestamp__", "DATE", String, true),
+        ("__timestamp__", "INT", String, false),
+        ("__topic__", "STRING", String, true),
+        ("__topic__", "BIGINT", String, false),
         ("__key__", "INT", Integer, true),
         ("__key__", "INT", Long, false),
         ("__key__", "SMALLINT", Short, true),
@@ -202,42 +217,116 @@ fn sources_fit_their_types() {
 }
 
 #[test]
-fn paths_need_json() {
+fn paths_lead_into_json_and_positions_into_delimited_text() {
     let table = table(&[("c", "STRING")]);
-    for payload in [PayloadType::String, PayloadType::Bytes] {
-        let errors = compile(&[mapping("c", "a.b")], &table, KeyType::String, payload).unwrap_err();
-        assert_eq!(errors[0].kind(), PathWithoutJson);
+    let kind = |path: &str, payload: &PayloadType| {
+        let mappings = [mapping("c", path)];
+        let compiled = compile(&mappings, &table, PrimitiveType::String, payload.clone());
+        compiled.err().map(|errors| errors[0].kind())
+    };
+    for primitive in [PrimitiveType::String, PrimitiveType::Bytes] {
+        let payload = PayloadType::Primitive(primitive);
+        assert_eq!(kind("a.b", &payload), Some(UnfitPath));
         let whole = [mapping("c", "__value__")];
-        let projection = compile(&whole, &table, KeyType::String, payload).unwrap();
+        let projection = compile(&whole, &table, PrimitiveType::String, payload).unwrap();
         assert!(!projection.parses_payloads());
+    }
+    let delimited = PayloadType::Delimited(Delimiters::default());
+    for (path, expected) in [
+        ("[0]", None),
+        ("a", Some(UnfitPath)),
+        ("[0][1]", Some(UnfitPath)),
+        ("$", Some(UnfitPath)),
+    ] {
+        assert_eq!(kind(path, &delimited), expected, "{path}");
     }
 }
 
 #[test]
-fn time_formats_belong_to_instants() {
-    let fault = |column_type: &str, source: &str, format| {
+fn formats_and_rounding_belong_to_some_types() {
+    let fault = |column_type: &str, source: &str, format, rounding| {
         let mapping = ColumnMapping {
-            format: Some(format),
+            format,
+            rounding,
             ..mapping("c", source)
         };
         let table = table(&[("c", column_type)]);
-        let compiled = compile(&[mapping], &table, KeyType::Long, PayloadType::Json);
+        let compiled = compile(&[mapping], &table, PrimitiveType::Long, PayloadType::Json);
         compiled.err().map(|errors| errors[0].to_string())
     };
-    assert_eq!(fault("DATETIME", "at", TimeFormat::EpochS), None);
-    assert_eq!(fault("DATETIME", "__key__", TimeFormat::EpochS), None);
-    assert_eq!(
-        fault("TIMESTAMP", "__timestamp__", TimeFormat::EpochMs),
-        None
-    );
-    assert_eq!(
-        fault("BIGINT", "at", TimeFormat::EpochS).unwrap(),
-        "column \"c\": a time format says how numbers become DATETIME, TIMESTAMP or TIMESTAMP_NTZ; leave it out for BIGINT"
-    );
-    assert_eq!(
-        fault("DATETIME", "__timestamp__", TimeFormat::EpochS).unwrap(),
-        "column \"c\": __timestamp__ is in ms since the epoch; leave the time format out"
-    );
+    let epoch = |unit| Some(ValueFormat::Epoch(unit));
+    let (s, ms) = (epoch(TimeUnit::S), epoch(TimeUnit::Ms));
+    let pattern = Some(ValueFormat::Pattern("%Y%m%d".to_owned()));
+    let base64 = Some(ValueFormat::Base64);
+    let (half_up, down) = (Some(Rounding::HalfUp), Some(Rounding::Down));
+    for (column_type, source, format, rounding) in [
+        ("DATETIME", "at", &s, None),
+        ("DATE", "at", &ms, down),
+        ("DATE", "at", &pattern, None),
+        ("TIMESTAMP_NTZ", "at", &pattern, half_up),
+        ("DATETIME", "__key__", &s, None),
+        ("TIMESTAMP", "__timestamp__", &ms, None),
+        ("BINARY", "at", &base64, None),
+        ("STRING", "__value__", &base64, None),
+        ("DECIMAL(5,2)", "at", &None, half_up),
+        ("TINYINT", "at", &None, down),
+    ] {
+        assert_eq!(
+            fault(column_type, source, format.clone(), rounding),
+            None,
+            "{column_type}"
+        );
+    }
+    for (column_type, source, format, rounding, message) in [
+        (
+            "BIGINT",
+            "at",
+            &s,
+            None,
+            "this format says how numbers become DATETIME, TIMESTAMP, TIMESTAMP_NTZ or DATE; leave it out for BIGINT",
+        ),
+        (
+            "STRING",
+            "at",
+            &pattern,
+            None,
+            "a pattern says how texts become DATETIME, TIMESTAMP, TIMESTAMP_NTZ or DATE; leave it out for STRING",
+        ),
+        (
+            "DATETIME",
+            "__timestamp__",
+            &s,
+            None,
+            "__timestamp__ is in ms since the epoch; leave the format out",
+        ),
+        (
+            "STRING",
+            "at",
+            &base64,
+            None,
+            "base64 is read into BINARY, and made of __key__ and __value__ for STRING, VARCHAR and CHAR; leave it out \
+             for STRING from at",
+        ),
+        (
+            "DOUBLE",
+            "at",
+            &None,
+            half_up,
+            "nothing is rounded for DOUBLE, only for DECIMAL, the integers and times; leave `round` out",
+        ),
+        (
+            "DATE",
+            "at",
+            &None,
+            half_up,
+            "a DATE is the day of an instant and never the next; write `round: down`",
+        ),
+    ] {
+        assert_eq!(
+            fault(column_type, source, format.clone(), rounding),
+            Some(format!("column \"c\": {message}"))
+        );
+    }
 }
 
 #[test]
@@ -246,7 +335,8 @@ fn decimals_beyond_their_limits_are_no_type() {
         let mut table = table(&[("c", "STRING")]);
         table.columns[0].column_type = ColumnType::Decimal { precision, scale };
         let mappings = [mapping("c", "a")];
-        let errors = compile(&mappings, &table, KeyType::String, PayloadType::Json).unwrap_err();
+        let errors =
+            compile(&mappings, &table, PrimitiveType::String, PayloadType::Json).unwrap_err();
         assert_eq!(errors[0].kind(), UnsupportedType);
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use crate::params::{ScheduledTime, Values};
-use crate::{ColumnMapping, KeyType, PartitionSpec, PayloadType, TableName, Window};
+use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
 use super::secret::Secret;
 
@@ -37,6 +37,8 @@ pub struct Job {
     pub parameters: Values,
     /// What becomes of messages without a payload.
     pub tombstones: Tombstones,
+    /// Whether empty strings of messages become NULL.
+    pub empty_as_null: bool,
     /// How many messages may be rejected before the run fails.
     pub rejects: RejectLimit,
     /// What to do when the window holds no rows and the target does.
@@ -56,10 +58,8 @@ pub struct KafkaSource {
     pub topic: String,
     /// The consumer group whose offsets are set after the commit, for lag monitors.
     pub group: Option<String>,
-    /// How key bytes are read.
-    pub key: KeyType,
-    /// How payload bytes are read.
-    pub payload: PayloadType,
+    /// How the bytes of messages are read.
+    pub format: MessageFormat,
     /// librdkafka's options by name, without those that the engine sets itself.
     pub options: BTreeMap<String, OptionValue>,
 }

@@ -2,15 +2,28 @@
 
 use std::collections::HashMap;
 
+use jiff::fmt::strtime;
+
 use crate::limits::{COLUMNS_MAX, NAME_BYTES_MAX};
-use crate::{ColumnMapping, ColumnSource, FieldPath, MetadataField, PayloadType, Step, TimeFormat};
+use crate::{
+    ColumnMapping, ColumnSource, FieldPath, MetadataField, PayloadType, Rounding, Step, TimeUnit,
+    ValueFormat,
+};
 
 use super::walk::{Field, Section, Walk, either, nearest, shown};
 use super::yaml::Value;
 
-const FORMATS: [(&str, Option<TimeFormat>); 2] = [
-    ("epoch_s", Some(TimeFormat::EpochS)),
-    ("epoch_ms", Some(TimeFormat::EpochMs)),
+const FORMATS: [(&str, ValueFormat); 5] = [
+    ("epoch_s", ValueFormat::Epoch(TimeUnit::S)),
+    ("epoch_ms", ValueFormat::Epoch(TimeUnit::Ms)),
+    ("epoch_us", ValueFormat::Epoch(TimeUnit::Us)),
+    ("epoch_ns", ValueFormat::Epoch(TimeUnit::Ns)),
+    ("base64", ValueFormat::Base64),
+];
+
+const ROUNDINGS: [(&str, Option<Rounding>); 2] = [
+    ("half_up", Some(Rounding::HalfUp)),
+    ("down", Some(Rounding::Down)),
 ];
 
 /// Says in words where `path` leads; one that holds a dot is worth it, as `a.b` is often meant for a key `a.b`.
@@ -49,11 +62,20 @@ pub fn explain_path(path: &FieldPath) -> String {
     format!("`{path}` is {words}{dots}")
 }
 
+/// Whether a pattern can write a date and read it again.
+fn try_pattern(pattern: &str) -> Result<(), jiff::Error> {
+    let example = jiff::civil::date(2026, 11, 22)
+        .at(10, 20, 30, 0)
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)?;
+    let text = strtime::format(pattern, &example)?;
+    strtime::parse(pattern, text)?.to_date().map(drop)
+}
+
 impl Walk<'_> {
     pub(super) fn columns(
         &mut self,
         section: &Section<'_>,
-        payload: PayloadType,
+        payload: &PayloadType,
     ) -> Vec<ColumnMapping> {
         let advice = "map each table column: `order_id: order.id`";
         let Some(field) = self.required(section, "columns", advice) else {
@@ -111,47 +133,52 @@ impl Walk<'_> {
         &mut self,
         name: &str,
         field: &Field<'_>,
-        payload: PayloadType,
+        payload: &PayloadType,
     ) -> Option<ColumnMapping> {
-        let mapping = |source, format| ColumnMapping {
-            column: name.to_owned(),
-            source,
-            format,
-        };
         if let Value::Scalar(_) = field.value {
             let source = self.source(field, payload)?;
-            return Some(mapping(source, None));
+            return Some(ColumnMapping::new(name, source));
         }
-        let section = self.section(field, &["from", "format", "value"])?;
-        let format = self.choice(&section, "format", &FORMATS, None);
+        let section = self.section(field, &["from", "format", "round", "value"])?;
+        let format = section
+            .get("format")
+            .and_then(|format| self.value_format(&format));
+        let rounding = self.choice(&section, "round", &ROUNDINGS, None);
         match (section.get("from"), section.get("value")) {
             (Some(from), None) => {
                 let source = self.source(&from, payload)?;
                 if let (Some(format), ColumnSource::Metadata(field)) =
                     (section.get("format"), &source)
+                    && !matches!(field, MetadataField::Key | MetadataField::Value)
                 {
-                    let message =
-                        format!("is for fields of the payload, and `{field}` is none; take it out");
+                    let message = format!(
+                        "is for keys, payloads and their fields, and `{field}` is none; take it out"
+                    );
                     self.error(&format, message);
                 }
-                Some(mapping(source, format))
+                Some(ColumnMapping {
+                    column: name.to_owned(),
+                    source,
+                    format,
+                    rounding,
+                })
             }
             (None, Some(value)) => {
-                if let Some(format) = section.get("format") {
-                    self.error(
-                        &format,
-                        "goes with `from`, and this column is a constant; take it out",
-                    );
+                for key in ["format", "round"] {
+                    if let Some(field) = section.get(key) {
+                        self.error(
+                            &field,
+                            "goes with `from`, and this column is a constant; take it out",
+                        );
+                    }
                 }
                 if value.value.is_null() {
                     let message = "is null; leave the column out to have NULL in it, or write \"\" for an empty text";
                     self.error(&value, message);
                     return None;
                 }
-                Some(mapping(
-                    ColumnSource::Constant(self.open_text(&value)?),
-                    None,
-                ))
+                let constant = ColumnSource::Constant(self.open_text(&value)?);
+                Some(ColumnMapping::new(name, constant))
             }
             (Some(_), Some(value)) => {
                 self.error(
@@ -170,7 +197,37 @@ impl Walk<'_> {
         }
     }
 
-    fn source(&mut self, field: &Field<'_>, payload: PayloadType) -> Option<ColumnSource> {
+    fn value_format(&mut self, field: &Field<'_>) -> Option<ValueFormat> {
+        let text = self.open_text(field)?;
+        if let Some((_, format)) = FORMATS.iter().find(|(name, _)| *name == text) {
+            return Some(format.clone());
+        }
+        if text.contains('%') {
+            if let Err(error) = try_pattern(&text) {
+                let message = format!(
+                    "{} does not read a date, or not all of one: {error}; write it as for `strptime`, such as \
+                     `%Y%m%d%H%M%S`",
+                    shown(&text)
+                );
+                self.error(field, message);
+            }
+            return Some(ValueFormat::Pattern(text));
+        }
+        let names = || FORMATS.iter().map(|(name, _)| *name);
+        let hint = match nearest(&text, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "other dates are read by patterns such as `%d/%m/%Y %H:%M:%S`".to_owned(),
+        };
+        let message = format!(
+            "{} is no format; write {}; {hint}",
+            shown(&text),
+            either(names())
+        );
+        self.error(field, message);
+        None
+    }
+
+    fn source(&mut self, field: &Field<'_>, payload: &PayloadType) -> Option<ColumnSource> {
         let text = self.open_text(field)?;
         if let Some(metadata) = MetadataField::from_name(&text) {
             return Some(ColumnSource::Metadata(metadata));
@@ -208,9 +265,17 @@ impl Walk<'_> {
                 format!("reads a field of the payload with the name `{text}`; {hint}"),
             );
         }
-        if payload != PayloadType::Json {
+        if !payload.has_fields() {
             let message = format!(
                 "{} is a field of a JSON payload, and `source.kafka.value` is not `json`; change that, or map `__value__`",
+                shown(&text)
+            );
+            self.error(field, message);
+        }
+        if matches!(payload, PayloadType::Delimited(_)) && !matches!(path.steps(), [Step::Index(_)])
+        {
+            let message = format!(
+                "{} is no field of delimited text, whose fields have only positions; write `[0]` for the first one",
                 shown(&text)
             );
             self.error(field, message);

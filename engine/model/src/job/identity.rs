@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ColumnMapping, KeyType, PartitionSpec, PayloadType, TableName, Window};
+use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
 use super::checked::{Job, Lateness, OptionValue, Tombstones, WriteMode};
 
@@ -13,10 +13,8 @@ use super::checked::{Job, Lateness, OptionValue, Tombstones, WriteMode};
 pub struct JobIdentity {
     /// The topic.
     pub topic: String,
-    /// How key bytes are read.
-    pub key: KeyType,
-    /// How payload bytes are read.
-    pub payload: PayloadType,
+    /// How the bytes of messages are read.
+    pub format: MessageFormat,
     /// librdkafka's `isolation.level`, which decides whether messages of aborted transactions are read; nothing for
     /// the default.
     pub isolation_level: Option<String>,
@@ -34,6 +32,8 @@ pub struct JobIdentity {
     pub columns: Vec<ColumnMapping>,
     /// What becomes of messages without a payload.
     pub tombstones: Tombstones,
+    /// Whether empty strings of messages become NULL.
+    pub empty_as_null: bool,
     /// The zone of local times, by name or offset.
     pub time_zone: String,
 }
@@ -47,8 +47,7 @@ impl Job {
         };
         JobIdentity {
             topic: self.source.topic.clone(),
-            key: self.source.key,
-            payload: self.source.payload,
+            format: self.source.format.clone(),
             isolation_level,
             window: self.window,
             lateness: self.lateness,
@@ -57,6 +56,7 @@ impl Job {
             write: self.destination.write,
             columns: self.columns.clone(),
             tombstones: self.tombstones,
+            empty_as_null: self.empty_as_null,
             time_zone: super::time_zone::name(&self.time_zone),
         }
     }

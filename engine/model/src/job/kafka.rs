@@ -1,10 +1,9 @@
-//! `source.kafka`: brokers, topic and how keys and payloads are read.
+//! `source.kafka`: brokers, topic and options.
 
 use std::collections::BTreeMap;
 
-use crate::{KeyType, PayloadType};
-
 use super::checked::{KafkaSource, OptionValue};
+use super::message_format;
 use super::secret::Secret;
 use super::sources::{Connection, Environment, Kind};
 use super::walk::{Field, Section, Text, Walk, shown};
@@ -13,36 +12,11 @@ use super::yaml::Value;
 /// The keys that a data source may hold in the job's stead.
 pub(super) const CONNECTION_KEYS: [&str; 2] = ["brokers", "options"];
 
-/// All keys of `source.kafka`.
-const KEYS: [&str; 8] = [
-    "datasource",
-    "brokers",
-    "topic",
-    "group",
-    "key",
-    "value",
-    "encoding",
-    "options",
-];
+/// The keys of `source.kafka` that are read here.
+const KEYS: [&str; 5] = ["datasource", "brokers", "topic", "group", "options"];
 
 /// Kafka's own limit, `Topic.MAX_NAME_LENGTH`.
 const TOPIC_CHARS_MAX: usize = 249;
-
-const KEY_TYPES: [(&str, KeyType); 7] = [
-    ("string", KeyType::String),
-    ("bytes", KeyType::Bytes),
-    ("long", KeyType::Long),
-    ("integer", KeyType::Integer),
-    ("short", KeyType::Short),
-    ("double", KeyType::Double),
-    ("float", KeyType::Float),
-];
-
-const PAYLOAD_TYPES: [(&str, PayloadType); 3] = [
-    ("json", PayloadType::Json),
-    ("string", PayloadType::String),
-    ("bytes", PayloadType::Bytes),
-];
 
 /// librdkafka's options that have a key of their own in the job file. What else the client refuses, it knows itself.
 const OWN_OPTIONS: [(&str, &str); 3] = [
@@ -67,7 +41,8 @@ impl Walk<'_> {
         section: &Section<'n>,
         environment: &Environment<'n>,
     ) -> Option<KafkaSource> {
-        let inline = self.required_section(section, "kafka", &KEYS)?;
+        let keys = [&KEYS[..], &message_format::KEYS].concat();
+        let inline = self.required_section(section, "kafka", &keys)?;
         let connection = environment.connection(self, inline, Kind::Kafka);
         let inline = &connection.inline;
         let advice = "name a `datasource`, or list them: `brokers: [\"host:9092\"]`";
@@ -76,16 +51,13 @@ impl Walk<'_> {
         let topic = self.required(inline, "topic", "name the topic to read");
         let topic = topic.and_then(|field| self.topic(&field));
         let group = inline.get("group").and_then(|field| self.name(&field));
-        let key = self.choice(inline, "key", &KEY_TYPES, KeyType::default());
-        let payload = self.choice(inline, "value", &PAYLOAD_TYPES, PayloadType::default());
-        self.encoding(inline);
+        let format = self.message_format(inline);
         let options = self.options(&connection);
         Some(KafkaSource {
             brokers: brokers?,
             topic: topic?,
             group,
-            key,
-            payload,
+            format,
             options,
         })
     }
@@ -153,21 +125,6 @@ impl Walk<'_> {
             return None;
         }
         Some(text.text)
-    }
-
-    fn encoding(&mut self, section: &Section<'_>) {
-        let Some(field) = section.get("encoding") else {
-            return;
-        };
-        if let Some(text) = self.open_text(&field)
-            && !["utf-8", "utf8"].contains(&text.to_ascii_lowercase().as_str())
-        {
-            let message = format!(
-                "{} is not read by this version; it reads `UTF-8`",
-                shown(&text)
-            );
-            self.error(&field, message);
-        }
     }
 
     /// The options of the data source and of the job, which must not name the same one.

@@ -46,6 +46,7 @@ mod identity;
 mod kafka;
 mod limits;
 mod maxcompute;
+mod message_format;
 mod parameters;
 mod secret;
 mod size;
@@ -64,6 +65,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::PayloadType;
 use crate::finding::{Finding, Findings};
 use crate::params::ScheduledTime;
 
@@ -82,7 +84,7 @@ use walk::{Field, Section, Walk, nearest, shown};
 use yaml::{Node, Place, Value};
 
 /// All keys of a job file.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "job",
     "time_zone",
     "source",
@@ -93,6 +95,7 @@ const KEYS: [&str; 13] = [
     "schedule",
     "rejects",
     "tombstones",
+    "empty_as_null",
     "on_empty",
     "on_retention_gap",
     "limits",
@@ -103,6 +106,8 @@ const JOB_NAME_BYTES_MAX: usize = 128;
 
 const TOMBSTONES: [(&str, Tombstones); 2] =
     [("keep", Tombstones::Keep), ("skip", Tombstones::Skip)];
+
+const EMPTY_AS_NULL: [(&str, bool); 2] = [("false", false), ("true", true)];
 
 const ON_EMPTY: [(&str, OnEmpty); 3] = [
     ("fail", OnEmpty::Fail),
@@ -250,8 +255,8 @@ impl<'a> Walk<'a> {
         // Without a readable source the columns are judged as those of the most common payload.
         let payload = source
             .as_ref()
-            .map_or(crate::PayloadType::Json, |source| source.payload);
-        let columns = self.columns(&top, payload);
+            .map_or_else(PayloadType::default, |source| source.format.payload.clone());
+        let columns = self.columns(&top, &payload);
         self.schedule(&top);
         if let (Some(section), Some(window), Some(target)) = (&destination, &window, &target) {
             self.label(section, window, &target.partition);
@@ -259,6 +264,7 @@ impl<'a> Walk<'a> {
         }
         let rejects = self.rejects(&top);
         let tombstones = self.choice(&top, "tombstones", &TOMBSTONES, Tombstones::default());
+        let empty_as_null = self.choice(&top, "empty_as_null", &EMPTY_AS_NULL, false);
         let on_empty = self.choice(&top, "on_empty", &ON_EMPTY, OnEmpty::default());
         let gap = OnRetentionGap::default();
         let on_retention_gap = self.choice(&top, "on_retention_gap", &ON_RETENTION_GAP, gap);
@@ -276,6 +282,7 @@ impl<'a> Walk<'a> {
             columns,
             parameters: std::mem::take(&mut self.parameters.values),
             tombstones,
+            empty_as_null,
             rejects,
             on_empty,
             on_retention_gap,

@@ -1,4 +1,5 @@
 mod findings;
+mod formats;
 mod secrets;
 mod sources;
 
@@ -6,7 +7,10 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ColumnMapping, ColumnSource, KeyType, MetadataField, PayloadType, TimeFormat};
+use crate::{
+    ColumnMapping, ColumnSource, MessageFormat, MetadataField, PayloadType, PrimitiveType,
+    TimeUnit, ValueFormat,
+};
 
 /// The example of the documents, with what this version reads.
 const ORDERS: &str = r#"job: orders_daily
@@ -131,11 +135,10 @@ fn findings(changes: &[(&str, &str)]) -> String {
     }
 }
 
-fn mapped(column: &str, source: ColumnSource, format: Option<TimeFormat>) -> ColumnMapping {
+fn mapped(column: &str, source: ColumnSource, format: Option<ValueFormat>) -> ColumnMapping {
     ColumnMapping {
-        column: column.to_owned(),
-        source,
         format,
+        ..ColumnMapping::new(column, source)
     }
 }
 
@@ -155,8 +158,7 @@ fn the_example_of_the_documents_is_read_in_full() {
             brokers: vec!["k1:9092".to_owned(), "k2:9092".to_owned()],
             topic: "orders".to_owned(),
             group: Some("tidegate-orders-daily".to_owned()),
-            key: KeyType::String,
-            payload: PayloadType::Json,
+            format: MessageFormat::default(),
             options: [(
                 "fetch.max.bytes".to_owned(),
                 OptionValue::Plain("67108864".to_owned()),
@@ -196,7 +198,11 @@ fn the_example_of_the_documents_is_read_in_full() {
             mapped("order_id", path("order.id"), None),
             mapped("city", path("user.address.city"), None),
             mapped("first_sku", path("items[0].sku"), None),
-            mapped("paid_at", path("payment.time"), Some(TimeFormat::EpochMs)),
+            mapped(
+                "paid_at",
+                path("payment.time"),
+                Some(ValueFormat::Epoch(TimeUnit::Ms)),
+            ),
             mapped("channel", ColumnSource::Constant("web".to_owned()), None),
             mapped("raw", ColumnSource::Metadata(MetadataField::Value), None),
             mapped(
@@ -207,6 +213,7 @@ fn the_example_of_the_documents_is_read_in_full() {
         ],
         parameters: job.parameters.clone(),
         tombstones: Tombstones::Keep,
+        empty_as_null: false,
         rejects: RejectLimit::Count(0),
         on_empty: OnEmpty::Fail,
         on_retention_gap: OnRetentionGap::Auto,
@@ -296,7 +303,7 @@ fn the_identity_is_what_affects_rows() {
         serde_json::to_string(&checked.job.identity()).unwrap()
     };
     let prod = identity(ORDERS, "prod");
-    insta::assert_snapshot!(prod, @r#"{"topic":"orders","key":"string","payload":"json","isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"lateness":"exact","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null},{"column":"city","source":{"path":"user.address.city"},"format":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null},{"column":"paid_at","source":{"path":"payment.time"},"format":"epoch_ms"},{"column":"channel","source":{"constant":"web"},"format":null},{"column":"raw","source":{"metadata":"value"},"format":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null}],"tombstones":"keep","time_zone":"Asia/Shanghai"}"#);
+    insta::assert_snapshot!(prod, @r#"{"topic":"orders","format":{"key":"string","payload":"json","payload_compression":"none","key_encoding":"UTF-8","payload_encoding":"UTF-8","header_encoding":"UTF-8","invalid_text":"reject"},"isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"lateness":"exact","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null,"rounding":null},{"column":"city","source":{"path":"user.address.city"},"format":null,"rounding":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null,"rounding":null},{"column":"paid_at","source":{"path":"payment.time"},"format":{"epoch":"ms"},"rounding":null},{"column":"channel","source":{"constant":"web"},"format":null,"rounding":null},{"column":"raw","source":{"metadata":"value"},"format":null,"rounding":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null,"rounding":null}],"tombstones":"keep","empty_as_null":false,"time_zone":"Asia/Shanghai"}"#);
     let indifferent = ORDERS
         .replace("job: orders_daily", "job: other")
         .replace("    group: tidegate-orders-daily\n", "")
@@ -348,8 +355,11 @@ fn values_other_than_the_defaults_are_read() {
     ]);
     let job = check(&text).unwrap().job;
     assert_eq!(
-        (job.source.key, job.source.payload),
-        (KeyType::Long, PayloadType::Bytes)
+        (job.source.format.key, &job.source.format.payload),
+        (
+            PrimitiveType::Long,
+            &PayloadType::Primitive(PrimitiveType::Bytes)
+        )
     );
     assert_eq!(job.source.group.as_deref(), Some("20261122"));
     assert_eq!(

@@ -103,6 +103,29 @@ const SIMPLE: [(&str, ColumnType); 14] = [
 ];
 
 impl ColumnType {
+    /// Whether it takes any text: STRING, VARCHAR and CHAR.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::String | Self::VarChar(_) | Self::Char(_))
+    }
+
+    /// Whether it holds whole numbers: TINYINT, SMALLINT, INT and BIGINT.
+    pub fn is_integer(&self) -> bool {
+        matches!(
+            self,
+            Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt
+        )
+    }
+
+    /// Whether it holds instants, or what a clock shows at them: DATETIME, TIMESTAMP and `TIMESTAMP_NTZ`.
+    pub fn holds_instants(&self) -> bool {
+        matches!(self, Self::DateTime | Self::Timestamp | Self::TimestampNtz)
+    }
+
+    /// The same and DATE.
+    pub fn holds_time(&self) -> bool {
+        self.holds_instants() || *self == Self::Date
+    }
+
     fn keyword(&self) -> &'static str {
         SIMPLE
             .iter()

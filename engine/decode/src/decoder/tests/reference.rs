@@ -111,7 +111,7 @@ proptest! {
         let columns: Vec<(&str, &str)> = paths.iter().map(|path| ("STRING", path.as_str())).collect();
         let mut decoder = Decoder::new(projection(&columns));
         for json in &messages {
-            decoder.decode(&message(json.as_bytes()), 0).unwrap();
+            decoder.decode(&message(json.as_bytes()), &partition()).unwrap();
         }
         let batch = decoder.flush();
         for (index, json) in messages.iter().enumerate() {

@@ -19,7 +19,7 @@ source:
     topic: or ders
     key: strng
     value: avro
-    encoding: GBK
+    encoding: GBKK
     options: { group.id: g, sasl: { password: p } }
     partition: 3
 window:
@@ -71,11 +71,11 @@ split: 1h
         job.yaml:5:33: error: source.kafka.brokers[2]: "7:x" is no address of a broker; write `host:port`
         job.yaml:6:12: error: source.kafka.topic: "or ders" holds ' ', and topics are named with letters, digits, `.`, `_` and `-`; name one topic
         job.yaml:7:10: error: source.kafka.key: "strng" is not among the values that this version knows: `string`, `bytes`, `long`, `integer`, `short`, `double` or `float`; did you mean `string`?
-        job.yaml:8:12: error: source.kafka.value: "avro" is not among the values that this version knows: `json`, `string` or `bytes`
-        job.yaml:9:15: error: source.kafka.encoding: "GBK" is not read by this version; it reads `UTF-8`
+        job.yaml:8:12: error: source.kafka.value: "avro" is not among the values that this version knows: `json`, `delimited`, `string`, `bytes`, `long`, `integer`, `short`, `double` or `float`
+        job.yaml:9:15: error: source.kafka.encoding: "GBKK" is no known encoding; did you mean `GBK`?
         job.yaml:10:16: error: source.kafka.options.group.id: has a key of its own; write `group` beside `topic`
         job.yaml:10:35: error: source.kafka.options.sasl: found a mapping of keys where the option's value is expected; write the whole name with its dots as one key
-        job.yaml:11:5: error: source.kafka.partition: is no key that is known here; known keys: `datasource`, `brokers`, `topic`, `group`, `key`, `value`, `encoding`, `options`
+        job.yaml:11:5: error: source.kafka.partition: is no key that is known here; known keys: `datasource`, `brokers`, `topic`, `group`, `options`, `key`, `value`, `encoding`, `invalid_text`, `value_compression`
         job.yaml:13:10: error: window.start: `$[yyyymmdd-1]` is a time expression, and those belong under `parameters`: declare one as `name: $[yyyymmdd-1]` and write `${name}` here
         job.yaml:14:8: error: window.end: "endTme" is no declared parameter; did you mean `${endTime}`?
         job.yaml:15:13: error: window.lateness: "auto" is not among the values that this version knows: `exact` or `none`
@@ -94,8 +94,8 @@ split: 1h
         job.yaml:29:6: error: columns.d: has no source; write `from: path` or `value: constant`
         job.yaml:29:8: error: columns.d.fro: is no key that is known here; did you mean `from`?
         job.yaml:30:6: error: columns.e: "'web'" holds '\'', which no field path does: a constant is written `{ value: … }`, and a key that holds a dot or a quote `['a.b']`
-        job.yaml:31:34: error: columns.f.format: is for fields of the payload, and `__offset__` is none; take it out
-        job.yaml:32:25: error: columns.g.format: "iso" is not among the values that this version knows: `epoch_s` or `epoch_ms`
+        job.yaml:31:34: error: columns.f.format: is for keys, payloads and their fields, and `__offset__` is none; take it out
+        job.yaml:32:25: error: columns.g.format: "iso" is no format; write `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or `base64`; other dates are read by patterns such as `%d/%m/%Y %H:%M:%S`
         job.yaml:33:8: error: columns.h.value: is null; leave the column out to have NULL in it, or write "" for an empty text
         job.yaml:34:6: error: columns.i: found a list where keys are expected; write `key: value` lines under it
         job.yaml:35:6: warning: columns.j: reads a field of the payload with the name `__ofset__`; did you mean `__offset__`?
@@ -119,7 +119,7 @@ split: 1h
         job.yaml:48:31: error: limits.disk: "much" is no size; write bytes, or a number with a unit such as `96MiB`
         job.yaml:48:48: error: limits.bandwidth: "10MiB/s" is not among the values that this version knows: `unlimited`
         job.yaml:48:70: error: limits.concurrency: "0" is no number of lanes; write `auto`, or 1 to 1024
-        job.yaml:49:1: error: split: is no key that is known here; known keys: `job`, `time_zone`, `source`, `window`, `destination`, `columns`, `parameters`, `schedule`, `rejects`, `tombstones`, `on_empty`, `on_retention_gap`, `limits`
+        job.yaml:49:1: error: split: is no key that is known here; known keys: `job`, `time_zone`, `source`, `window`, `destination`, `columns`, `parameters`, `schedule`, `rejects`, `tombstones`, `empty_as_null`, `on_empty`, `on_retention_gap`, `limits`
         "#);
 }
 
