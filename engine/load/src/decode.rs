@@ -17,6 +17,9 @@ use crate::rules::SliceRules;
 use crate::stage::SliceFiles;
 use crate::{Error, ErrorKind};
 
+/// A block is decoded in one go up to rows of so many batches; few need more than one or two.
+const BATCHES_PER_BLOCK: usize = 8;
+
 /// A worker thread's side of a lane.
 pub(crate) struct Lane<'a> {
     rules: &'a SliceRules<'a>,
@@ -85,23 +88,37 @@ impl<'a> Lane<'a> {
     ) -> Result<(), Error> {
         let started = self.rules.clock.elapsed();
         tally.count_holes(block, self.rules.progress)?;
-        let parts = self.decode_parts(block, tally.topic_partition);
-        let busy = self.rules.clock.elapsed().saturating_sub(started);
+        let counted = self.rules.clock.elapsed().saturating_sub(started);
         self.rules
             .progress
             .decode
-            .add(busy, block.len() as u64, block.size() as u64);
-        for part in parts {
-            let part = part?;
-            tally.counts.add(&part.counts);
-            for (index, window, rejection) in part.rejected {
-                if let Some(message) = block.get(index) {
-                    files.reject(tally.topic_partition, message, window, &rejection)?;
+            .add(counted, block.len() as u64, block.size() as u64);
+        let threads = self.decoders.len();
+        let at = |thread: usize| block.len() * thread / threads;
+        let mut parts: Vec<_> = (0..threads)
+            .map(|thread| at(thread)..at(thread + 1))
+            .collect();
+        loop {
+            let started = self.rules.clock.elapsed();
+            let decoded = self.decode_parts(block, &mut parts, tally.topic_partition);
+            let busy = self.rules.clock.elapsed().saturating_sub(started);
+            self.rules.progress.decode.add(busy, 0, 0);
+            for part in decoded {
+                let part = part?;
+                tally.counts.add(&part.counts);
+                for (index, window, rejection) in part.rejected {
+                    if let Some(message) = block.get(index) {
+                        files.reject(tally.topic_partition, message, window, &rejection)?;
+                    }
                 }
             }
+            if parts.iter().all(Range::is_empty) {
+                break;
+            }
+            self.flush(files, 0)?;
         }
         // Parts of one block are kept in order by ending their batches with the block.
-        let hold = if self.decoders.len() > 1 {
+        let hold = if threads > 1 {
             0
         } else {
             self.rules.batch_bytes
@@ -109,30 +126,25 @@ impl<'a> Lane<'a> {
         self.flush(files, hold)
     }
 
+    /// Decodes the messages of `parts`, one part on each thread, and takes those away that are done. What is left are
+    /// messages of a block whose rows need much more room than it does, once there is enough for a batch.
     fn decode_parts(
         &mut self,
         block: &MessageBlock,
+        parts: &mut [Range<usize>],
         topic_partition: &TopicPartition,
     ) -> Vec<Result<PartResult, Error>> {
         let rules = self.rules;
-        let parts = self.decoders.len();
-        let decode = |part: usize, decoders: &mut Vec<Decoder>| {
-            let at = |part: usize| block.len() * part / parts;
-            decode_part(
-                rules,
-                decoders,
-                block,
-                at(part)..at(part + 1),
-                topic_partition,
-            )
+        let decode = |decoders: &mut Vec<Decoder>, part: &mut Range<usize>| {
+            decode_part(rules, decoders, block, part, topic_partition)
         };
-        if let [decoders] = &mut self.decoders[..] {
-            return vec![decode(0, decoders)];
+        if let ([decoders], [part]) = (&mut self.decoders[..], &mut parts[..]) {
+            return vec![decode(decoders, part)];
         }
         self.decoders
             .par_iter_mut()
-            .enumerate()
-            .map(|(part, decoders)| decode(part, decoders))
+            .zip(parts)
+            .map(|(decoders, part)| decode(decoders, part))
             .collect()
     }
 
@@ -160,12 +172,13 @@ fn decode_part(
     rules: &SliceRules<'_>,
     decoders: &mut [Decoder],
     block: &MessageBlock,
-    part: Range<usize>,
+    part: &mut Range<usize>,
     topic_partition: &TopicPartition,
 ) -> Result<PartResult, Error> {
     let mut counts = Counts::new(0, rules.windows.len());
     let mut rejected = Vec::new();
-    for index in part {
+    let size_max = rules.batch_bytes.saturating_mul(BATCHES_PER_BLOCK);
+    while let Some(index) = part.next() {
         let Some(message) = block.get(index) else {
             break;
         };
@@ -194,10 +207,13 @@ fn decode_part(
             tally.tombstones_skipped += 1;
             continue;
         }
-        match decoders[window].decode(&message, topic_partition.partition) {
+        match decoders[window].decode(&message, topic_partition) {
             Ok(()) => {
                 tally.rows += 1;
                 tally.tombstones_kept += u64::from(tombstone);
+                if decoders[window].size() >= size_max {
+                    break;
+                }
             }
             Err(rejection) if rejection.reason() == RejectReason::BatchFull => {
                 let message = format!(
