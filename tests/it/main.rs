@@ -19,6 +19,8 @@ mod conformance;
 mod failures;
 /// Each fault at each call of an upload.
 mod faults;
+/// Encodings, delimited text, compressed values.
+mod formats;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
