@@ -1,5 +1,7 @@
 //! What the tests of several modules need: projections and messages in a line each.
 
+pub(crate) mod grammar;
+
 use std::sync::Arc;
 
 use arrow::array::Array;

@@ -1,6 +1,7 @@
 //! Messages through the whole of the crate.
 
 mod formats;
+mod grammar;
 mod reference;
 
 use arrow::array::AsArray;
