@@ -3,6 +3,7 @@
 //! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
 //! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
 //! counts. A struct takes its fields by name, without regard to case; those that are missing are NULL, others are left.
+//! A string within one is no array or object again, and neither is the string `null`.
 
 use std::collections::HashMap;
 use std::mem;
@@ -60,8 +61,12 @@ impl NestedColumn {
             tokens,
         } = self;
         let read = parser.read(text, |document| {
+            // Neither a string in a string nor `null` is an array or an object.
+            match document.tape.first() {
+                Some(Node::Object { .. } | Node::Array { .. }) => {}
+                _ => return Err(RejectReason::WrongType),
+            }
             tokens_of_nodes(document, tokens);
-            // A string in a string is no array or object either.
             cells.append(Source { document, tokens }, 0)
         });
         read.map_err(|_| RejectReason::UnreadableText)??;

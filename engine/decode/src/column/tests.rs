@@ -530,6 +530,8 @@ fn array() {
             (Value::Json(b"{\"a\":1}"), Err(WrongType)),
             (Value::Text("x"), Err(UnreadableText)),
             (Value::Text("\"[1]\""), Err(WrongType)),
+            (Value::Text("null"), Err(WrongType)),
+            (Value::Text(" 1 "), Err(WrongType)),
             (Value::Unsigned(1), Err(WrongType)),
             (Value::Bool(true), Err(WrongType)),
         ],
