@@ -19,7 +19,8 @@ impl JsonColumn {
     /// Tells the bytes of the text. A [`Value::Text`] is not a string of the payload, but a text that has to be JSON.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
         match *value {
-            Value::Json(json) => self.texts.push(json),
+            // Only a payload as a whole has white space around it.
+            Value::Json(json) => self.texts.push(json.trim_ascii()),
             Value::Number(text) => self.texts.push(text.as_bytes()),
             Value::Bool(true) => self.texts.push(b"true"),
             Value::Bool(false) => self.texts.push(b"false"),
@@ -28,8 +29,7 @@ impl JsonColumn {
             Value::Text(text) => {
                 let read = self.parser.read(text.as_bytes(), |_| ());
                 read.map_err(|_| RejectReason::UnreadableText)?;
-                self.texts
-                    .push(text.trim_matches([' ', '\t', '\n', '\r']).as_bytes())
+                self.texts.push(text.as_bytes().trim_ascii())
             }
             Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),
         }

@@ -89,6 +89,21 @@ fn json_columns_take_every_value_as_it_is_spelled() {
     assert_eq!(texts(&both.unwrap()), [r#""\u0041""#, "A"]);
 }
 
+/// Whether or not a field beside it is mapped, and the payload parsed for that.
+#[test]
+fn json_columns_take_whole_payloads_without_the_space_around() {
+    let columns = [
+        ("JSON", "__value__"),
+        ("STRING", "__value__"),
+        ("STRING", "a"),
+    ];
+    let payload = " {\"a\" : 1}\n";
+    let beside = decode(&columns, payload).unwrap();
+    assert_eq!(texts(&beside), [payload.trim(), payload, "1"]);
+    let alone = decode(&columns[..2], payload).unwrap();
+    assert_eq!(texts(&alone), [payload.trim(), payload]);
+}
+
 #[test]
 fn binary_columns_take_keys_and_payloads_as_they_are() {
     let columns = [("BINARY", "__key__"), ("BINARY", "__value__")];
