@@ -2,7 +2,8 @@
 //!
 //! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
 //! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
-//! counts. A struct takes its fields by name, without regard to case; those that are missing are NULL, others are left.
+//! counts. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
+//! others are left.
 //! A string within one is no array or object again, and neither is the string `null`.
 
 use std::collections::HashMap;
