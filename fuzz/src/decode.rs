@@ -1,118 +1,171 @@
 //! The decoder beside the slow reading.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+mod columns;
+pub(crate) mod recipe;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
-use engine_decode::{Decoder, Projection, ProjectionSpec};
-use engine_model::{
-    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, Headers, Message, MessageFormat,
-    TableColumns, TopicPartition,
-};
-use jiff::tz::TimeZone;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use engine_decode::Decoder;
+use engine_model::{Headers, Message, TopicPartition};
 use serde_json::value::RawValue;
 
-use crate::reference::{self, Cell};
+use crate::cell::Cell;
+use crate::model::ZONE;
+use crate::reference::{self, Clock, Refused};
+use columns::{Mapped, decoder};
 
-/// The mapped columns: types and paths whose keys a fuzzer finds quickly.
-const COLUMNS: [(&str, &str); 12] = [
-    ("STRING", "a"),
-    ("STRING", "b.c"),
-    ("STRING", "c[1]"),
-    ("STRING", "a[0].b"),
-    ("BIGINT", "a"),
-    ("BIGINT", "b.c"),
-    ("DOUBLE", "a"),
-    ("DOUBLE", "b.c"),
-    ("DECIMAL(38,18)", "a"),
-    ("DECIMAL(10,2)", "b.c"),
-    ("BOOLEAN", "a"),
-    ("BOOLEAN", "b.c"),
+/// Messages that few columns refuse, to see that a reject beside one leaves no trace.
+const GOOD: [&[u8]; 3] = [
+    br#"{"a":"1","c":[1,"x"],"d":"2026-11-22","e":[],"m":{},"n":"[1]","s":{}}"#,
+    br#"[7,{"a":"x"}]"#,
+    b"null",
 ];
-
-/// A message that every column takes, to see that a reject beside it leaves no trace.
-const GOOD: &[u8] = br#"{"c":[1,"x"]}"#;
+/// Decoders of several columns that are kept.
+const TOGETHER_MAX: usize = 500;
 
 /// One column by itself, so that its rejects aren't another's.
-struct Case {
-    column_type: ColumnType,
-    path: FieldPath,
+struct Alone {
+    mapped: Mapped,
     decoder: Decoder,
+}
+
+/// Several columns, and a message that all of them take.
+struct Together {
+    decoder: Decoder,
+    good: Option<&'static [u8]>,
 }
 
 thread_local! {
     /// Kept from input to input, as a lane keeps its own: their memory costs more than most inputs.
-    static CASES: RefCell<Vec<Case>> = RefCell::new(COLUMNS.iter().map(case).collect());
-    static ALL: RefCell<Decoder> = RefCell::new(Decoder::new(compile(&COLUMNS)));
+    static ALONE: RefCell<Vec<Alone>> = RefCell::new(alone());
+    /// By their columns, a bit for each.
+    static TOGETHER: RefCell<HashMap<u64, Together>> = RefCell::default();
 }
 
-fn case(column: &(&str, &str)) -> Case {
-    Case {
-        column_type: column.0.parse().expect("the types above are types"),
-        path: column.1.parse().expect("the paths above are paths"),
-        decoder: Decoder::new(compile(&[*column])),
-    }
+fn alone() -> Vec<Alone> {
+    let alone = |mapped: Mapped| Alone {
+        decoder: decoder([&mapped].into_iter()),
+        mapped,
+    };
+    Mapped::all().into_iter().map(alone).collect()
 }
 
-fn compile(columns: &[(&str, &str)]) -> Arc<Projection> {
-    let mut table = TableColumns::default();
-    let mut mappings = Vec::new();
-    for (number, (column_type, path)) in columns.iter().enumerate() {
-        let column = format!("c{number}");
-        let column_type = column_type.parse().expect("the types above are types");
-        table.columns.push(Column::new(&column, column_type));
-        let path = path.parse().expect("the paths above are paths");
-        let source = ColumnSource::Path(path);
-        mappings.push(ColumnMapping::new(column, source));
-    }
-    let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &mappings,
-        table: &table,
-        format: &MessageFormat::default(),
-        empty_as_null: false,
-        zone: &TimeZone::UTC,
-    });
-    Arc::new(compiled.expect("every path fits every type"))
-}
-
-/// A payload gives the rows, NULLs and rejects that the slow reading gives, column by column and all together.
+/// A payload gives the cells, NULLs and rejects that the slow reading gives, column by column; the columns that take it
+/// take it together, and one that doesn't leaves no trace of it in any.
 pub fn projection(payload: &[u8]) {
     let document = reference::document(payload);
-    let all_taken = CASES.with_borrow_mut(|cases| {
-        let taken = cases
+    ALONE.with_borrow_mut(|columns| {
+        let taken: Vec<_> = columns
             .iter_mut()
-            .map(|case| check_case(case, payload, document));
-        taken.fold(true, |all, taken| all & taken)
+            .map(|column| check_alone(column, payload, document))
+            .collect();
+        let bits = (0..u64::BITS).map(|bit| 1_u64 << bit);
+        let all: u64 = bits
+            .clone()
+            .zip(&taken)
+            .filter_map(|(bit, cell)| cell.is_ok().then_some(bit))
+            .sum();
+        let refusing = bits
+            .zip(&taken)
+            .find_map(|(bit, cell)| cell.is_err().then_some(bit));
+        let taken: Vec<_> = taken.into_iter().filter_map(Result::ok).collect();
+        TOGETHER.with_borrow_mut(|known| {
+            check_together(kept(known, all, columns), payload, Some(&taken));
+            if let Some(bit) = refusing {
+                check_together(kept(known, all | bit, columns), payload, None);
+            }
+        });
     });
-    ALL.with_borrow_mut(|decoder| check_all(decoder, payload, all_taken));
 }
 
-/// Whether the column takes the payload, which is as the slow reading has it.
-fn check_case(case: &mut Case, payload: &[u8], document: Option<&RawValue>) -> bool {
-    let outcome = case.decoder.decode(&message(payload), &partition());
-    let batch = case.decoder.flush();
-    let Case {
-        column_type, path, ..
-    } = case;
-    let found = match &outcome {
-        Ok(()) => Ok(cell(&batch, column_type)),
-        Err(_) => Err(()),
-    };
-    let expected = expected(document, column_type, path);
-    assert_eq!(found, expected, "{column_type} from {path}: {outcome:?}");
-    outcome.is_ok()
+/// A payload that the choices of a recipe make: see [`projection`].
+pub fn fields(choices: &[u8]) {
+    projection(&recipe::payload(choices));
 }
 
-/// All columns take the payload or none, and the rows around it stay as they are.
-fn check_all(decoder: &mut Decoder, payload: &[u8], taken: bool) {
-    let good = message(GOOD);
-    let mut decode = |message| decoder.decode(message, &partition()).is_ok();
-    let rows = [decode(&good), decode(&message(payload)), decode(&good)];
+/// What the column takes from the payload, which is what the slow reading has.
+fn check_alone(
+    Alone { mapped, decoder }: &mut Alone,
+    payload: &[u8],
+    document: Result<&RawValue, Refused>,
+) -> Result<Cell, Refused> {
+    let outcome = decoder.decode(&message(payload), &partition());
     let batch = decoder.flush();
-    assert_eq!(rows, [true, taken, true]);
-    assert_eq!(batch.num_rows(), 2 + usize::from(taken));
-    assert_eq!(batch.slice(0, 1), batch.slice(batch.num_rows() - 1, 1));
+    assert_eq!(batch.num_rows(), usize::from(outcome.is_ok()));
+    let found = match &outcome {
+        Ok(()) => Ok(Cell::of(batch.column(0), 0, mapped.column_type())),
+        Err(rejection) => {
+            assert!(!rejection.to_string().is_empty());
+            Err(Refused)
+        }
+    };
+    let expected = document.and_then(|document| expected(document, mapped));
+    assert_eq!(found, expected, "{mapped:?}: {outcome:?}");
+    found
+}
+
+fn expected(document: &RawValue, mapped: &Mapped) -> Result<Cell, Refused> {
+    let clock = Clock {
+        zone: &ZONE,
+        unit: mapped.unit,
+    };
+    let value = reference::find(document, &mapped.path);
+    let cell = value.map(|value| reference::cell(value, mapped.column_type(), clock));
+    match cell.unwrap_or(Ok(Cell::Null))? {
+        Cell::Null if !mapped.column.nullable => Err(Refused),
+        cell => Ok(cell),
+    }
+}
+
+/// The decoder of the columns whose bits are set.
+fn kept<'a>(
+    known: &'a mut HashMap<u64, Together>,
+    bits: u64,
+    columns: &[Alone],
+) -> (&'a mut Together, Vec<Mapped>) {
+    if known.len() > TOGETHER_MAX {
+        known.clear();
+    }
+    let is_set = |(number, _): &(u32, &Alone)| bits >> number & 1 == 1;
+    let columns = (0..).zip(columns).filter(is_set);
+    let columns: Vec<Mapped> = columns.map(|(_, alone)| alone.mapped.clone()).collect();
+    let together = known.entry(bits).or_insert_with(|| {
+        let mut decoder = decoder(columns.iter());
+        let good = GOOD
+            .into_iter()
+            .find(|good| decoder.decode(&message(good), &partition()).is_ok());
+        drop(decoder.flush());
+        Together { decoder, good }
+    });
+    (together, columns)
+}
+
+/// All columns take the payload, each its cell, or where there are none to take, none does; the rows around it stay as
+/// they are.
+fn check_together(
+    (Together { decoder, good }, columns): (&mut Together, Vec<Mapped>),
+    payload: &[u8],
+    cells: Option<&[Cell]>,
+) {
+    let Some(good) = good else { return };
+    let mut decode = |payload| decoder.decode(&message(payload), &partition()).is_ok();
+    let rows = [decode(good), decode(payload), decode(good)];
+    let batch = decoder.flush();
+    assert_eq!(rows, [true, cells.is_some(), true]);
+    assert_eq!(batch.num_rows(), 2 + usize::from(cells.is_some()));
+    let row = |row| cells_of(&batch, row, &columns);
+    assert_eq!(row(0), row(batch.num_rows() - 1));
+    if let Some(cells) = cells {
+        assert_eq!(row(1), cells);
+    }
+}
+
+fn cells_of(batch: &RecordBatch, row: usize, columns: &[Mapped]) -> Vec<Cell> {
+    let arrays = batch.columns().iter().zip(columns);
+    let cells = arrays.map(|(array, mapped)| Cell::of(array, row, mapped.column_type()));
+    cells.collect()
 }
 
 fn partition() -> TopicPartition {
@@ -126,50 +179,5 @@ fn message(payload: &[u8]) -> Message<'_> {
         key: None,
         payload: Some(payload),
         headers: Headers::default(),
-    }
-}
-
-fn expected(
-    document: Option<&RawValue>,
-    column_type: &ColumnType,
-    path: &FieldPath,
-) -> Cell<String> {
-    let Some(value) = reference::find(document.ok_or(())?, path) else {
-        return Ok(None);
-    };
-    Ok(match *column_type {
-        ColumnType::String => Some(reference::string(value)),
-        ColumnType::BigInt => reference::bigint(value)?.map(|value| value.to_string()),
-        ColumnType::Double => reference::double(value)?.map(exactly),
-        ColumnType::Decimal { precision, scale } => {
-            let unscaled = reference::decimal(value, precision.into(), scale.into())?;
-            unscaled.map(|unscaled| unscaled.to_string())
-        }
-        _ => reference::boolean(value)?.map(|value| value.to_string()),
-    })
-}
-
-/// The only cell of a batch.
-fn cell(batch: &RecordBatch, column_type: &ColumnType) -> Option<String> {
-    assert_eq!((batch.num_rows(), batch.num_columns()), (1, 1));
-    let column = batch.column(0);
-    if column.is_null(0) {
-        return None;
-    }
-    Some(match column_type {
-        ColumnType::String => column.as_string::<i32>().value(0).to_owned(),
-        ColumnType::BigInt => column.as_primitive::<Int64Type>().value(0).to_string(),
-        ColumnType::Double => exactly(column.as_primitive::<Float64Type>().value(0)),
-        ColumnType::Decimal { .. } => column.as_primitive::<Decimal128Type>().value(0).to_string(),
-        _ => column.as_boolean().value(0).to_string(),
-    })
-}
-
-/// A float by its bits, for a zero has a sign; all NaN are one.
-fn exactly(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else {
-        format!("{value:e} {:x}", value.to_bits())
     }
 }

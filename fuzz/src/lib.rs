@@ -10,22 +10,24 @@
 //! | [`column_type`] | a column's type | what is printed parses to the same |
 //! | [`csv`] | a SQL result | what is written parses to the same |
 //! | [`field_path`] | a field path | what is printed parses to the same |
+//! | [`fields`] | the choices that make a payload | as for [`projection`] |
 //! | [`formats`] | a message in any format | text, fields and rounded values as slow readings have them |
 //! | [`frame`] | a block's body, and a block's data | the framing comes off; what is damaged is refused |
 //! | [`job_file`] | a job file and its sources | findings are one line each and hold no value of the environment |
 //! | [`messages`] | the data of a block in Arrow form | rows that are read are written and read alike |
 //! | [`parameters`] | a scheduled time and parameters | explaining and evaluating agree, alone and together |
 //! | [`partition_value`] | values of a table partition | what is accepted splits where it was joined |
-//! | [`projection`] | a payload | rows, NULLs and rejects as `serde_json` and a slow reading have them |
+//! | [`projection`] | a payload | cells of all types, NULLs and rejects as `serde_json` and a slow reading have them |
 //! | [`records`] | a block in record form | rows that are read are written and read alike |
 
+mod cell;
 mod decode;
 mod formats;
 mod model;
 mod reference;
 mod tunnel;
 
-pub use decode::projection;
+pub use decode::{fields, projection};
 pub use formats::formats;
 pub use model::{bound, column_type, field_path, job_file, parameters, partition_value};
 pub use tunnel::{answers, csv, frame, messages, records};
@@ -34,12 +36,13 @@ pub use tunnel::{answers, csv, frame, messages, records};
 pub type Check = fn(&[u8]);
 
 /// All checks by the name of their target and corpus.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("answers", answers),
     ("bound", bound),
     ("column_type", column_type),
     ("csv", csv),
     ("field_path", field_path),
+    ("fields", fields),
     ("formats", formats),
     ("frame", frame),
     ("job_file", job_file),

@@ -17,7 +17,7 @@ const ENVIRONMENT_VALUE: &str = "value-of-the-environment";
 const SOURCES_FOLLOW: &str = "\n%%\n";
 
 /// A zone with gaps and repeated hours.
-static ZONE: LazyLock<TimeZone> = LazyLock::new(|| {
+pub(crate) static ZONE: LazyLock<TimeZone> = LazyLock::new(|| {
     TimeZone::get("America/New_York").expect("the time zone database is compiled in")
 });
 /// When the runs of the checks are due where the input doesn't say: in the hour that New York has twice.

@@ -5,6 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use engine_model::limits::CELL_BYTES_MAX;
 use fastrand::Rng;
 
 use super::*;
@@ -106,4 +107,16 @@ fn the_damaged_corpus_passes() {
         }
     }
     assert_eq!(failed, [""; 0]);
+}
+
+/// Texts as long as a cell takes, and a little shorter and longer, as they are and escaped.
+#[test]
+fn the_longest_texts_of_cells() {
+    for length in [CELL_BYTES_MAX - 2, CELL_BYTES_MAX, CELL_BYTES_MAX + 1] {
+        let plain = "x".repeat(length - 2);
+        projection(format!("{{\"a\":\"{plain}\\n\\\"\"}}").as_bytes());
+        // With its brackets and quotes an array is as long as that.
+        let plain = "x".repeat(length - 4);
+        projection(format!("{{\"e\":[\"{plain}\"]}}").as_bytes());
+    }
 }

@@ -29,10 +29,10 @@ fn serde_accepts(payload: &[u8]) -> bool {
     )
 }
 
-/// The grammar cases that aren't long.
+/// The grammar cases that aren't long and have no byte order mark, which isn't the parser's business.
 fn short_cases() -> Vec<Case> {
     let mut cases = cases();
-    cases.retain(|case| case.payload.len() < 200);
+    cases.retain(|case| case.payload.len() < 200 && !case.is_marked());
     cases
 }
 
