@@ -41,6 +41,12 @@ impl FieldPath {
     }
 }
 
+impl From<Vec<Step>> for FieldPath {
+    fn from(steps: Vec<Step>) -> Self {
+        Self { steps }
+    }
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.steps.is_empty() {

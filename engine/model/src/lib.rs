@@ -20,6 +20,7 @@ mod plan;
 mod report;
 mod slice;
 mod table;
+mod unmapped;
 mod window;
 
 pub use columns::{ColumnMapping, ColumnSource, MetadataField, Rounding, TimeUnit, ValueFormat};
@@ -41,4 +42,5 @@ pub use slice::{
     RangeReport, SLICE_FORMAT, SliceRange, SliceReport, SliceSpec, SliceWindowReport, StagedFile,
 };
 pub use table::{Column, ColumnType, PartitionSpec, TableColumns, TableName};
+pub use unmapped::UnmappedFields;
 pub use window::{Verdict, Window};

@@ -55,6 +55,9 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// Steps of a field path; a bound for parsers.
 pub const FIELD_PATH_STEPS_MAX: usize = 128;
 
+/// Fields without a column that a slice and a run name, at most; a person reads them.
+pub const UNMAPPED_FIELDS_MAX: usize = 100;
+
 /// The lifecycle that generated tables get: one hundred years, as DataWorks gives its own.
 pub const LIFECYCLE_DAYS_DEFAULT: u32 = 36_500;
 

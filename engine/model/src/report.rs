@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, PartitionSpec, TopicPartition, Window};
+use crate::{Counts, PartitionSpec, TopicPartition, UnmappedFields, Window};
 
 /// What a run did. The ledger in it balances, or the run would not have been committed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct RunReport {
     pub seconds: f64,
     /// Most memory that the process held at once, where the system says it.
     pub memory_bytes_peak: Option<u64>,
+    /// Fields that no column takes, in the first messages of each slice.
+    #[serde(default)]
+    pub unmapped_fields: UnmappedFields,
     /// What a person should look at, in whole sentences.
     pub warnings: Vec<String>,
 }

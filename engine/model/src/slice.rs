@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, OffsetRange, TopicPartition};
+use crate::{Counts, OffsetRange, TopicPartition, UnmappedFields};
 
-/// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them.
+/// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them. What may be missing, and may be
+/// overlooked without changing what is loaded, is no change of the format.
 pub const SLICE_FORMAT: u32 = 1;
 
 /// What one slice is to read. Holds no secret, so that it can be sent and stored.
@@ -42,6 +43,9 @@ pub struct SliceReport {
     pub ranges: Vec<RangeReport>,
     /// What was staged for each window of the plan, in the plan's order.
     pub windows: Vec<SliceWindowReport>,
+    /// Fields that no column takes, in the slice's first messages.
+    #[serde(default, skip_serializing_if = "UnmappedFields::is_empty")]
+    pub unmapped_fields: UnmappedFields,
 }
 
 /// The counts of one range of a slice.
@@ -78,4 +82,17 @@ pub struct StagedFile {
     pub bytes: u64,
     /// CRC-32C over the whole file.
     pub crc32c: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_without_unmapped_fields_is_one_that_knows_of_none() {
+        let text = r#"{"format":1,"number":3,"ranges":[],"windows":[]}"#;
+        let report: SliceReport = serde_json::from_str(text).unwrap();
+        assert!(report.unmapped_fields.is_empty());
+        assert_eq!(serde_json::to_string(&report).unwrap(), text);
+    }
 }

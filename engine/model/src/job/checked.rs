@@ -64,6 +64,20 @@ pub struct KafkaSource {
     pub options: BTreeMap<String, OptionValue>,
 }
 
+impl KafkaSource {
+    /// A topic of JSON payloads on brokers that ask for nothing else.
+    pub fn new(brokers: Vec<String>, topic: impl Into<String>) -> Self {
+        Self {
+            brokers,
+            topic: topic.into(),
+            group: None,
+            key: KeyType::default(),
+            payload: PayloadType::default(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
 /// The value of one of librdkafka's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionValue {

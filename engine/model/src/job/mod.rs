@@ -42,6 +42,7 @@
 
 mod checked;
 mod columns;
+mod draft;
 mod identity;
 mod kafka;
 mod limits;
@@ -55,6 +56,7 @@ mod substitute;
 mod time_zone;
 mod walk;
 mod window;
+mod write;
 mod yaml;
 
 #[cfg(test)]
@@ -74,13 +76,16 @@ pub use checked::{
     MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, WriteMode,
 };
 pub use columns::explain_path;
+pub use draft::Draft;
 pub use identity::JobIdentity;
 pub use secret::Secret;
 pub use sources::SourcesSpec;
+pub use walk::nearest;
+pub use write::{columns_section, is_writable};
 
 use parameters::ParameterTable;
 use sources::Environment;
-use walk::{Field, Section, Walk, nearest, shown};
+use walk::{Field, Section, Walk, shown};
 use yaml::{Node, Place, Value};
 
 /// All keys of a job file.

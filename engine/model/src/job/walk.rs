@@ -139,8 +139,8 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// The nearest of `names`, unless none is near.
-pub(super) fn nearest<'k>(name: &str, names: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+/// The nearest of `names`, unless none is near. Case makes no difference.
+pub fn nearest<'k>(name: &str, names: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }
