@@ -38,6 +38,11 @@
 //! simd-json itself differs from the RFC in one more point, numbers that no float can hold, such as `1e400`; they are
 //! accepted here, as text of a STRING, and refused only by columns that can't hold them.
 //!
+//! # Samples
+//!
+//! Beside the way of a message there are two looks at a few payloads: a [`PayloadSample`] learns which fields there are and
+//! proposes columns for them, an [`UnmappedFinder`] names those that a job's columns leave out.
+//!
 //! # Example
 //!
 //! ```
@@ -101,8 +106,10 @@ mod parser;
 mod payload;
 mod projection;
 mod reject;
+mod sample;
 mod text;
 mod trie;
+mod unmapped;
 mod unpack;
 mod value;
 
@@ -110,3 +117,8 @@ pub use decoder::Decoder;
 pub use parser::DEPTH_MAX;
 pub use projection::{Projection, ProjectionError, ProjectionErrorKind, ProjectionSpec};
 pub use reject::{RejectReason, Rejection};
+pub use sample::{
+    FieldFigures, Inference, InferredColumn, KindCounts, PayloadSample, SAMPLE_DEPTH_MAX,
+    SAMPLE_FIELDS_MAX, SAMPLE_KEY_BYTES_MAX, SampledField, StringCounts,
+};
+pub use unmapped::{MappedFields, UnmappedFinder};
