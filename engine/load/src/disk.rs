@@ -135,7 +135,9 @@ fn staged_bytes(report: &SliceReport) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use engine_model::{OffsetRange, SLICE_FORMAT, SliceRange, SliceWindowReport, TopicPartition};
+    use engine_model::{
+        OffsetRange, SLICE_FORMAT, SliceRange, SliceWindowReport, TopicPartition, UnmappedFields,
+    };
 
     use super::*;
     use crate::stage::FolderStaging;
@@ -173,6 +175,7 @@ mod tests {
             number,
             ranges: Vec::new(),
             windows,
+            unmapped_fields: UnmappedFields::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine_decode::Projection;
+use engine_decode::{MappedFields, Projection};
 use engine_model::Window;
 use engine_model::job::{RejectLimit, Tombstones};
 
@@ -18,6 +18,8 @@ pub(crate) struct SliceRules<'a> {
     pub(crate) windows: Vec<Window>,
     pub(crate) tombstones: Tombstones,
     pub(crate) projection: Arc<Projection>,
+    /// The fields that columns take; nothing where those that none takes are not looked for.
+    pub(crate) mapped_fields: Option<Arc<MappedFields>>,
     pub(crate) staging: Arc<dyn Staging>,
     pub(crate) rejects: RejectGuard,
     /// Bytes of decoded rows that become one record batch.

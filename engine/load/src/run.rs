@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use engine_decode::MappedFields;
 use engine_model::job::{Job, WriteMode};
 use engine_model::{
     Counts, Ledger, LedgerEntry, LoadPlan, RunReport, SliceCounts, SliceReport, WindowReport,
@@ -234,6 +235,7 @@ impl Attempt<'_> {
                 .collect(),
             tombstones: self.job.tombstones,
             projection: Arc::clone(&prepared.projection),
+            mapped_fields: MappedFields::new(&self.job.columns).map(Arc::new),
             staging: Arc::clone(&self.ports.staging),
             rejects: RejectGuard::new(self.job.rejects, rejected),
             batch_bytes: shares.batch_bytes,
@@ -376,6 +378,7 @@ impl Attempt<'_> {
             steps: self.progress.steps(),
             seconds: 0.0,
             memory_bytes_peak: memory_bytes_peak(),
+            unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
             warnings: plan_notes(&run.plan),
         }
     }

@@ -1,4 +1,4 @@
-use engine_model::{PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport};
+use engine_model::{PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport, UnmappedFields};
 
 use super::*;
 
@@ -23,6 +23,11 @@ fn slice(number: u32) -> SliceReport {
         number,
         ranges: Vec::new(),
         windows,
+        unmapped_fields: UnmappedFields {
+            messages: 16,
+            fields: [("coupon".to_owned(), 3)].into(),
+            more: false,
+        },
     }
 }
 

@@ -63,6 +63,35 @@ fn what_was_staged_and_uploaded_is_not_done_again() {
 }
 
 #[test]
+fn a_resumed_run_names_the_same_unmapped_fields() {
+    let world_with_coupons = || {
+        let mut world = world();
+        let topic = std::sync::Arc::get_mut(&mut world.topic).unwrap();
+        for message in topic.partitions.iter_mut().flatten() {
+            let id = message.offset;
+            message.payload = Some(format!("{{\"id\": {id}, \"coupon\": {{\"code\": 7}}}}"));
+        }
+        world
+    };
+    let at_once = world_with_coupons().run(&job("")).unwrap();
+    let seen = &at_once.unmapped_fields;
+    assert_eq!(seen.by_messages(), [("coupon", seen.messages)]);
+    let slices = at_once.slices.planned;
+    assert!(
+        seen.messages > slices && seen.messages <= slices * 16,
+        "{seen:?}"
+    );
+
+    let world = world_with_coupons();
+    fail_uploads_after(&world, Some(5));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    let resumed = world.run(&job("")).unwrap();
+    assert!(resumed.slices.kept > 0, "{:?}", resumed.slices);
+    assert_eq!(resumed.unmapped_fields, *seen);
+}
+
+#[test]
 fn a_session_that_is_gone_gets_its_blocks_again_from_the_staged_files() {
     let world = world();
     fail_uploads_after(&world, Some(5));
