@@ -118,7 +118,7 @@ pub use parser::DEPTH_MAX;
 pub use projection::{Projection, ProjectionError, ProjectionErrorKind, ProjectionSpec};
 pub use reject::{RejectReason, Rejection};
 pub use sample::{
-    FieldFigures, Inference, InferredColumn, KindCounts, PayloadSample, SAMPLE_DEPTH_MAX,
-    SAMPLE_FIELDS_MAX, SAMPLE_KEY_BYTES_MAX, SampledField, StringCounts,
+    FieldFigures, Inference, InferredColumn, IntegerRange, KindCounts, PayloadSample,
+    SAMPLE_DEPTH_MAX, SAMPLE_FIELDS_MAX, SAMPLE_KEY_BYTES_MAX, SampledField, StringCounts,
 };
 pub use unmapped::{MappedFields, UnmappedFinder};

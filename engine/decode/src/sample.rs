@@ -15,7 +15,7 @@ use simd_json::{Node, StaticNode};
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::extent;
 use crate::parser::{Document, Parser};
-pub use field::{FieldFigures, KindCounts, StringCounts};
+pub use field::{FieldFigures, IntegerRange, KindCounts, StringCounts};
 pub use infer::{Inference, InferredColumn};
 
 /// Fields that a sample keeps; more than a table has columns, and some MiB at most.

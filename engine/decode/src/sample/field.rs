@@ -20,9 +20,8 @@ pub struct FieldFigures {
     pub messages: u64,
     /// Values of each kind; more than messages within arrays.
     pub kinds: KindCounts,
-    /// The least and the greatest integer; those beyond 64 bits are serialized as texts.
-    #[serde(serialize_with = "serialize_integers")]
-    pub integers: Option<(i128, i128)>,
+    /// Between which integers lie.
+    pub integers: Option<IntegerRange>,
     /// Most digits of a number before its point.
     pub digits_before_point: u64,
     /// Most digits of a number after its point, as they are written.
@@ -43,6 +42,17 @@ pub struct FieldFigures {
     pub strings: StringCounts,
     /// Elements of the longest array.
     pub elements_max: u64,
+}
+
+/// Some integers, both ends among them. Those of more than 64 bits are serialized as texts; beyond 128 bits all are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IntegerRange {
+    /// The least of them.
+    #[serde(serialize_with = "serialize_integer")]
+    pub least: i128,
+    /// The greatest of them.
+    #[serde(serialize_with = "serialize_integer")]
+    pub greatest: i128,
 }
 
 /// Values by their kind in JSON.
@@ -85,23 +95,12 @@ pub struct StringCounts {
     pub booleans: u64,
 }
 
-/// Readers of JSON are sure to take 64 bits, and no more.
-fn serialize_integers<S: Serializer>(
-    integers: &Option<(i128, i128)>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    #[serde(untagged)]
-    enum Integer {
-        Number(i64),
-        Text(String),
+/// As a number where it has 64 bits, which readers of JSON are sure to take, else as a text.
+fn serialize_integer<S: Serializer>(integer: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+    match i64::try_from(*integer) {
+        Ok(number) => serializer.serialize_i64(number),
+        Err(_) => serializer.collect_str(integer),
     }
-    let integer = |number: i128| match i64::try_from(number) {
-        Ok(number) => Integer::Number(number),
-        Err(_) => Integer::Text(number.to_string()),
-    };
-    let pair = integers.map(|(least, greatest)| (integer(least), integer(greatest)));
-    pair.serialize(serializer)
 }
 
 impl KindCounts {
@@ -132,8 +131,12 @@ impl KindCounts {
 impl FieldFigures {
     pub(super) fn integer(&mut self, number: i128) {
         self.kinds.integers += 1;
-        let (least, greatest) = self.integers.unwrap_or((number, number));
-        self.integers = Some((least.min(number), greatest.max(number)));
+        let range = self.integers.get_or_insert(IntegerRange {
+            least: number,
+            greatest: number,
+        });
+        range.least = range.least.min(number);
+        range.greatest = range.greatest.max(number);
         let digits = number.unsigned_abs().checked_ilog10().unwrap_or_default() + 1;
         self.digits_before_point = self.digits_before_point.max(u64::from(digits));
         self.epoch_s += u64::from(EPOCH_S.contains(&number));
@@ -202,7 +205,7 @@ impl FieldFigures {
         // The service keeps the least value for itself.
         let range = i128::from(i64::MIN) + 1..=i128::from(i64::MAX);
         self.integers
-            .is_some_and(|(least, greatest)| range.contains(&least) && range.contains(&greatest))
+            .is_some_and(|seen| range.contains(&seen.least) && range.contains(&seen.greatest))
     }
 
     /// The decimal type that has room for `before` and `after` digits on both sides of the point, and more.
