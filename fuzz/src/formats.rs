@@ -1,5 +1,6 @@
 //! Messages in other formats than JSON in UTF-8, and columns with settings.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -53,7 +54,7 @@ fn encoded(label: &str, bytes: &[u8]) {
     }
     let expected = whatwg
         .decode_without_bom_handling_and_without_replacement(bytes)
-        .map(|text| text.into_owned());
+        .map(Cow::into_owned);
     for invalid_text in [
         InvalidText::Reject,
         InvalidText::Replace,

@@ -7,7 +7,7 @@ use engine::model::params::ScheduledTime;
 use engine::model::{
     Counts, Finding, LedgerEntry, LoadPlan, OffsetRange, PlannedPartition, PlannedWindow,
     RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange, SliceSpec, StepFigures, Steps,
-    TopicPartition, WindowCounts, WindowOutcome, WindowReport,
+    TopicPartition, UnmappedFields, WindowCounts, WindowOutcome, WindowReport,
 };
 use engine::{Check, CheckReport, CheckStatus, PlanReport};
 use jiff::tz::TimeZone;
@@ -204,6 +204,11 @@ pub(crate) fn report() -> RunReport {
         },
         seconds: 95.4,
         memory_bytes_peak: Some(150 << 20),
+        unmapped_fields: UnmappedFields {
+            messages: 48,
+            fields: [("coupon".to_owned(), 48), ("user.vip".to_owned(), 3)].into(),
+            more: false,
+        },
         warnings: vec![
             "no message at or after the window's end was seen yet in orders[1]".to_owned(),
         ],

@@ -48,7 +48,7 @@ enum Fields {
     /// No field is mapped.
     None,
     Json(Box<JsonFields>),
-    Delimited(FieldSplitter),
+    Delimited(Box<FieldSplitter>),
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Decoder {
         let (needs_whole, needs_text) = projection.whole_payload();
         let fields = match &projection.format().payload {
             PayloadType::Delimited(delimiters) if parses => {
-                Fields::Delimited(FieldSplitter::new(delimiters))
+                Fields::Delimited(Box::new(FieldSplitter::new(delimiters)))
             }
             PayloadType::Json if parses => Fields::Json(Box::new(JsonFields {
                 parser: Parser::default(),

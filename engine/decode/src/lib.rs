@@ -95,6 +95,7 @@
 mod column;
 mod decoder;
 mod delimited;
+mod document;
 #[cfg(test)]
 mod fixture;
 mod instant;

@@ -222,17 +222,16 @@ fn write_headers(
         write_json_string(text, json);
         match value {
             None => json.push_str(",\"value\":null"),
-            Some(value) => match reader.read(value, decoded) {
-                Ok(text) => {
+            Some(value) => {
+                if let Ok(text) = reader.read(value, decoded) {
                     json.push_str(",\"value\":");
                     write_json_string(text, json);
-                }
-                Err(_) => {
+                } else {
                     json.push_str(",\"base64\":\"");
                     BASE64_STANDARD.encode_string(value, json);
                     json.push('"');
                 }
-            },
+            }
         }
         json.push('}');
     }

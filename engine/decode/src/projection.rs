@@ -168,7 +168,7 @@ impl Projection {
     }
 
     /// How the bytes of messages are read.
-    pub(crate) fn format(&self) -> &MessageFormat {
+    pub fn format(&self) -> &MessageFormat {
         &self.format
     }
 

@@ -9,12 +9,13 @@ mod tests;
 
 use std::collections::HashMap;
 
-use engine_model::{FieldPath, Step};
+use engine_model::{FieldPath, MessageFormat, Step};
 use simd_json::{Node, StaticNode};
 
+use crate::document::DocumentReader;
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::extent;
-use crate::parser::{Document, Parser};
+use crate::parser::Document;
 pub use field::{FieldFigures, IntegerRange, KindCounts, StringCounts};
 pub use infer::{Inference, InferredColumn};
 
@@ -41,7 +42,7 @@ pub const SAMPLE_KEY_BYTES_MAX: usize = 256;
 /// ```
 #[derive(Debug, Default)]
 pub struct PayloadSample {
-    parser: Parser,
+    reader: DocumentReader,
     /// For each node of a payload the token that it starts with; kept for its memory.
     tokens: Vec<u32>,
     payloads: u64,
@@ -84,17 +85,25 @@ pub struct SampledField<'a> {
 }
 
 impl PayloadSample {
+    /// A sample of payloads of this format, without any. The default is JSON in UTF-8.
+    pub fn new(format: &MessageFormat) -> Self {
+        Self {
+            reader: DocumentReader::new(format),
+            ..Self::default()
+        }
+    }
+
     /// Looks at one payload. One that is no JSON text is counted and has no fields.
     pub fn observe(&mut self, payload: &[u8]) {
         let Self {
-            parser,
+            reader,
             tokens,
             payloads,
             unreadable,
             tree,
         } = self;
         *payloads += 1;
-        let read = parser.read(payload, |document| {
+        let read = reader.read(payload, |document| {
             tokens_of_nodes(document, tokens);
             let mut walk = Walk {
                 document,
@@ -105,8 +114,8 @@ impl PayloadSample {
             let top = walk.tree.top();
             walk.take(top, 0, 0);
         });
-        *unreadable += u64::from(read.is_err());
-        parser.shrink();
+        *unreadable += u64::from(read.is_none());
+        reader.shrink();
     }
 
     /// Payloads that were looked at.

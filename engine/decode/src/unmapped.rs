@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-use engine_model::{ColumnMapping, ColumnSource, FieldPath, Step, UnmappedFields};
+use engine_model::{ColumnMapping, ColumnSource, FieldPath, MessageFormat, Step, UnmappedFields};
 use simd_json::Node;
 
+use crate::document::DocumentReader;
 use crate::node::extent;
-use crate::parser::{Document, Parser};
+use crate::parser::Document;
 use crate::sample::SAMPLE_KEY_BYTES_MAX;
 
 /// The fields of objects that a job maps. What is within a mapped field is mapped with it, and so are all elements of an
@@ -55,16 +56,16 @@ impl MappedFields {
 #[derive(Debug)]
 pub struct UnmappedFinder {
     mapped: Arc<MappedFields>,
-    parser: Parser,
+    reader: DocumentReader,
     found: UnmappedFields,
 }
 
 impl UnmappedFinder {
-    /// A finder that has seen nothing.
-    pub fn new(mapped: Arc<MappedFields>) -> Self {
+    /// A finder that has seen nothing of payloads of this format.
+    pub fn new(mapped: Arc<MappedFields>, format: &MessageFormat) -> Self {
         Self {
             mapped,
-            parser: Parser::default(),
+            reader: DocumentReader::new(format),
             found: UnmappedFields::default(),
         }
     }
@@ -73,17 +74,17 @@ impl UnmappedFinder {
     pub fn observe(&mut self, payload: &[u8]) {
         let Self {
             mapped,
-            parser,
+            reader,
             found,
         } = self;
         let mut walk = Walk {
             paths: Vec::new(),
             cut: false,
         };
-        let read = parser.read(payload, |document| {
+        let read = reader.read(payload, |document| {
             walk.look(document, 0, &mapped.top, &mut Vec::new());
         });
-        if read.is_err() {
+        if read.is_none() {
             return;
         }
         walk.paths.sort_unstable();
@@ -97,7 +98,7 @@ impl UnmappedFinder {
 
     /// What was found since the last call.
     pub fn take(&mut self) -> UnmappedFields {
-        self.parser.shrink();
+        self.reader.shrink();
         mem::take(&mut self.found)
     }
 }
@@ -155,19 +156,18 @@ mod tests {
     use super::*;
 
     fn mapped(paths: &[&str]) -> Option<MappedFields> {
-        let mapping = |path: &&str| ColumnMapping {
-            column: (*path).to_owned(),
-            source: match MetadataField::from_name(path) {
+        let mapping = |path: &&str| {
+            let source = match MetadataField::from_name(path) {
                 Some(field) => ColumnSource::Metadata(field),
                 None => ColumnSource::Path(path.parse().unwrap()),
-            },
-            format: None,
+            };
+            ColumnMapping::new(*path, source)
         };
         MappedFields::new(&paths.iter().map(mapping).collect::<Vec<_>>())
     }
 
     fn finder(paths: &[&str]) -> UnmappedFinder {
-        UnmappedFinder::new(Arc::new(mapped(paths).unwrap()))
+        UnmappedFinder::new(Arc::new(mapped(paths).unwrap()), &MessageFormat::default())
     }
 
     #[test]

@@ -167,7 +167,9 @@ mod tests {
         zstd::encode_all(bytes, 1).unwrap()
     }
 
-    fn unpackers() -> [(PayloadCompression, fn(&[u8]) -> Vec<u8>); 2] {
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    fn unpackers() -> [(PayloadCompression, Pack); 2] {
         [
             (PayloadCompression::Gzip, gzip),
             (PayloadCompression::Zstd, zstd),

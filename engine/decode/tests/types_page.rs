@@ -1,6 +1,12 @@
 //! `docs/types.md` says what each column type makes of each kind of value. Its tables are written by this test, from what the
 //! decoder really does; `UPDATE_DOCS=1 cargo test --release -p engine-decode --test types_page` writes them anew.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is how a test fails"
+)]
+
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;

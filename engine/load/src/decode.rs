@@ -51,7 +51,7 @@ impl<'a> Lane<'a> {
             rules,
             read,
             decoders,
-            finder: mapped.map(UnmappedFinder::new),
+            finder: mapped.map(|mapped| UnmappedFinder::new(mapped, rules.projection.format())),
             unsampled: 0,
         }
     }
@@ -216,7 +216,7 @@ fn decode_part(
     let mut counts = Counts::new(0, rules.windows.len());
     let mut rejected = Vec::new();
     let size_max = rules.batch_bytes.saturating_mul(BATCHES_PER_BLOCK);
-    while let Some(index) = part.next() {
+    for index in part.by_ref() {
         let Some(message) = block.get(index) else {
             break;
         };

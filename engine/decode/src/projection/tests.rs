@@ -242,18 +242,25 @@ fn paths_lead_into_json_and_positions_into_delimited_text() {
     }
 }
 
-#[test]
-fn formats_and_rounding_belong_to_some_types() {
-    let fault = |column_type: &str, source: &str, format, rounding| {
-        let mapping = ColumnMapping {
-            format,
-            rounding,
-            ..mapping("c", source)
-        };
-        let table = table(&[("c", column_type)]);
-        let compiled = compile(&[mapping], &table, PrimitiveType::Long, PayloadType::Json);
-        compiled.err().map(|errors| errors[0].to_string())
+/// What is wrong with a column of `column_type` that gets `source` with these settings.
+fn settings_fault(
+    column_type: &str,
+    source: &str,
+    format: Option<ValueFormat>,
+    rounding: Option<Rounding>,
+) -> Option<String> {
+    let mapping = ColumnMapping {
+        format,
+        rounding,
+        ..mapping("c", source)
     };
+    let table = table(&[("c", column_type)]);
+    let compiled = compile(&[mapping], &table, PrimitiveType::Long, PayloadType::Json);
+    compiled.err().map(|errors| errors[0].to_string())
+}
+
+#[test]
+fn formats_and_rounding_fit_some_types() {
     let epoch = |unit| Some(ValueFormat::Epoch(unit));
     let (s, ms) = (epoch(TimeUnit::S), epoch(TimeUnit::Ms));
     let pattern = Some(ValueFormat::Pattern("%Y%m%d".to_owned()));
@@ -272,11 +279,19 @@ fn formats_and_rounding_belong_to_some_types() {
         ("TINYINT", "at", &None, down),
     ] {
         assert_eq!(
-            fault(column_type, source, format.clone(), rounding),
+            settings_fault(column_type, source, format.clone(), rounding),
             None,
             "{column_type}"
         );
     }
+}
+
+#[test]
+fn formats_and_rounding_are_refused_for_others() {
+    let s = Some(ValueFormat::Epoch(TimeUnit::S));
+    let pattern = Some(ValueFormat::Pattern("%Y%m%d".to_owned()));
+    let base64 = Some(ValueFormat::Base64);
+    let half_up = Some(Rounding::HalfUp);
     for (column_type, source, format, rounding, message) in [
         (
             "BIGINT",
@@ -323,7 +338,7 @@ fn formats_and_rounding_belong_to_some_types() {
         ),
     ] {
         assert_eq!(
-            fault(column_type, source, format.clone(), rounding),
+            settings_fault(column_type, source, format.clone(), rounding),
             Some(format!("column \"c\": {message}"))
         );
     }

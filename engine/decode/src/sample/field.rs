@@ -4,14 +4,18 @@ use engine_model::ColumnType;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
-use crate::instant::{InstantReader, read_date};
+use crate::instant::{InstantReader, Resolution};
 use crate::number::DecimalText;
 use crate::value::Value;
 
 /// 2000-01-01T00:00:00Z and 2100-01-01T00:00:00Z, in seconds since the epoch: integers between them may be instants.
 const EPOCH_S: std::ops::Range<i128> = 946_684_800..4_102_444_800;
-/// Characters of a date.
+/// Characters of an instant that is a day.
 const DATE_BYTES: usize = 10;
+const TO_THE_NANOSECOND: Resolution = Resolution {
+    digits: 9,
+    rounding: None,
+};
 
 /// What was seen of one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -182,14 +186,14 @@ impl FieldFigures {
             strings.integers += u64::from(integer);
             return;
         }
-        let reader = InstantReader::new(TimeZone::UTC, None);
+        let reader = InstantReader::new(TimeZone::UTC, None, TO_THE_NANOSECOND);
         if let Ok(instant) = reader.read(&Value::Text(text)) {
             strings.instants += 1;
             strings.beyond_ms += u64::from(!instant.nanoseconds.is_multiple_of(1_000_000));
             let nanoseconds =
                 i128::from(instant.seconds) * 1_000_000_000 + i128::from(instant.nanoseconds);
             strings.timestamps += u64::from(i64::try_from(nanoseconds).is_ok());
-            strings.dates += u64::from(text.len() == DATE_BYTES && read_date(text).is_ok());
+            strings.dates += u64::from(text.len() == DATE_BYTES);
             let wall_clock = reader.read_wall_clock(&Value::Text(text));
             strings.without_offset += u64::from(wall_clock.is_ok());
         }

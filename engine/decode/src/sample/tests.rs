@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use engine_model::limits::NAME_BYTES_MAX;
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, Headers, KeyType, Message, PayloadType, TableColumns,
+    Column, ColumnMapping, ColumnSource, Headers, Message, MessageFormat, TableColumns,
+    TopicPartition,
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Decoder, Projection};
+use crate::{Decoder, Projection, ProjectionSpec};
 
 fn sample(payloads: &[&str]) -> PayloadSample {
     let mut sample = PayloadSample::default();
@@ -258,11 +259,17 @@ proptest! {
             prop_assert!(column.name.bytes().all(legal) && column.name.len() <= NAME_BYTES_MAX, "{}", column.name);
             prop_assert!(column.name.starts_with(|c: char| c.is_ascii_lowercase()), "{}", column.name);
             let source = ColumnSource::Path(path);
-            mappings.push(ColumnMapping { column: column.name.clone(), source, format: None });
+            mappings.push(ColumnMapping::new(&column.name, source));
             table.columns.push(column);
         }
         // Compiling refuses names and paths that are there twice.
-        let projection = Projection::compile(&mappings, &table, KeyType::String, PayloadType::Json, &TimeZone::UTC)
+        let projection = Projection::compile(&ProjectionSpec {
+            mappings: &mappings,
+            table: &table,
+            format: &MessageFormat::default(),
+            empty_as_null: false,
+            zone: &TimeZone::UTC,
+        })
             .map_err(|errors| TestCaseError::fail(errors[0].to_string()))?;
         let mut decoder = Decoder::new(Arc::new(projection));
         for payload in &payloads {
@@ -273,7 +280,7 @@ proptest! {
                 payload: Some(payload.as_bytes()),
                 headers: Headers::default(),
             };
-            decoder.decode(&message, 0).map_err(|rejection| TestCaseError::fail(format!("{rejection} in {payload}")))?;
+            decoder.decode(&message, &TopicPartition::new("orders", 0)).map_err(|rejection| TestCaseError::fail(format!("{rejection} in {payload}")))?;
         }
     }
 

@@ -71,8 +71,7 @@ impl KafkaSource {
             brokers,
             topic: topic.into(),
             group: None,
-            key: KeyType::default(),
-            payload: PayloadType::default(),
+            format: MessageFormat::default(),
             options: BTreeMap::new(),
         }
     }

@@ -29,11 +29,7 @@ fn delimited(separator: &str, quote: Option<char>) -> MessageFormat {
 }
 
 /// The row that a message makes, key and payload being the same, or the name of the reason why it makes none.
-fn cells(
-    columns: &[(&str, &str)],
-    format: &MessageFormat,
-    bytes: &[u8],
-) -> Result<Vec<Option<String>>, &'static str> {
+fn cells(columns: &[(&str, &str)], format: &MessageFormat, bytes: &[u8]) -> Row {
     let mut decoder = Decoder::new(formatted_projection(columns, format));
     let message = Message {
         key: Some(bytes),
@@ -45,7 +41,14 @@ fn cells(
         .map_err(|rejection| rejection.reason().name())
 }
 
-fn some(cells: &[&str]) -> Result<Vec<Option<String>>, &'static str> {
+type Row = Result<Vec<Option<String>>, &'static str>;
+
+/// A row without NULL.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is compared with rows that may be none"
+)]
+fn some(cells: &[&str]) -> Row {
     Ok(cells.iter().map(|cell| Some((*cell).to_owned())).collect())
 }
 
@@ -72,9 +75,9 @@ fn json_of_other_encodings_has_the_same_fields() {
         ),
     ];
     for (label, bytes) in forms {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let object = "{ \"a\":\"\u{e9}\" }";
-        let expected = some(&["上海", "1.50", object, json, &hex]);
+        let expected = some(&["上海", "1.50", object, json, &hex.concat()]);
         assert_eq!(
             cells(&columns, &encoded(label), &bytes),
             expected,
