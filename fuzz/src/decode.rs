@@ -1,7 +1,7 @@
 //! The decoder beside the slow reading.
 
 mod columns;
-pub(crate) mod recipe;
+mod recipe;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -97,7 +97,9 @@ fn check_alone(
     let found = match &outcome {
         Ok(()) => Ok(Cell::of(batch.column(0), 0, mapped.column_type())),
         Err(rejection) => {
-            assert!(!rejection.to_string().is_empty());
+            // The payload as a whole is at fault, or the column refuses what is there.
+            let named = document.map(|_| mapped.column.name.as_str());
+            assert_eq!(rejection.column(), named.ok(), "{rejection}");
             Err(Refused)
         }
     };
@@ -142,8 +144,7 @@ fn kept<'a>(
     (together, columns)
 }
 
-/// All columns take the payload, each its cell, or where there are none to take, none does; the rows around it stay as
-/// they are.
+/// The columns take the payload, these cells of it, or without any refuse it; the rows around it stay as they are.
 fn check_together(
     (Together { decoder, good }, columns): (&mut Together, Vec<Mapped>),
     payload: &[u8],

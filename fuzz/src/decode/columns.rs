@@ -11,7 +11,7 @@ use engine_model::{
 
 use crate::model::ZONE;
 
-/// Types, paths, and what numbers count. At most 64, for a set of them is a number.
+/// Types, paths, and what numbers count. A set of them is a number of 64 bits.
 const COLUMNS: [(&str, &str, Option<TimeUnit>); 60] = [
     ("STRING", "a", None),
     ("STRING", "b.c", None),
@@ -78,6 +78,8 @@ const COLUMNS: [(&str, &str, Option<TimeUnit>); 60] = [
     ),
     ("STRUCT<s:STRUCT<s:STRUCT<s:JSON>>>", "s", None),
 ];
+
+const _: () = assert!(COLUMNS.len() <= 64);
 
 /// One of the columns.
 #[derive(Clone, Debug)]

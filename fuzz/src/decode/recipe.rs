@@ -16,7 +16,7 @@ const RECORD: usize = 11;
 const DEPTH_MAX: usize = 6;
 
 /// The payload that the choices make. Without any more the first one is taken, which always comes to an end.
-pub(crate) fn payload(choices: &[u8]) -> Vec<u8> {
+pub(super) fn payload(choices: &[u8]) -> Vec<u8> {
     let mut recipe = Recipe { choices };
     let mut text = recipe.space();
     text += &match recipe.choose(8) {
