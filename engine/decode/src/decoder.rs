@@ -4,10 +4,12 @@ use std::mem;
 use std::sync::Arc;
 
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use engine_model::job::Validation;
 use engine_model::{Message, PayloadType, TopicPartition};
 
 use crate::column::{ColumnBuffer, null_array, repeated_array};
 use crate::delimited::FieldSplitter;
+use crate::index::Tokens;
 use crate::locate::{Wanted, locate};
 use crate::metadata::{Parts, TextScratch};
 use crate::node::{value_of, value_of_text};
@@ -17,6 +19,7 @@ use crate::projection::{Fill, PathFeed, Projection};
 use crate::reject::{RejectReason, Rejection};
 use crate::trie::ABSENT;
 use crate::value::Value;
+use crate::walker::{Walker, value_of_token};
 
 /// Bytes of text that one column of a batch holds: Arrow counts them in 31 bits.
 const COLUMN_TEXT_BYTES_MAX: usize = i32::MAX as usize;
@@ -53,10 +56,27 @@ enum Fields {
 
 #[derive(Debug)]
 struct JsonFields {
-    parser: Parser,
-    /// Where each path leads to: numbers of tape nodes.
+    road: Road,
+    scratch: Scratch,
+}
+
+/// How fields are found in a JSON payload.
+#[derive(Debug)]
+enum Road {
+    /// All of it is parsed and checked.
+    Full(Parser),
+    /// No more is read than the way to the fields.
+    Mapped(Walker),
+}
+
+/// What is only of use within one payload; kept for its memory.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Where each path leads to: numbers of tape nodes, or of tokens.
     found: Vec<u32>,
     wanted: Vec<Wanted>,
+    /// A key or a string without its escapes.
+    resolved: Vec<u8>,
 }
 
 impl Decoder {
@@ -71,9 +91,14 @@ impl Decoder {
                 Fields::Delimited(Box::new(FieldSplitter::new(delimiters)))
             }
             PayloadType::Json if parses => Fields::Json(Box::new(JsonFields {
-                parser: Parser::default(),
-                found: vec![ABSENT; projection.trie().slots()],
-                wanted: Vec::new(),
+                road: match projection.validation() {
+                    Validation::Full => Road::Full(Parser::default()),
+                    Validation::Mapped => Road::Mapped(Walker::default()),
+                },
+                scratch: Scratch {
+                    found: vec![ABSENT; projection.trie().slots()],
+                    ..Scratch::default()
+                },
             })),
             _ => Fields::None,
         };
@@ -162,7 +187,10 @@ impl Decoder {
     fn shrink(&mut self) {
         match &mut self.fields {
             Fields::None => {}
-            Fields::Json(fields) => fields.parser.shrink(),
+            Fields::Json(fields) => match &mut fields.road {
+                Road::Full(parser) => parser.shrink(),
+                Road::Mapped(walker) => walker.shrink(),
+            },
             Fields::Delimited(splitter) => splitter.shrink_to(SCRATCH_BYTES_KEPT),
         }
         if let Some(payloads) = &mut self.payloads {
@@ -203,7 +231,7 @@ impl Decoder {
             message,
             topic_partition,
             payload,
-            is_json: matches!(fields, Fields::Json(_)),
+            is_json: matches!(fields, Fields::Json(fields) if fields.checks_all()),
         };
         for (feed, buffer) in projection.metadata.iter().zip(metadata_buffers) {
             let value = feed
@@ -217,21 +245,27 @@ impl Decoder {
 }
 
 impl JsonFields {
-    /// Parses a payload and appends what each path leads to. Tells the bytes of text.
+    /// Whether a payload whose fields were found is known to be JSON as a whole.
+    fn checks_all(&self) -> bool {
+        matches!(self.road, Road::Full(_))
+    }
+
+    /// Appends what each path leads to in a payload. Tells the bytes of text.
     fn append(
         &mut self,
         projection: &Projection,
         buffers: &mut [ColumnBuffer],
         payload: &[u8],
     ) -> Result<usize, Rejection> {
-        let Self {
-            parser,
-            found,
-            wanted,
-        } = self;
-        let read = parser.read(payload, |document| {
-            fields(projection, document, buffers, found, wanted)
-        });
+        let Self { road, scratch } = self;
+        let read = match road {
+            Road::Full(parser) => parser.read(payload, |document| {
+                fields(projection, document, buffers, scratch)
+            }),
+            Road::Mapped(walker) => walker
+                .read(payload)
+                .and_then(|tokens| mapped_fields(projection, tokens, buffers, scratch)),
+        };
         read.unwrap_or_else(|reason| Err(unreadable(payload, reason)))
     }
 }
@@ -271,8 +305,7 @@ fn fields(
     projection: &Projection,
     document: Document<'_>,
     buffers: &mut [ColumnBuffer],
-    found: &mut [u32],
-    wanted: &mut Vec<Wanted>,
+    Scratch { found, wanted, .. }: &mut Scratch,
 ) -> Result<usize, Rejection> {
     projection.trie().walk(document.tape, found);
     wanted.clear();
@@ -297,6 +330,35 @@ fn fields(
         Ok(())
     })?;
     Ok(text_bytes)
+}
+
+/// Walks the tokens of a payload and appends what each path leads to. Tells the bytes of text, or why the payload is no
+/// JSON, as far as it was read.
+fn mapped_fields(
+    projection: &Projection,
+    tokens: Tokens<'_>,
+    buffers: &mut [ColumnBuffer],
+    scratch: &mut Scratch,
+) -> Result<Result<usize, Rejection>, RejectReason> {
+    let Scratch {
+        found, resolved, ..
+    } = scratch;
+    let trie = projection.trie();
+    trie.walk_tokens(tokens, found, resolved)?;
+    let mut text_bytes = 0;
+    for (PathFeed { column, slot }, buffer) in projection.paths.iter().zip(buffers) {
+        let token = found[*slot];
+        let value = if token == ABSENT {
+            Value::Null
+        } else {
+            value_of_token(tokens, token as usize, trie.depth(*slot), buffer, resolved)?
+        };
+        match append(projection, *column, buffer, &value) {
+            Ok(bytes) => text_bytes += bytes,
+            Err(rejection) => return Ok(Err(rejection)),
+        }
+    }
+    Ok(Ok(text_bytes))
 }
 
 /// The rejection of a value that the tape has and the text doesn't seem to: better no row than one with a hole.

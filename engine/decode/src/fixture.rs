@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use engine_model::job::Validation;
 use engine_model::{
     Column, ColumnMapping, ColumnSource, Headers, Message, MessageFormat, MetadataField,
     TableColumns, TopicPartition,
@@ -99,12 +100,33 @@ pub(crate) fn row(batch: &RecordBatch, index: usize) -> Vec<Option<String>> {
     batch.columns().iter().map(|array| cell(array)).collect()
 }
 
-/// The only row that `payload` makes.
+/// The only row that `payload` makes, whether all of it is checked or not.
 pub(crate) fn decode(
     columns: &[(&str, &str)],
     payload: &str,
 ) -> Result<Vec<Option<String>>, Rejection> {
-    let mut decoder = Decoder::new(projection(columns));
-    decoder.decode(&message(payload.as_bytes()), &partition())?;
-    Ok(row(&decoder.flush(), 0))
+    let [full, mapped] = both(columns, payload.as_bytes());
+    match &full {
+        Ok(row) => assert_eq!(mapped.as_ref(), Ok(row), "{payload}"),
+        Err(_) => assert!(mapped.is_err(), "{mapped:?} of {payload}"),
+    }
+    full
+}
+
+/// The same with full validation and with that of the mapped fields.
+pub(crate) fn both(
+    columns: &[(&str, &str)],
+    payload: &[u8],
+) -> [Result<Vec<Option<String>>, Rejection>; 2] {
+    [Validation::Full, Validation::Mapped].map(|validation| {
+        let mut decoder = Decoder::new(validated(projection(columns), validation));
+        decoder.decode(&message(payload), &partition())?;
+        Ok(row(&decoder.flush(), 0))
+    })
+}
+
+/// A projection that nobody else has yet, with another validation.
+pub(crate) fn validated(projection: Arc<Projection>, validation: Validation) -> Arc<Projection> {
+    let projection = Arc::into_inner(projection).unwrap();
+    Arc::new(projection.with_validation(validation))
 }

@@ -42,6 +42,27 @@
 //!
 //! Beside the way of a message there are two looks at a few payloads: a [`PayloadSample`] learns which fields there are and
 //! proposes columns for them, an [`UnmappedFinder`] names those that a job's columns leave out.
+//! # Mapped validation
+//!
+//! All this is what [`Validation::Full`](engine_model::job::Validation::Full) does. With
+//! [`Validation::Mapped`](engine_model::job::Validation::Mapped) a payload isn't parsed: one pass over its bytes finds where
+//! the tokens start, and the tree of paths is walked over them. A value that nobody wants is skipped by counting brackets,
+//! and what is wanted is read from the bytes of the payload.
+//!
+//! **Whatever full validation accepts makes the same row, and what is rejected here is rejected there too.** The other
+//! way round, these faults go unseen in the parts that are skipped, and only there:
+//!
+//! - words, numbers and tokens that JSON doesn't have, missing or superfluous commas and colons;
+//! - a bracket that is closed by one of the other kind;
+//! - escapes that JSON doesn't have, and halves of surrogate pairs;
+//! - bytes that aren't UTF-8;
+//! - more than [`DEPTH_MAX`] objects and arrays within each other.
+//!
+//! Skipped are the values of keys that no path has, of keys that come again later in their object, and of array elements
+//! that no path has. Everywhere are checked: that strings end and have no control characters in them, that no backslash is
+//! outside of a string, that brackets are closed, and that one value is all there is. The objects and arrays that paths
+//! lead through are checked for their keys, colons and commas, arrays as far as the last element that a path has; and a
+//! mapped value is checked as a whole.
 //!
 //! # Example
 //!
@@ -92,12 +113,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod column;
 mod decoder;
 mod delimited;
 mod document;
+mod escape;
 #[cfg(test)]
 mod fixture;
+mod index;
 mod instant;
 mod locate;
 mod metadata;
@@ -108,11 +132,13 @@ mod payload;
 mod projection;
 mod reject;
 mod sample;
+mod swar;
 mod text;
 mod trie;
 mod unmapped;
 mod unpack;
 mod value;
+mod walker;
 
 pub use decoder::Decoder;
 pub use parser::DEPTH_MAX;

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use engine_model::Rounding;
 
 use crate::reject::RejectReason;
+use crate::swar::EACH;
 
 /// Exponents beyond this are all the same to us: every column would overflow or round. Small enough that sums of
 /// exponents and digit counts can't overflow.
@@ -34,7 +35,10 @@ impl<'a> DecimalText<'a> {
         }
         let exponent = match rest.split_first() {
             None => 0,
-            Some((b'e' | b'E', rest)) => exponent(rest)?,
+            Some((b'e' | b'E', rest)) => match exponent(rest)? {
+                (exponent, []) => exponent,
+                _ => return None,
+            },
             Some(_) => return None,
         };
         Some(Self {
@@ -102,16 +106,170 @@ impl<'a> DecimalText<'a> {
     }
 }
 
-/// Whether `text` is a number by the grammar of RFC 8259, which is narrower than [`DecimalText::parse`].
+/// A number by the grammar of RFC 8259, which is narrower than [`DecimalText::parse`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JsonNumber {
+    negative: bool,
+    /// All digits as one integer, or what 64 bits hold of it where there are more than [`DIGITS_MAX`].
+    digits: u64,
+    count: usize,
+    /// The power of ten that the digits are times; nothing for what is spelled as an integer.
+    power: Option<i64>,
+}
+
+/// Digits that any integer of 64 bits without a sign can hold.
+const DIGITS_MAX: usize = 19;
+/// Floats hold integers up to this one exactly,
+const EXACT_MAX: u64 = 1 << 53;
+/// and these powers of ten.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+impl JsonNumber {
+    /// Reads the whole of `text`.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (number, behind) = Self::at_start(text)?;
+        behind.is_empty().then_some(number)
+    }
+
+    /// Reads as much of `text` as can be a number, and tells what follows it.
+    #[inline]
+    pub(crate) fn at_start(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (negative, text) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            text => (false, text),
+        };
+        let (mut digits, mut rest) = gather(text, 0);
+        let mut count = text.len() - rest.len();
+        if count != 1 && (count == 0 || text.first() == Some(&b'0')) {
+            return None;
+        }
+        let mut power = None;
+        if let [b'.', fraction @ ..] = rest {
+            (digits, rest) = gather(fraction, digits);
+            let places = fraction.len() - rest.len();
+            count += places;
+            power = Some(-length(places)).filter(|_| places > 0);
+            power?;
+        }
+        if let [b'e' | b'E', behind @ ..] = rest {
+            let (exponent, behind) = exponent(behind)?;
+            power = Some(power.unwrap_or_default() + exponent);
+            rest = behind;
+        }
+        let number = Self {
+            negative,
+            digits,
+            count,
+            power,
+        };
+        Some((number, rest))
+    }
+
+    /// The number, where it is spelled as an integer of up to [`DIGITS_MAX`] digits; zero with a sign isn't.
+    #[inline]
+    pub(crate) fn integer(self) -> Option<Integer> {
+        if self.power.is_some() || self.count > DIGITS_MAX {
+            None
+        } else if !self.negative {
+            Some(Integer::Unsigned(self.digits))
+        } else {
+            let value = 0_i64.checked_sub_unsigned(self.digits);
+            value.filter(|value| *value < 0).map(Integer::Negative)
+        }
+    }
+
+    /// The number, spelled `text`, where that is an integer of more digits and of 64 bits.
+    pub(crate) fn long_integer(self, text: &str) -> Option<Integer> {
+        let text = (self.power.is_none() && self.count > DIGITS_MAX).then_some(text)?;
+        let unsigned = text.parse().ok().map(Integer::Unsigned);
+        unsigned.or_else(|| text.parse().ok().map(Integer::Negative))
+    }
+
+    /// The nearest float, where that takes no more than one multiplication or division of floats that are exact.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "up to `EXACT_MAX` none is lost")]
+    pub(crate) fn float(self) -> Option<f64> {
+        if self.count > DIGITS_MAX || self.digits > EXACT_MAX {
+            return None;
+        }
+        let power = self.power.unwrap_or_default();
+        let factor = POWERS.get(usize::try_from(power.unsigned_abs()).ok()?)?;
+        let digits = self.digits as f64;
+        let value = if power < 0 {
+            digits / factor
+        } else {
+            digits * factor
+        };
+        Some(if self.negative { -value } else { value })
+    }
+}
+
+/// An integer of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integer {
+    /// From 0.
+    Unsigned(u64),
+    /// Below 0.
+    Negative(i64),
+}
+
+/// Goes on with the integer `digits` by the digits at the start of `text`, and tells what follows them.
+#[inline]
+fn gather(text: &[u8], mut digits: u64) -> (u64, &[u8]) {
+    const SHIFTS: [u64; 9] = [
+        1,
+        10,
+        100,
+        1_000,
+        10_000,
+        100_000,
+        1_000_000,
+        10_000_000,
+        100_000_000,
+    ];
+    let mut rest = text;
+    // Most numbers are shorter than eight digits and have eight bytes behind them: no step depends on their length.
+    while let Some(word) = rest.first_chunk() {
+        let (count, value) = leading_digits(u64::from_le_bytes(*word));
+        let shift = SHIFTS.get(count).copied().unwrap_or_default();
+        digits = digits.wrapping_mul(shift).wrapping_add(value);
+        rest = rest.get(count..).unwrap_or_default();
+        if count < 8 {
+            return (digits, rest);
+        }
+    }
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        digits = digits
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(digit - b'0'));
+        rest = behind;
+    }
+    (digits, rest)
+}
+
+/// How many of eight bytes, beginning with the lowest, are digits before the first that isn't, and the number they are.
+#[inline]
+fn leading_digits(word: u64) -> (usize, u64) {
+    const UPPER_HALVES: u64 = 0xF0 * EACH;
+    let digits = word ^ (0x30 * EACH);
+    // Six more carry what is above 9 into the upper half of its byte. A carry out of a byte changes later ones only.
+    let others = (digits | digits.wrapping_add(6 * EACH)) & UPPER_HALVES;
+    let count = others.trailing_zeros() / 8;
+    // The digits become the last ones of eight, with zeros before them.
+    let digits = digits.unbounded_shl(64 - 8 * count);
+    // Pairs, fours and eights: the lower bytes are the higher digits.
+    let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    let value = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    (count as usize, value)
+}
+
+/// Whether `text` is a number by the grammar of RFC 8259.
 pub(crate) fn is_json_number(text: &str) -> bool {
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (integer, rest) = digits(text.as_bytes());
-    let fraction_is_whole = match rest.split_first() {
-        Some((b'.', rest)) => rest.first().is_some_and(u8::is_ascii_digit),
-        _ => true,
-    };
-    let integer_is_plain = matches!(integer, [b'0'] | [b'1'..=b'9', ..]);
-    integer_is_plain && fraction_is_whole && DecimalText::parse(text).is_some()
+    JsonNumber::parse(text.as_bytes()).is_some()
 }
 
 /// An integer's digits, with its sign.
@@ -175,16 +333,17 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
-fn exponent(text: &[u8]) -> Option<i64> {
-    let (negative, rest) = signed(text);
-    let (digits, rest) = digits(rest);
-    if digits.is_empty() || !rest.is_empty() {
+/// The number behind an `e`, and what follows it.
+fn exponent(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (negative, text) = signed(text);
+    let (digits, rest) = digits(text);
+    if digits.is_empty() {
         return None;
     }
     let value = digits.iter().fold(0, |value, digit| {
         (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX)
     });
-    Some(if negative { -value } else { value })
+    Some((if negative { -value } else { value }, rest))
 }
 
 /// A count of bytes in memory, which always fits.
@@ -194,6 +353,8 @@ fn length(bytes: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn scaled(text: &str, precision: u8, scale: i8) -> Result<i128, RejectReason> {
@@ -291,6 +452,72 @@ mod tests {
             "", "-", "+1", "01", "-01", ".5", "1.", "1.e5", "1e", "1e400.5",
         ] {
             assert!(!is_json_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_at_once() {
+        for text in [
+            "00000000", "12345678", "99999999", "10000001", "1234567,", ",1234567",
+        ] {
+            for place in 0..8 {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = *text.as_bytes().first_chunk::<8>().unwrap();
+                    bytes[place] = byte;
+                    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit());
+                    let number = digits.fold((0, 0), |(count, value), digit| {
+                        (count + 1, value * 10 + u64::from(digit - b'0'))
+                    });
+                    let word = u64::from_le_bytes(bytes);
+                    assert_eq!(leading_digits(word), number, "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn integers_of_64_bits_and_no_others() {
+        for text in [
+            "0",
+            "7",
+            "-7",
+            "1234567",
+            "12345678",
+            "-1234567890123456789",
+            "9999999999999999999",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-18446744073709551615",
+            "123456789012345678901234567890",
+        ] {
+            let unsigned = text.parse().map(Integer::Unsigned);
+            let expected = unsigned.or_else(|_| text.parse().map(Integer::Negative));
+            let number = JsonNumber::parse(text.as_bytes()).unwrap();
+            let integer = number.integer().or_else(|| number.long_integer(text));
+            assert_eq!(integer, expected.ok(), "{text}");
+        }
+        for text in ["-0", "1.0", "1e3", "0e0"] {
+            let number = JsonNumber::parse(text.as_bytes()).unwrap();
+            assert_eq!(number.integer(), None, "{text}");
+            assert_eq!(number.long_integer(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quick_floats_are_the_nearest(
+            text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?"
+        ) {
+            let expected: f64 = text.parse().unwrap();
+            let number = JsonNumber::parse(text.as_bytes()).unwrap();
+            if let Some(float) = number.float() {
+                prop_assert_eq!(float.to_bits(), expected.to_bits());
+            }
+            let has_few_digits = text.len() <= 15 && !text.contains(['e', 'E']);
+            prop_assert!(number.float().is_some() || !has_few_digits);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use engine_model::job::Validation;
 use engine_model::limits::{DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX};
 use engine_model::{
     Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, MetadataField,
@@ -43,6 +44,7 @@ pub struct Projection {
     schema: SchemaRef,
     format: MessageFormat,
     empty_as_null: bool,
+    validation: Validation,
     zone: TimeZone,
     /// One per column of the table, in its order.
     columns: Vec<ProjectedColumn>,
@@ -141,6 +143,7 @@ impl Projection {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             format: format.clone(),
             empty_as_null,
+            validation: Validation::default(),
             zone: zone.clone(),
             trie,
             paths: paths
@@ -187,6 +190,16 @@ impl Projection {
         };
         let needs_text = feeds().any(|metadata| metadata.form != Form::Bytes);
         (feeds().next().is_some(), needs_text)
+    }
+
+    /// The same for payloads that are checked as `validation` says; [`Validation::Full`] unless told otherwise.
+    #[must_use]
+    pub fn with_validation(self, validation: Validation) -> Self {
+        Self { validation, ..self }
+    }
+
+    pub(crate) fn validation(&self) -> Validation {
+        self.validation
     }
 
     pub(crate) fn trie(&self) -> &Trie {

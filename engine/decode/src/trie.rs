@@ -1,6 +1,7 @@
 //! All field paths of a projection in one tree, so that a message is walked once whatever their number.
 
 mod keys;
+mod tokens;
 
 use std::ops::Range;
 
@@ -19,7 +20,8 @@ pub(crate) const ABSENT: u32 = u32::MAX;
 pub(crate) struct Trie {
     /// The payload's top level is the first of them.
     steps: Vec<TrieStep>,
-    slots: usize,
+    /// Steps to each slot.
+    depths: Vec<usize>,
 }
 
 /// What is reached by the same steps from the top level.
@@ -46,7 +48,7 @@ impl Trie {
         let slots = paths.iter().map(slot_of).collect();
         let mut trie = Self {
             steps: Vec::new(),
-            slots: sorted.len(),
+            depths: sorted.iter().map(|steps| steps.len()).collect(),
         };
         trie.add(&sorted, 0..sorted.len(), 0);
         (trie, slots)
@@ -83,7 +85,12 @@ impl Trie {
 
     /// Distinct paths.
     pub(crate) fn slots(&self) -> usize {
-        self.slots
+        self.depths.len()
+    }
+
+    /// Steps from the top level to a slot, which is within as many objects and arrays.
+    pub(crate) fn depth(&self, slot: usize) -> usize {
+        self.depths.get(slot).copied().unwrap_or_default()
     }
 
     /// Finds the number of the tape node that each path leads to, or [`ABSENT`]. `found` has one place per slot.
@@ -106,7 +113,7 @@ impl Trie {
                 for _ in 0..len {
                     let value = key + 1;
                     if let Node::String(name) = tape[key]
-                        && let Some(child) = step.keys.find(name)
+                        && let Some(child) = step.keys.find(name.as_bytes())
                     {
                         self.arrive(child, tape, value, found);
                     }

@@ -3,13 +3,17 @@
 mod formats;
 mod grammar;
 mod reference;
+mod validation;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use engine_model::{MessageBlock, MessageFormat, PayloadType, PrimitiveType};
+use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{decode, formatted_projection, message, partition, projection, row};
+use crate::fixture::{
+    decode, formatted_projection, message, partition, projection, row, validated,
+};
 
 fn texts(cells: &[Option<String>]) -> Vec<&str> {
     cells

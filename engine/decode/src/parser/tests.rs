@@ -4,11 +4,31 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::check::check_value;
+use crate::escape::check_escapes;
 use crate::fixture::grammar::{Case, cases};
+use crate::index::Index;
 
-/// Nodes on the tape, or why there is none.
+/// Nodes on the tape, or why there is none. The check of tokens must come to the same.
 fn parse(payload: &[u8]) -> Result<usize, RejectReason> {
-    Parser::default().read(payload, |document| document.tape.len())
+    let parsed = Parser::default().read(payload, |document| document.tape.len());
+    let (checked, nodes) = (check(payload), parsed.map(drop));
+    assert_eq!(checked.is_ok(), nodes.is_ok(), "{}", payload.escape_ascii());
+    if str::from_utf8(payload).is_ok() && nodes != Err(RejectReason::NestedTooDeep) {
+        assert_eq!(checked, nodes, "{}", payload.escape_ascii());
+    }
+    parsed
+}
+
+/// The same by tokens.
+fn check(payload: &[u8]) -> Result<(), RejectReason> {
+    str::from_utf8(payload).map_err(|_| RejectReason::InvalidText)?;
+    let mut index = Index::default();
+    let tokens = index.scan(payload)?;
+    let behind = check_value(tokens, 0, 0)?;
+    check_escapes(tokens, 0..payload.len())?;
+    let is_all = behind == tokens.len();
+    is_all.then_some(()).ok_or(RejectReason::InvalidJson)
 }
 
 /// Whether `serde_json` accepts the grammar, and the escapes make UTF-8 text.

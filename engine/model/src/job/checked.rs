@@ -234,6 +234,17 @@ pub enum Lateness {
     None,
 }
 
+/// How much of a JSON payload is checked, where fields of it are mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// All of it: a payload that isn't JSON is rejected.
+    #[default]
+    Full,
+    /// The mapped fields and the way to them; the rest is skipped unread, which is faster.
+    Mapped,
+}
+
 /// What becomes of messages without a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -73,7 +73,8 @@ use crate::params::ScheduledTime;
 
 pub use checked::{
     BlockFormat, Compression, Job, KafkaSource, Lateness, Limits, MaxComputeConnection,
-    MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, WriteMode,
+    MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, Validation,
+    WriteMode,
 };
 pub use columns::explain_path;
 pub use draft::Draft;

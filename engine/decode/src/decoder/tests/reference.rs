@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use engine_model::{FieldPath, Step};
-use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
@@ -63,7 +62,7 @@ fn scalar() -> impl Strategy<Value = String> {
     ]
 }
 
-fn json() -> impl Strategy<Value = String> {
+pub(super) fn json() -> impl Strategy<Value = String> {
     let value = scalar().prop_recursive(5, 60, 6, |inner| {
         let element =
             (space(), inner.clone(), space()).prop_map(|(a, value, b)| format!("{a}{value}{b}"));
@@ -109,11 +108,14 @@ proptest! {
         paths in prop::collection::vec(path(), 1..12),
     ) {
         let columns: Vec<(&str, &str)> = paths.iter().map(|path| ("STRING", path.as_str())).collect();
-        let mut decoder = Decoder::new(projection(&columns));
-        for json in &messages {
-            decoder.decode(&message(json.as_bytes()), &partition()).unwrap();
-        }
-        let batch = decoder.flush();
+        let [batch, mapped] = [Validation::Full, Validation::Mapped].map(|validation| {
+            let mut decoder = Decoder::new(validated(projection(&columns), validation));
+            for json in &messages {
+                decoder.decode(&message(json.as_bytes()), &partition()).unwrap();
+            }
+            decoder.flush()
+        });
+        prop_assert_eq!(&batch, &mapped);
         for (index, json) in messages.iter().enumerate() {
             let cells = row(&batch, index);
             for (path, cell) in paths.iter().zip(cells) {

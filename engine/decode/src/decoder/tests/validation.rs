@@ -1,0 +1,254 @@
+//! What full validation and that of the mapped fields have in common, and what not.
+
+use super::*;
+use crate::fixture::both;
+
+const COLUMNS: [(&str, &str); 11] = [
+    ("STRING", "a"),
+    ("JSON", "a"),
+    ("STRING", "a.b"),
+    ("STRING", "a[1].b"),
+    ("DOUBLE", "b"),
+    ("BIGINT", "c"),
+    ("DECIMAL(38,18)", "b"),
+    ("BOOLEAN", "c"),
+    ("STRING", "上"),
+    ("JSON", "b.a"),
+    ("STRING", "$"),
+];
+
+/// Rows of single columns, with both validations: what the full one accepts makes the same row, and what the other
+/// rejects the full one rejects. Where only a column refuses the value, both say the same.
+pub(super) fn check_law(columns: &[(&str, &str)], payload: &[u8]) -> Result<(), String> {
+    for column in columns {
+        let [full, mapped] = both(&[*column], payload);
+        let agree = match (&full, &mapped) {
+            (Ok(full), Ok(mapped)) => full == mapped,
+            (Err(full), Err(mapped)) => full.column().is_none() || full == mapped,
+            (Ok(_), Err(_)) => false,
+            // The payload as a whole; a value that was read has been checked.
+            (Err(full), Ok(_)) => full.column().is_none(),
+        };
+        if !agree {
+            let payload = payload.escape_ascii();
+            return Err(format!("{column:?} of {payload}: {full:?}, {mapped:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What `mapped` makes of the field `a`, as the full validation never does.
+#[test]
+fn what_is_not_mapped_is_not_seen() {
+    for (payload, expected) in [
+        (&br#"{"a":"x","b":tru}"#[..], "x"),
+        (br#"{"a":"x","b":01}"#, "x"),
+        (br#"{"a":"x","b":1 2}"#, "NULL"),
+        (br#"{"a":"x","b":[1 2,,}}"#, "x"),
+        (br#"{"a":"x","b":{"c" 1]}"#, "x"),
+        (br#"{"a":"x","b":"\x\ud800"}"#, "x"),
+        (b"{\"a\":\"x\",\"b\":\"\xff\"}", "x"),
+        (b"{\"a\":\"x\",\"\xff\":1}", "x"),
+        (br#"{"a":"\x","a":"x"}"#, "x"),
+        (br#"{"a":nonsense,"a":"x"}"#, "x"),
+    ] {
+        let [full, mapped] = both(&[("STRING", "a")], payload);
+        assert_eq!(full.unwrap_err().column(), None);
+        let mapped = mapped.map_or_else(|_| "NULL".to_owned(), |row| texts(&row)[0].to_owned());
+        assert_eq!(mapped, expected, "{}", payload.escape_ascii());
+    }
+    let deep = "[".repeat(DEPTH_MAX) + &"]".repeat(DEPTH_MAX);
+    let payload = format!("{{\"a\":1,\"b\":{deep}}}");
+    let [full, mapped] = both(&[("STRING", "a")], payload.as_bytes());
+    let reason = full.unwrap_err().reason();
+    assert_eq!(reason, RejectReason::NestedTooDeep);
+    assert_eq!(texts(&mapped.unwrap()), ["1"]);
+}
+
+/// Values that are no JSON.
+const BROKEN: &[&str] = &[
+    "tru",
+    "truex",
+    "nul",
+    "nulll",
+    "falsey",
+    "True",
+    "x",
+    "'x'",
+    "01",
+    "-",
+    "1.",
+    ".5",
+    "+1",
+    "1e",
+    "1e+",
+    "1e1.5",
+    "0x1",
+    "1_0",
+    "1a",
+    "--1",
+    "-01",
+    "00",
+    "1.5.5",
+    "NaN",
+    "\\u0031",
+    "\"\\x\"",
+    "\"\\u12\"",
+    "\"\\ud800\"",
+    "\"\\ud800x\"",
+    "\"\\udc00\"",
+    "\"\\ud800\\u0041\"",
+    "\"\x01\"",
+    "\"a\nb\"",
+    "[1 2]",
+    "[1,]",
+    "[,1]",
+    "[}",
+    "{]",
+    "{\"b\"}",
+    "{\"b\":}",
+    "{1:2}",
+    "{\"b\":1,}",
+    "[tru]",
+    "[\"\\x\"]",
+    "{\"\\ud800\":1}",
+    "[01]",
+    "[1:2]",
+    "{\"b\":\"\t\"}",
+    "",
+    "1 1",
+    "\"a\" \"b\"",
+    "{} {}",
+    "12345678a",
+    "123456789012345678901x",
+    "1.0e400x",
+    "-\u{e9}",
+    "\u{e9}",
+    "1\u{0}",
+];
+
+#[test]
+fn what_is_mapped_is_checked_to_the_last_byte() {
+    for value in BROKEN {
+        for columns in [
+            [("STRING", "a")],
+            [("JSON", "a")],
+            [("DOUBLE", "a")],
+            [("BIGINT", "a")],
+        ] {
+            for (before, after) in [("", ""), (" ", "\t\r\n")] {
+                let payload = format!("{{\"a\":{before}{value}{after},\"b\":1}}");
+                let outcomes = both(&columns, payload.as_bytes()).map(Result::unwrap_err);
+                let named =
+                    outcomes.map(|rejection| (rejection.reason(), rejection.column().is_none()));
+                assert_eq!(named, [(RejectReason::InvalidJson, true); 2], "{payload}");
+            }
+        }
+    }
+    for value in [
+        &b"\"\xff\""[..],
+        b"\"ab\xc0\xaf\"",
+        b"[\"\xed\xa0\x80\"]",
+        b"{\"\x80\":1}",
+    ] {
+        let payload = [b"{\"a\":", value, b"}"].concat();
+        let reasons = both(&[("STRING", "a")], &payload).map(|row| row.unwrap_err().reason());
+        assert_eq!(reasons, [RejectReason::InvalidText; 2]);
+    }
+}
+
+#[test]
+fn depth_counts_from_the_top() {
+    for (path, before, after, around) in [
+        ("$", "", "", 0),
+        ("a", "{\"a\":", "}", 1),
+        ("a[1].b", "{\"a\":[0,{\"b\":", "}]}", 3),
+    ] {
+        for (depth, reason) in [
+            (DEPTH_MAX - around, None),
+            (DEPTH_MAX - around + 1, Some(RejectReason::NestedTooDeep)),
+        ] {
+            for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
+                let value = open.repeat(depth) + "1" + &close.repeat(depth);
+                let payload = format!("{before}{value}{after}");
+                for row in both(&[("STRING", path)], payload.as_bytes()) {
+                    assert_eq!(row.err().map(|rejection| rejection.reason()), reason);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_for_giant_messages_is_given_back() {
+    let columns = [("BIGINT", "a")];
+    let mut decoder = Decoder::new(validated(projection(&columns), Validation::Mapped));
+    let memory = |decoder: &Decoder| match &decoder.fields {
+        Fields::Json(fields) => match &fields.road {
+            Road::Mapped(walker) => walker.memory(),
+            Road::Full(_) => panic!("not the road that was asked for"),
+        },
+        _ => panic!("not the fields that were asked for"),
+    };
+    let small = "{\"a\":1}".to_owned();
+    let tokens = format!("{{\"b\":[{}0],\"a\":1}}", "0,".repeat(200_000));
+    let bytes = format!("{{\"b\":\"{}\",\"a\":1}}", "x".repeat(16 << 20));
+    for (payload, is_giant) in [(small, false), (tokens, true), (bytes, true)] {
+        decoder
+            .decode(&message(payload.as_bytes()), &partition())
+            .unwrap();
+        let before = memory(&decoder);
+        assert!(before > 0 && (before > 2_000_000) == is_giant, "{before}");
+        decoder.flush();
+        assert_eq!(memory(&decoder), if is_giant { 0 } else { before });
+    }
+}
+
+/// A payload with a few bytes changed, removed or repeated.
+fn damaged(json: String, edits: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+    let mut json = json.into_bytes();
+    for (at, kind, byte) in edits {
+        let at = at.index(json.len().max(1));
+        match kind % 4 {
+            0 => json.truncate(at),
+            1 if at < json.len() => drop(json.remove(at)),
+            2 => json.insert(at, *byte),
+            _ => {
+                let pieces: [&[u8]; 8] = [
+                    b"\"", b"\\", b"\\u0061", b",", b"}", b"[", b"1e400", b"\\ud83d",
+                ];
+                let piece = pieces[usize::from(*byte) % pieces.len()];
+                json.splice(at..at, piece.iter().copied());
+            }
+        }
+    }
+    json
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn the_law_holds(json in reference::json()) {
+        check_law(&COLUMNS, json.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn the_law_holds_for_what_is_damaged(
+        json in reference::json(),
+        edits in prop::collection::vec(any::<(prop::sample::Index, u8, u8)>(), 1..4),
+    ) {
+        check_law(&COLUMNS, &damaged(json, &edits)).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn numbers_are_the_same(
+        number in "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
+        space in "[ \n]{0,3}",
+    ) {
+        let columns = ["STRING", "DOUBLE", "FLOAT", "BIGINT", "DECIMAL(38,18)", "JSON"];
+        let payload = format!("{{\"a\":{number}{space}}}");
+        let columns = columns.map(|column_type| (column_type, "a"));
+        check_law(&columns, payload.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+}
