@@ -1,4 +1,4 @@
-//! The decoder beside the slow reading.
+//! The decoder beside the slow reading, and its two validations beside each other.
 
 mod columns;
 mod recipe;
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use engine_decode::Decoder;
+use engine_model::job::Validation;
 use engine_model::{Headers, Message, TopicPartition};
 use serde_json::value::RawValue;
 
@@ -29,6 +30,8 @@ const TOGETHER_MAX: usize = 500;
 struct Alone {
     mapped: Mapped,
     decoder: Decoder,
+    /// The same with no more validation than that of the mapped field.
+    lenient: Decoder,
 }
 
 /// Several columns, and a message that all of them take.
@@ -46,7 +49,8 @@ thread_local! {
 
 fn alone() -> Vec<Alone> {
     let alone = |mapped: Mapped| Alone {
-        decoder: decoder([&mapped].into_iter()),
+        decoder: decoder([&mapped].into_iter(), Validation::Full),
+        lenient: decoder([&mapped].into_iter(), Validation::Mapped),
         mapped,
     };
     Mapped::all().into_iter().map(alone).collect()
@@ -85,15 +89,29 @@ pub fn fields(choices: &[u8]) {
     projection(&recipe::payload(choices));
 }
 
-/// What the column takes from the payload, which is what the slow reading has.
+/// What the column takes from the payload, which is what the slow reading has. What full validation takes, that of the mapped
+/// field takes as the same value; what the latter rejects, the full one rejects; and what the column itself refuses, it
+/// refuses in both for the same reason.
 fn check_alone(
-    Alone { mapped, decoder }: &mut Alone,
+    Alone {
+        mapped,
+        decoder,
+        lenient,
+    }: &mut Alone,
     payload: &[u8],
     document: Result<&RawValue, Refused>,
 ) -> Result<Cell, Refused> {
     let outcome = decoder.decode(&message(payload), &partition());
     let batch = decoder.flush();
     assert_eq!(batch.num_rows(), usize::from(outcome.is_ok()));
+    let lenient = (
+        lenient.decode(&message(payload), &partition()),
+        lenient.flush(),
+    );
+    match &outcome {
+        Err(rejection) if rejection.column().is_none() => {}
+        _ => assert_eq!((&outcome, &batch), (&lenient.0, &lenient.1), "{mapped:?}"),
+    }
     let found = match &outcome {
         Ok(()) => Ok(Cell::of(batch.column(0), 0, mapped.column_type())),
         Err(rejection) => {
@@ -134,7 +152,7 @@ fn kept<'a>(
     let columns = (0..).zip(columns).filter(is_set);
     let columns: Vec<Mapped> = columns.map(|(_, alone)| alone.mapped.clone()).collect();
     let together = known.entry(bits).or_insert_with(|| {
-        let mut decoder = decoder(columns.iter());
+        let mut decoder = decoder(columns.iter(), Validation::Full);
         let good = GOOD
             .into_iter()
             .find(|good| decoder.decode(&message(good), &partition()).is_ok());

@@ -17,7 +17,7 @@
 //! | [`messages`] | the data of a block in Arrow form | rows that are read are written and read alike |
 //! | [`parameters`] | a scheduled time and parameters | explaining and evaluating agree, alone and together |
 //! | [`partition_value`] | values of a table partition | what is accepted splits where it was joined |
-//! | [`projection`] | a payload | cells of all types, NULLs and rejects as `serde_json` and a slow reading have them |
+//! | [`projection`] | a payload | cells of all types, NULLs and rejects as a slow reading has them, and alike with less validation |
 //! | [`records`] | a block in record form | rows that are read are written and read alike |
 
 mod cell;

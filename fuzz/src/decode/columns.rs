@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine_decode::{Decoder, Projection, ProjectionSpec};
 use engine_model::TimeUnit::{self, Ms, Ns, S, Us};
+use engine_model::job::Validation;
 use engine_model::{
     Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, TableColumns,
     ValueFormat,
@@ -115,7 +116,10 @@ impl Mapped {
 }
 
 /// A decoder into these columns.
-pub(super) fn decoder<'a>(columns: impl Iterator<Item = &'a Mapped>) -> Decoder {
+pub(super) fn decoder<'a>(
+    columns: impl Iterator<Item = &'a Mapped>,
+    validation: Validation,
+) -> Decoder {
     let mut table = TableColumns::default();
     let mut mappings = Vec::new();
     for mapped in columns {
@@ -133,5 +137,6 @@ pub(super) fn decoder<'a>(columns: impl Iterator<Item = &'a Mapped>) -> Decoder 
         empty_as_null: false,
         zone: &ZONE,
     });
-    Decoder::new(Arc::new(compiled.expect("every path fits every type")))
+    let projection = compiled.expect("every path fits every type");
+    Decoder::new(Arc::new(projection.with_validation(validation)))
 }

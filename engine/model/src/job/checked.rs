@@ -37,6 +37,8 @@ pub struct Job {
     pub parameters: Values,
     /// What becomes of messages without a payload.
     pub tombstones: Tombstones,
+    /// How much of a payload is checked.
+    pub validation: Validation,
     /// Whether empty strings of messages become NULL.
     pub empty_as_null: bool,
     /// How many messages may be rejected before the run fails.

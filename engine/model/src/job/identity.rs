@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
-use super::checked::{Job, Lateness, OptionValue, Tombstones, WriteMode};
+use super::checked::{Job, Lateness, OptionValue, Tombstones, Validation, WriteMode};
 
 /// Everything of a job that affects the rows of its target, and nothing else: no secrets, no limits, no addresses.
 ///
@@ -32,6 +32,8 @@ pub struct JobIdentity {
     pub columns: Vec<ColumnMapping>,
     /// What becomes of messages without a payload.
     pub tombstones: Tombstones,
+    /// How much of a payload is checked.
+    pub validation: Validation,
     /// Whether empty strings of messages become NULL.
     pub empty_as_null: bool,
     /// The zone of local times, by name or offset.
@@ -56,6 +58,7 @@ impl Job {
             write: self.destination.write,
             columns: self.columns.clone(),
             tombstones: self.tombstones,
+            validation: self.validation,
             empty_as_null: self.empty_as_null,
             time_zone: super::time_zone::name(&self.time_zone),
         }

@@ -90,7 +90,7 @@ use walk::{Field, Section, Walk, shown};
 use yaml::{Node, Place, Value};
 
 /// All keys of a job file.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "job",
     "time_zone",
     "source",
@@ -101,6 +101,7 @@ const KEYS: [&str; 14] = [
     "schedule",
     "rejects",
     "tombstones",
+    "validation",
     "empty_as_null",
     "on_empty",
     "on_retention_gap",
@@ -112,6 +113,9 @@ const JOB_NAME_BYTES_MAX: usize = 128;
 
 const TOMBSTONES: [(&str, Tombstones); 2] =
     [("keep", Tombstones::Keep), ("skip", Tombstones::Skip)];
+
+const VALIDATIONS: [(&str, Validation); 2] =
+    [("full", Validation::Full), ("mapped", Validation::Mapped)];
 
 const EMPTY_AS_NULL: [(&str, bool); 2] = [("false", false), ("true", true)];
 
@@ -270,6 +274,7 @@ impl<'a> Walk<'a> {
         }
         let rejects = self.rejects(&top);
         let tombstones = self.choice(&top, "tombstones", &TOMBSTONES, Tombstones::default());
+        let validation = self.choice(&top, "validation", &VALIDATIONS, Validation::default());
         let empty_as_null = self.choice(&top, "empty_as_null", &EMPTY_AS_NULL, false);
         let on_empty = self.choice(&top, "on_empty", &ON_EMPTY, OnEmpty::default());
         let gap = OnRetentionGap::default();
@@ -288,6 +293,7 @@ impl<'a> Walk<'a> {
             columns,
             parameters: std::mem::take(&mut self.parameters.values),
             tombstones,
+            validation,
             empty_as_null,
             rejects,
             on_empty,

@@ -213,6 +213,7 @@ fn the_example_of_the_documents_is_read_in_full() {
         ],
         parameters: job.parameters.clone(),
         tombstones: Tombstones::Keep,
+        validation: Validation::Full,
         empty_as_null: false,
         rejects: RejectLimit::Count(0),
         on_empty: OnEmpty::Fail,
@@ -303,7 +304,7 @@ fn the_identity_is_what_affects_rows() {
         serde_json::to_string(&checked.job.identity()).unwrap()
     };
     let prod = identity(ORDERS, "prod");
-    insta::assert_snapshot!(prod, @r#"{"topic":"orders","format":{"key":"string","payload":"json","payload_compression":"none","key_encoding":"UTF-8","payload_encoding":"UTF-8","header_encoding":"UTF-8","invalid_text":"reject"},"isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"lateness":"exact","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null,"rounding":null},{"column":"city","source":{"path":"user.address.city"},"format":null,"rounding":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null,"rounding":null},{"column":"paid_at","source":{"path":"payment.time"},"format":{"epoch":"ms"},"rounding":null},{"column":"channel","source":{"constant":"web"},"format":null,"rounding":null},{"column":"raw","source":{"metadata":"value"},"format":null,"rounding":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null,"rounding":null}],"tombstones":"keep","empty_as_null":false,"time_zone":"Asia/Shanghai"}"#);
+    insta::assert_snapshot!(prod, @r#"{"topic":"orders","format":{"key":"string","payload":"json","payload_compression":"none","key_encoding":"UTF-8","payload_encoding":"UTF-8","header_encoding":"UTF-8","invalid_text":"reject"},"isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"lateness":"exact","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null,"rounding":null},{"column":"city","source":{"path":"user.address.city"},"format":null,"rounding":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null,"rounding":null},{"column":"paid_at","source":{"path":"payment.time"},"format":{"epoch":"ms"},"rounding":null},{"column":"channel","source":{"constant":"web"},"format":null,"rounding":null},{"column":"raw","source":{"metadata":"value"},"format":null,"rounding":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null,"rounding":null}],"tombstones":"keep","validation":"full","empty_as_null":false,"time_zone":"Asia/Shanghai"}"#);
     let indifferent = ORDERS
         .replace("job: orders_daily", "job: other")
         .replace("    group: tidegate-orders-daily\n", "")

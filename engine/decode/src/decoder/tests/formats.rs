@@ -152,6 +152,25 @@ fn what_is_no_text_is_rejected_replaced_or_spelled_in_base64() {
 }
 
 #[test]
+fn a_payload_that_is_not_read_to_its_end_is_no_text_by_that() {
+    let columns = [("STRING", "a"), ("STRING", "__value__")];
+    let json = [("STRING", "a"), ("JSON", "__value__")];
+    for (payload, text, is_json) in [
+        (&b"{\"a\":\"x\",\"b\":\"\xff\"}"[..], false, false),
+        (b"{\"a\":\"x\",\"b\":tru}", true, false),
+        (b"{\"a\":\"x\",\"b\":true}", true, true),
+    ] {
+        let taken = |columns: &[_]| {
+            let lenient = validated(projection(columns), Validation::Mapped);
+            let mut decoder = Decoder::new(lenient);
+            decoder.decode(&message(payload), &partition()).is_ok()
+        };
+        assert!(taken(&[("STRING", "a"), ("BINARY", "__value__")]));
+        assert_eq!((taken(&columns), taken(&json)), (text, is_json));
+    }
+}
+
+#[test]
 fn headers_have_their_own_encoding() {
     let format = MessageFormat {
         header_encoding: TextEncoding::from_label("GBK").unwrap(),

@@ -134,6 +134,26 @@ fn as_a_whole_payload() {
     }
 }
 
+/// What is mapped is checked as a whole; of what is skipped, nothing that is JSON is rejected.
+#[test]
+fn with_the_validation_of_what_is_mapped() {
+    let lenient = |columns: &[_]| Decoder::new(validated(projection(columns), Validation::Mapped));
+    let mut whole = lenient(&[("JSON", "$"), ("STRING", "$")]);
+    let mut nothing = lenient(&[("BIGINT", "no.such[7].field")]);
+    let mut unseen = 0;
+    for case in cases() {
+        let found = cells(&mut whole, &case.payload).ok();
+        let expected = expected(&case).map(Vec::from);
+        assert_eq!(found, expected, "{}", case.name);
+        match cells(&mut nothing, &case.payload) {
+            Ok(found) => assert_eq!(found, [None], "{}", case.name),
+            Err(_) => assert!(!case.accepted, "{}", case.name),
+        }
+        unseen += usize::from(!case.accepted && cells(&mut nothing, &case.payload).is_ok());
+    }
+    assert!(unseen > 0, "some faults are where nobody looks");
+}
+
 #[test]
 fn where_nothing_of_it_is_mapped() {
     let mut decoder = Decoder::new(projection(&[("BIGINT", "no.such[7].field")]));
