@@ -3,25 +3,23 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use engine_decode::{Decoder, RejectReason, Rejection, UnmappedFinder};
+use engine_decode::{Decoder, RejectReason, Rejection};
 use engine_model::job::Tombstones;
 use engine_model::{
-    Counts, Message, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
-    SliceSpec, TopicPartition, UnmappedFields, Verdict, Window,
+    Counts, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
+    SliceSpec, TopicPartition, Verdict, Window,
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use crate::progress::{Progress, count};
 use crate::read::{ReadEvent, ReadHandle};
 use crate::rules::SliceRules;
+use crate::sample::FieldSampler;
 use crate::stage::SliceFiles;
 use crate::{Error, ErrorKind};
 
 /// A block is decoded in one go up to rows of so many batches; few need more than one or two.
 const BATCHES_PER_BLOCK: usize = 8;
-/// Messages at the start of each slice in which fields without a column are looked for: enough to see what most messages
-/// have, and nothing beside the millions that follow.
-const MESSAGES_SAMPLED: usize = 16;
 
 /// A worker thread's side of a lane.
 pub(crate) struct Lane<'a> {
@@ -29,10 +27,7 @@ pub(crate) struct Lane<'a> {
     read: ReadHandle<'a>,
     /// For each thread that shares a block, a decoder for each window.
     decoders: Vec<Vec<Decoder>>,
-    /// Nothing where there is nothing to look for.
-    finder: Option<UnmappedFinder>,
-    /// Messages of the slice that `finder` may still look at.
-    unsampled: usize,
+    sampler: FieldSampler,
 }
 
 impl<'a> Lane<'a> {
@@ -46,20 +41,18 @@ impl<'a> Lane<'a> {
                     .collect()
             })
             .collect();
-        let mapped = rules.mapped_fields.clone();
         Self {
             rules,
             read,
             decoders,
-            finder: mapped.map(|mapped| UnmappedFinder::new(mapped, rules.projection.format())),
-            unsampled: 0,
+            sampler: FieldSampler::new(rules.mapped_fields.clone(), rules.projection.format()),
         }
     }
 
     /// Reads, decodes and stages one slice. This is the only road from a topic partition to a staged file.
     pub(crate) fn execute_slice(&mut self, spec: &SliceSpec) -> Result<SliceReport, Error> {
         self.read.begin(spec)?;
-        self.unsampled = MESSAGES_SAMPLED;
+        self.sampler.begin(spec);
         let mut files = SliceFiles::new(self.rules, spec.number);
         let mut ranges = Vec::with_capacity(spec.ranges.len());
         for SliceRange {
@@ -79,6 +72,7 @@ impl<'a> Lane<'a> {
                     ReadEvent::Failed(error) => return Err(error),
                 }
             }
+            self.sampler.end_range(range.len());
             ranges.push(tally.finish(self.rules.progress));
         }
         self.flush(&mut files, 0)?;
@@ -88,7 +82,7 @@ impl<'a> Lane<'a> {
             number: spec.number,
             ranges,
             windows,
-            unmapped_fields: self.unmapped_fields(),
+            unmapped_fields: self.sampler.take(),
         })
     }
 
@@ -100,9 +94,10 @@ impl<'a> Lane<'a> {
     ) -> Result<(), Error> {
         let started = self.rules.clock.elapsed();
         tally.count_holes(block, self.rules.progress)?;
-        if self.unsampled > 0 {
-            self.sample(block);
-        }
+        let windows = &self.rules.windows;
+        self.sampler.look(block, tally.range.start, |message| {
+            matches!(place(windows, message.timestamp_ms), Place::Window(_))
+        });
         let counted = self.rules.clock.elapsed().saturating_sub(started);
         self.rules
             .progress
@@ -161,29 +156,6 @@ impl<'a> Lane<'a> {
             .zip(parts)
             .map(|(decoders, part)| decode(decoders, part))
             .collect()
-    }
-
-    /// Looks for fields without a column in the slice's first messages, those outside of all windows aside. Which they are
-    /// depends on the plan alone.
-    fn sample(&mut self, block: &MessageBlock) {
-        let Some(finder) = &mut self.finder else {
-            self.unsampled = 0;
-            return;
-        };
-        let windows = &self.rules.windows;
-        let inside = |message: &Message<'_>| {
-            matches!(place(windows, message.timestamp_ms), Place::Window(_))
-        };
-        let first = block.iter().take(self.unsampled);
-        self.unsampled -= first.len();
-        for payload in first.filter(inside).filter_map(|message| message.payload) {
-            finder.observe(payload);
-        }
-    }
-
-    fn unmapped_fields(&mut self) -> UnmappedFields {
-        let found = self.finder.as_mut().map(UnmappedFinder::take);
-        found.unwrap_or_default()
     }
 
     /// Stages the rows of every decoder that holds more than `hold` bytes.

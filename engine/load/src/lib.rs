@@ -24,6 +24,7 @@ pub mod rejects;
 mod resume;
 mod rules;
 mod run;
+mod sample;
 mod settle;
 mod shares;
 mod stage;

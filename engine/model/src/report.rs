@@ -33,7 +33,7 @@ pub struct RunReport {
     pub seconds: f64,
     /// Most memory that the process held at once, where the system says it.
     pub memory_bytes_peak: Option<u64>,
-    /// Fields that no column takes, in the first messages of each slice.
+    /// Fields that no column takes, in a few messages of each slice.
     #[serde(default)]
     pub unmapped_fields: UnmappedFields,
     /// What a person should look at, in whole sentences.

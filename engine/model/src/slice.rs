@@ -43,7 +43,7 @@ pub struct SliceReport {
     pub ranges: Vec<RangeReport>,
     /// What was staged for each window of the plan, in the plan's order.
     pub windows: Vec<SliceWindowReport>,
-    /// Fields that no column takes, in the slice's first messages.
+    /// Fields that no column takes, in a few messages that are spread over the slice.
     #[serde(default, skip_serializing_if = "UnmappedFields::is_empty")]
     pub unmapped_fields: UnmappedFields,
 }
