@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn nothing_is_looked_at_where_no_field_is_mapped() {
-        let mut sampler = FieldSampler::new(None);
+        let mut sampler = FieldSampler::new(None, &MessageFormat::default());
         let mut block = MessageBlock::default();
         block.push(0, 0, None, Some(b"{\"a\":0}"), std::iter::empty());
         sampler.look(&block, 0, |_| true);
