@@ -153,7 +153,7 @@ mod tests {
         let holes = picked(&[(0, 160)], 9, |offset| !(5..57).contains(&offset));
         assert_eq!(holes[..3], [0, 57, 60]);
         let end = picked(&[(0, 80), (1_000, 1_080)], 9, |offset| {
-            offset < 60 || offset > 1_003
+            !(60..=1_003).contains(&offset)
         });
         assert_eq!(end[5..8], [50, 1_004, 1_010]);
     }
