@@ -165,7 +165,7 @@ fn number_type(figures: &FieldFigures) -> (ColumnType, String) {
         return (ColumnType::String, "numbers beyond DOUBLE".to_owned());
     }
     let (before, after) = (figures.digits_before_point, figures.digits_after_point);
-    let digits = format!("up to {before} digits before and {after} after the point");
+    let digits = format!("digits before and after the point: {before} and {after}");
     if figures.exponents > 0 {
         return (
             ColumnType::Double,
@@ -176,7 +176,7 @@ fn number_type(figures: &FieldFigures) -> (ColumnType, String) {
         Some(decimal) if after <= DECIMAL_DIGITS_MAX => (decimal, digits),
         _ => (
             ColumnType::Double,
-            format!("{digits}, as the nearest float"),
+            format!("{digits}; as the nearest float"),
         ),
     }
 }

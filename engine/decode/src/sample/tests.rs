@@ -149,9 +149,9 @@ fn columns_come_with_their_evidence() {
         order.createdAt order_created_at BIGINT: ms since the epoch? then DATETIME with `format: epoch_ms`
         order.at order_at DATETIME: all instants to the ms, read in the job's time zone where there is no offset
         items items STRING: an array, as JSON
-        amount amount DECIMAL(38,18): up to 2 digits before and 2 after the point
+        amount amount DECIMAL(38,18): digits before and after the point: 2 and 2
         ['unit.name'] unit_name STRING: strings
-        ratio ratio DOUBLE: up to 1 digits before and 6 after the point, as the nearest float
+        ratio ratio DOUBLE: digits before and after the point: 1 and 6; as the nearest float
         code code STRING: strings that all read as integers
         ok ok BOOLEAN: all booleans
         note note STRING: always null
