@@ -1,5 +1,7 @@
 //! Everything that would keep a job from running, found at once.
 
+mod messages;
+
 use engine_kafka::{BrokerCheck, TimestampType};
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
@@ -241,7 +243,10 @@ fn check_mapping_and_plan(
         Err(error) => report.error("window", &error),
     }
     match prepared.plan(job, source, now_ms(), 1) {
-        Ok(plan) => describe_plan(report, job, &plan),
+        Ok(plan) => {
+            describe_plan(report, job, &plan);
+            messages::check_messages(report, job, source, &prepared, &plan);
+        }
         Err(error) => report.error("window", &error),
     }
 }

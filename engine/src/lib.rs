@@ -47,9 +47,15 @@ pub mod local;
 #[cfg(feature = "kafka")]
 mod preview;
 mod rejects;
+#[cfg(feature = "kafka")]
+mod sample;
 mod sql;
 mod state;
 
+pub use engine_decode::{
+    FieldFigures, Inference, InferredColumn, IntegerRange, KindCounts, PayloadSample, SampledField,
+    StringCounts,
+};
 pub use engine_load::{Assume, Cancel, Error, ErrorKind, Progress};
 pub use engine_model as model;
 
@@ -60,5 +66,7 @@ pub use load::{Engine, LoadOptions, PlanReport};
 #[cfg(feature = "kafka")]
 pub use preview::Preview;
 pub use rejects::{Content, RejectedMessage, RejectedMessages};
+#[cfg(feature = "kafka")]
+pub use sample::TopicSample;
 pub use sql::{QueryResult, Sql};
 pub use state::StateFolder;

@@ -8,7 +8,7 @@ use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
     objections, plan_notes,
 };
-use engine_model::job::Job;
+use engine_model::job::{Job, KafkaSource};
 use engine_model::{LoadPlan, RunReport};
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -17,7 +17,11 @@ use crate::adapters::kafka::KafkaTopic;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::check::{CheckReport, check};
 use crate::preview::{Preview, preview};
+use crate::sample::{TopicSample, sample};
 use crate::state::StateFolder;
+
+/// Bytes that a sample fetches ahead: little, for it turns to another place soon.
+const SAMPLE_FETCH_BYTES: usize = 1 << 20;
 
 /// What a plan costs and finds, besides the plan itself.
 #[derive(Clone, Debug, Serialize)]
@@ -128,6 +132,17 @@ impl Engine {
     pub fn preview(&self, job: &Job, rows: usize) -> Result<Preview, Error> {
         let (source, target) = self.edges(job, &Cancel::default())?;
         preview(job, &source, &target, rows)
+    }
+
+    /// Reads up to `messages` messages of a topic, from the start, the middle and the end of its logs, and looks at their
+    /// fields. Needs no table.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`] where brokers or topic can't be read; [`ErrorKind::Job`] where payloads are not JSON.
+    pub fn sample(&self, source: &KafkaSource, messages: usize) -> Result<TopicSample, Error> {
+        let topic = KafkaTopic::of_source(source, false, SAMPLE_FETCH_BYTES)?;
+        sample(source, &topic, messages)
     }
 
     /// Loads the job's window, or goes on with an attempt that did not end. Blocks until it is done.

@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use engine::demo::{Demo, Produced};
-use engine::model::RunReport;
 use engine::model::job::Job;
-use engine::{Cancel, Engine, LoadOptions, Progress, StateFolder};
+use engine::model::{ColumnSource, RunReport};
+use engine::{Cancel, CheckReport, Engine, LoadOptions, Progress, StateFolder};
 
 #[test]
 fn every_count_agrees_with_what_was_produced() {
@@ -36,6 +36,7 @@ fn every_count_agrees_with_what_was_produced() {
         .run(&job, &state, &LoadOptions::default(), &progress, &cancel)
         .unwrap();
     check_rejects(&state, folder.path(), &produced, &report);
+    check_unmapped(&engine, &job, &check, &report);
 
     let comparisons = demo.compare(&report, false).unwrap();
     assert!(
@@ -91,6 +92,37 @@ fn check_rejects(state: &StateFolder, folder: &Path, produced: &Produced, report
             .contains("run 99 keeps no rejected messages"),
         "{unknown}"
     );
+}
+
+/// Check, report and sample agree about the fields that the job leaves out.
+fn check_unmapped(engine: &Engine, job: &Job, check: &CheckReport, report: &RunReport) {
+    let sample = engine.sample(&job.source, 1_000).unwrap();
+    assert_eq!((sample.messages, sample.topic_partitions), (1_000, 4));
+    let mapped = job
+        .columns
+        .iter()
+        .filter_map(|mapping| match &mapping.source {
+            ColumnSource::Path(path) => Some(path),
+            _ => None,
+        });
+    for path in mapped {
+        assert!(sample.payloads.messages_with(path) > 500, "{path}");
+    }
+    let note = check
+        .checks
+        .iter()
+        .find(|check| check.subject == "unmapped")
+        .unwrap();
+    let seen = &report.unmapped_fields;
+    assert!(seen.messages > 0 && !seen.fields.is_empty(), "{seen:?}");
+    for (path, messages) in seen.by_messages() {
+        let path_steps = path.parse().unwrap();
+        assert!(sample.payloads.messages_with(&path_steps) > 0, "{path}");
+        assert!(
+            messages < seen.messages || note.found.contains(path),
+            "{path}: {note:?}"
+        );
+    }
 }
 
 /// A plan says what a run would be refused for, and touches nothing.

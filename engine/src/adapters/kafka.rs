@@ -8,8 +8,10 @@ use engine_load::{Error, ErrorKind};
 use engine_model::job::{Job, KafkaSource};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
-    ColumnSource, MessageBlock, MetadataField, OffsetRange, TopicPartition, Window,
+    ColumnSource, Message, MessageBlock, MetadataField, OffsetRange, TopicPartition, Window,
 };
+
+use crate::sample::Place;
 
 /// Longest wait for messages before the caller may look whether it was asked to stop.
 const READ_TIMEOUT: Duration = Duration::from_millis(500);
@@ -29,19 +31,28 @@ pub(crate) struct KafkaTopic {
 impl KafkaTopic {
     /// Sets clients up; nothing is sent yet. Each reader may fetch `fetch_bytes` ahead.
     pub(crate) fn new(job: &Job, fetch_bytes: usize) -> Result<Self, Error> {
-        let KafkaSource {
-            brokers,
-            topic,
-            group,
-            options,
-            ..
-        } = &job.source;
         let wants_headers =
             |source: &ColumnSource| *source == ColumnSource::Metadata(MetadataField::Headers);
         let headers = job
             .columns
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
+        Self::of_source(&job.source, headers, fetch_bytes)
+    }
+
+    /// The same without the rest of a job; messages come with their headers where these are wanted.
+    pub(crate) fn of_source(
+        source: &KafkaSource,
+        headers: bool,
+        fetch_bytes: usize,
+    ) -> Result<Self, Error> {
+        let KafkaSource {
+            brokers,
+            topic,
+            group,
+            options,
+            ..
+        } = source;
         let settings = Settings::new(brokers, options)
             .map_err(source_error)?
             .with_headers(headers);
@@ -77,6 +88,37 @@ impl KafkaTopic {
         reader
             .read_some(partition, range, messages)
             .map_err(source_error)
+    }
+
+    /// Where the log of each topic partition begins and ends.
+    pub(crate) fn logs(&self) -> Result<Vec<(TopicPartition, OffsetRange)>, Error> {
+        let partitions = self.describe()?.partitions;
+        let logs = self.client.log_ends(&partitions).map_err(source_error)?;
+        let ranges = logs.into_iter().map(|log| OffsetRange {
+            start: log.log_start,
+            end: log.high_watermark,
+        });
+        Ok(partitions.into_iter().zip(ranges).collect())
+    }
+
+    /// Shows the messages at `places` to `visit`, in their order.
+    pub(crate) fn read_places(
+        &self,
+        places: &[Place],
+        mut visit: impl FnMut(&TopicPartition, &Message<'_>),
+    ) -> Result<(), Error> {
+        let mut reader =
+            engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
+        for place in places {
+            let partition = &place.topic_partition;
+            let block = reader
+                .read_some(partition, place.range, place.messages)
+                .map_err(source_error)?;
+            for message in block.iter() {
+                visit(partition, &message);
+            }
+        }
+        Ok(())
     }
 }
 

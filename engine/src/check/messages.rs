@@ -1,0 +1,199 @@
+//! A job's mapping against messages of its topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine_decode::{Decoder, MappedFields, PayloadSample, Rejection, UnmappedFinder};
+use engine_load::{Error, Prepared};
+use engine_model::job::{Job, Tombstones};
+use engine_model::{
+    ColumnSource, LoadPlan, Message, OffsetRange, PlannedPartition, TopicPartition, Verdict,
+};
+
+use super::{CheckReport, CheckStatus};
+use crate::adapters::kafka::KafkaTopic;
+use crate::sample::places;
+
+/// Messages that are tried, at most.
+const MESSAGES_MAX: usize = 200;
+/// Fields that are named, at most.
+const FIELDS_NAMED_MAX: usize = 10;
+
+/// Decodes some messages as the run would: of the window, or where it has none of the whole topic.
+pub(super) fn check_messages(
+    report: &mut CheckReport,
+    job: &Job,
+    source: &KafkaTopic,
+    prepared: &Prepared,
+    plan: &LoadPlan,
+) {
+    let trial = || -> Result<(Trial, &str), Error> {
+        let in_window =
+            |message: &Message<'_>| job.window.verdict(message.timestamp_ms) == Verdict::Inside;
+        let trial = Trial::run(job, source, prepared, &window_ranges(plan), &in_window)?;
+        if trial.messages > 0 {
+            return Ok((trial, "of the window"));
+        }
+        let trial = Trial::run(job, source, prepared, &source.logs()?, &|_| true)?;
+        Ok((trial, "of the topic, for the window has none,"))
+    };
+    match trial() {
+        Ok((trial, _)) if trial.messages == 0 => {
+            let found = "the topic has no messages to try the mapping on";
+            report.add("messages", CheckStatus::Note, found);
+        }
+        Ok((trial, which)) => trial.describe(report, job, which),
+        Err(error) => report.error("messages", &error),
+    }
+}
+
+/// The parts of the logs where messages of the window are, as far as the look-ups tell.
+fn window_ranges(plan: &LoadPlan) -> Vec<(TopicPartition, OffsetRange)> {
+    let range = |partition: &PlannedPartition| {
+        let OffsetRange { start, end } = partition.range;
+        let end = partition.end_offset.unwrap_or(end).clamp(start, end);
+        (
+            partition.topic_partition.clone(),
+            OffsetRange { start, end },
+        )
+    };
+    plan.partitions.iter().map(range).collect()
+}
+
+/// What came of some messages.
+struct Trial {
+    decoder: Decoder,
+    payloads: PayloadSample,
+    /// Nothing where no column takes a field.
+    finder: Option<UnmappedFinder>,
+    messages: u64,
+    /// By column and reason: how many, and the first in words.
+    rejected: BTreeMap<(Option<String>, &'static str), (u64, String)>,
+}
+
+impl Trial {
+    fn run(
+        job: &Job,
+        source: &KafkaTopic,
+        prepared: &Prepared,
+        ranges: &[(TopicPartition, OffsetRange)],
+        wanted: &dyn Fn(&Message<'_>) -> bool,
+    ) -> Result<Self, Error> {
+        let mapped = MappedFields::new(&job.columns).map(Arc::new);
+        let mut trial = Self {
+            decoder: Decoder::new(Arc::clone(&prepared.projection)),
+            payloads: PayloadSample::default(),
+            finder: mapped.map(UnmappedFinder::new),
+            messages: 0,
+            rejected: BTreeMap::new(),
+        };
+        source.read_places(&places(ranges, MESSAGES_MAX), |topic_partition, message| {
+            let skipped = message.payload.is_none() && job.tombstones == Tombstones::Skip;
+            if wanted(message) && !skipped {
+                trial.decode(topic_partition, message);
+            }
+        })?;
+        Ok(trial)
+    }
+
+    fn decode(&mut self, topic_partition: &TopicPartition, message: &Message<'_>) {
+        self.messages += 1;
+        if let Some(payload) = message.payload {
+            self.payloads.observe(payload);
+            if let Some(finder) = &mut self.finder {
+                finder.observe(payload);
+            }
+        }
+        if let Err(rejection) = self.decoder.decode(message, topic_partition.partition) {
+            self.reject(topic_partition, message.offset, &rejection);
+        }
+        // Nobody wants the row.
+        self.decoder.flush();
+    }
+
+    fn reject(&mut self, topic_partition: &TopicPartition, offset: i64, rejection: &Rejection) {
+        let column = rejection.column().map(str::to_owned);
+        let group = (column, rejection.reason().name());
+        let first = || {
+            (
+                0,
+                format!("offset {offset} of {topic_partition}: {rejection}"),
+            )
+        };
+        self.rejected.entry(group).or_insert_with(first).0 += 1;
+    }
+
+    fn describe(mut self, report: &mut CheckReport, job: &Job, which: &str) {
+        let messages = self.messages;
+        let rejected: u64 = self.rejected.values().map(|(count, _)| count).sum();
+        let become_rows = match rejected {
+            0 => "all become rows".to_owned(),
+            rejected => format!("{} become rows", messages - rejected),
+        };
+        report.add(
+            "messages",
+            CheckStatus::Ok,
+            format!("{messages} messages {which} were decoded: {become_rows}"),
+        );
+        for ((_, reason), (count, first)) in &self.rejected {
+            let found = format!(
+                "{count} of {messages} messages would be rejected ({reason}); the first is {first}"
+            );
+            report.add("rejects", CheckStatus::Warning, found);
+        }
+        self.describe_missing(report, job);
+        self.describe_unmapped(report);
+    }
+
+    /// Paths that lead nowhere in all messages. A sample that was cut can't tell.
+    fn describe_missing(&self, report: &mut CheckReport, job: &Job) {
+        let readable = self.payloads.payloads() - self.payloads.unreadable();
+        if self.finder.is_none() || readable == 0 || self.payloads.is_cut() {
+            return;
+        }
+        for mapping in &job.columns {
+            let ColumnSource::Path(path) = &mapping.source else {
+                continue;
+            };
+            if self.payloads.messages_with(path) > 0 {
+                continue;
+            }
+            let hint = match self.payloads.nearest(path) {
+                Some(near) => format!("; did you mean {near}?"),
+                None => String::new(),
+            };
+            let found = format!(
+                "column {:?}: none of {readable} messages has {path}{hint}",
+                mapping.column
+            );
+            report.add("paths", CheckStatus::Warning, found);
+        }
+    }
+
+    /// Fields of most messages that no column takes.
+    fn describe_unmapped(&mut self, report: &mut CheckReport) {
+        let Some(found) = self.finder.as_mut().map(UnmappedFinder::take) else {
+            return;
+        };
+        let common = |(_, messages): &(&str, u64)| *messages * 2 > found.messages;
+        let fields: Vec<&str> = found
+            .by_messages()
+            .into_iter()
+            .filter(common)
+            .map(|(path, _)| path)
+            .collect();
+        if fields.is_empty() {
+            return;
+        }
+        let (named, more) = fields.split_at(fields.len().min(FIELDS_NAMED_MAX));
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let found = format!(
+            "no column takes these fields of most messages: {}{more}",
+            named.join(", ")
+        );
+        report.add("unmapped", CheckStatus::Note, found);
+    }
+}
