@@ -1,6 +1,7 @@
 //! What can be typed: names, texts and help of all commands and flags.
 
 mod column;
+mod ddl;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -9,10 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::Assume;
 use engine::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT};
-use engine::model::Column;
-use engine::model::limits::LIFECYCLE_DAYS_DEFAULT;
 
-pub(crate) use column::PartitionKeys;
+pub(crate) use ddl::DdlArgs;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or job file, and with `run --strict` 3 for a good run that needs a look.";
@@ -284,30 +283,6 @@ pub(crate) struct ParamsArgs {
     /// Time zone, such as `Asia/Shanghai` or `+08:00` [default: the machine's]
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<String>,
-}
-
-/// Print the CREATE TABLE statement of a table for a topic
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example: tidegate ddl --topic orders --column order_id:BIGINT --column 'price:DECIMAL(18,2)'"
-)]
-pub(crate) struct DdlArgs {
-    /// The topic; the table is named after it
-    #[arg(long, value_name = "TOPIC")]
-    pub(crate) topic: String,
-    /// A column before those of the message itself; may be repeated
-    #[arg(long, value_name = "NAME:TYPE", value_parser = column::parse)]
-    pub(crate) column: Vec<Column>,
-    /// Partition keys from the outermost level in, with commas between them; '' for none. They are strings
-    #[arg(long, value_name = "KEYS", default_value = "ds")]
-    pub(crate) partition_by: PartitionKeys,
-    /// Days after which the service may drop data that nobody changed
-    #[arg(long, value_name = "DAYS", default_value_t = LIFECYCLE_DAYS_DEFAULT,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) lifecycle: u32,
-    /// Leave out the six columns of the message: key, value, partition, headers, offset, timestamp
-    #[arg(long)]
-    pub(crate) no_metadata: bool,
 }
 
 /// Run one SQL statement on a project and show its result

@@ -49,7 +49,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Run(args) => run::run(&args, output),
         Command::Rejects(args) => rejects::rejects(&args, output),
         Command::Params(args) => params::params(&args, output),
-        Command::Ddl(args) => ddl::ddl(args, output),
+        Command::Ddl(args) => ddl::ddl(&args, output),
         Command::Sql(args) => sql::sql(args, output),
         Command::Local(args) => local::local(args, output),
     }

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use engine::model::job::{Checked, JobSpec, MaxComputeConnection, Secret, Setting, SourcesSpec};
+use engine::model::Findings;
+use engine::model::job::{
+    Checked, Draft, JobSpec, MaxComputeConnection, Secret, Setting, SourcesSpec,
+};
 use engine::model::params::ScheduledTime;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimeParser;
@@ -66,6 +69,22 @@ impl Surroundings<'_> {
 
     /// The job of `args`, for the scheduled time `at` or for now.
     pub(crate) fn job(&self, args: &JobArgs, at: Option<&str>) -> Result<Checked, Failure> {
+        let mut checked = self.read_job(args, at, JobSpec::check)?;
+        self.complete(&mut checked.job.destination.connection);
+        Ok(checked)
+    }
+
+    /// What the job of `args`, which may be unfinished, says of its topic and its table now.
+    pub(crate) fn draft(&self, args: &JobArgs) -> Result<Draft, Failure> {
+        self.read_job(args, None, JobSpec::draft)
+    }
+
+    fn read_job<T>(
+        &self,
+        args: &JobArgs,
+        at: Option<&str>,
+        resolve: impl FnOnce(&JobSpec, &Setting<'_>) -> Result<T, Findings>,
+    ) -> Result<T, Failure> {
         let spec = JobSpec::parse(&args.job.to_string_lossy(), &read("job file", &args.job)?)?;
         let sources = match &args.sources {
             Some(path) => Some((path.clone(), read("sources file", path)?)),
@@ -76,16 +95,15 @@ impl Surroundings<'_> {
             .transpose()?;
         let zone = spec.time_zone(&self.time_zone)?;
         let scheduled_time = self.scheduled_time(at, &zone)?;
-        let mut checked = spec.check(&Setting {
+        let setting = Setting {
             scheduled_time: &scheduled_time,
             environment: args.env.as_deref(),
             sources: sources.as_ref(),
             overrides: &args.set,
             env: self.variable,
             default_time_zone: &self.time_zone,
-        })?;
-        self.complete(&mut checked.job.destination.connection);
-        Ok(checked)
+        };
+        Ok(resolve(&spec, &setting)?)
     }
 
     /// Completes the access key of a connection: one that is given stays; else a profile that is named, in its file; else

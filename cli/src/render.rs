@@ -1,6 +1,7 @@
 //! Results as text for people and documents for programs.
 
 pub(crate) mod check;
+pub(crate) mod ddl;
 pub(crate) mod demo;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -203,6 +203,48 @@ fn an_expression_is_evaluated_without_a_job() {
 }
 
 #[test]
+fn a_table_is_named_as_its_job_names_it() {
+    let job = JOB
+        .replace("table: orders", "table: orders_raw")
+        .replace("ds: \"${day}\"", "region: cn, ds: \"${day}\"")
+        .replace("columns: { order_id: order.id }", "");
+    let home = Home::with_job(&job);
+    let ended = home.run(&["ddl", "orders.yaml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for part in [
+        "CREATE TABLE IF NOT EXISTS `orders_raw` (",
+        "\nPARTITIONED BY (`region` STRING, `ds` STRING)\n",
+    ] {
+        assert!(ended.out.contains(part), "{ended:?}");
+    }
+    let other = home.run(&["ddl", "orders.yaml", "--partition-by", "hh", "--json"]);
+    assert_eq!(other.document()["partition_keys"][0]["name"], "hh");
+    let wrong = Home::with_job(&job.replace("topic: orders", "topic: \"a b\""));
+    let wrong = wrong.run(&["ddl", "orders.yaml"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.err.contains("source.kafka.topic: "), "{wrong:?}");
+}
+
+#[test]
+fn a_sample_needs_to_know_its_brokers() {
+    let home = Home::with_job(JOB);
+    for (arguments, part) in [
+        (&["--topic", "t", "--infer", "10"][..], "--brokers"),
+        (&["--topic", "t", "--brokers", "h:1"], "--infer"),
+        (&["--infer", "10"], "--topic"),
+        (&["orders.yaml", "--topic", "t"], "cannot be used with"),
+        (&["orders.yaml", "--infer", "0"], "0 is not in"),
+        (&["--topic", "t", "--env", "dev"], "cannot be used with"),
+        (&["--env", "dev"], "<JOB>"),
+        (&[], "no topic is named; name a job file, or add --topic"),
+    ] {
+        let ended = home.run(&[&["ddl"][..], arguments].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.err.contains(part), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_table_is_described_without_a_server() {
     let ended = Home::with_job(JOB).run(&["ddl", "--topic", "orders"]);
     assert_eq!(ended.code, Some(0));

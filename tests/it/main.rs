@@ -21,6 +21,8 @@ mod failures;
 mod faults;
 /// Encodings, delimited text, compressed values.
 mod formats;
+/// Columns proposed for a topic's fields, and fields that nobody maps.
+mod infer;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.

@@ -1,51 +1,107 @@
 //! `tidegate ddl`.
 
-use engine::model::ddl::{DdlSpec, create_table};
+use engine::model::ddl::DdlSpec;
+use engine::model::job::{Draft, KafkaSource};
 use engine::model::limits::{COLUMNS_MAX, PARTITION_KEYS_MAX};
 use engine::model::{Column, ColumnType};
-use serde_json::json;
 
+use super::engine;
 use crate::args::DdlArgs;
+use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::render;
+use crate::render::ddl::Inferred;
 
-pub(super) fn ddl(args: DdlArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let spec = spec(args)?;
-    let statement = create_table(&spec);
+pub(super) fn ddl(args: &DdlArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let job = args.job();
+    let draft = job
+        .map(|job| Surroundings::of_process().draft(&job))
+        .transpose()?;
+    let mut spec = spec(args, draft.as_ref())?;
+    let inferred = match args.infer {
+        Some(messages) => {
+            let source = source(args, draft)?;
+            let sample = engine()?.sample(&source, messages as usize)?;
+            Some(infer(&mut spec, sample))
+        }
+        None => None,
+    };
+    check(&spec).map_err(Failure::usage)?;
     output.result(
-        || statement.clone(),
-        || {
-            serde_json::to_string_pretty(&json!({
-                "table": spec.table,
-                "columns": spec.columns,
-                "partition_keys": spec.partition_keys,
-                "lifecycle_days": spec.lifecycle_days,
-                "statement": statement,
-            }))
-        },
+        || render::ddl::text(&spec, inferred.as_ref()),
+        || render::ddl::document(&spec, inferred.as_ref()),
     )?;
     Ok(Exit::Done)
 }
 
-fn spec(args: DdlArgs) -> Result<DdlSpec, Failure> {
-    let mut spec = DdlSpec::for_topic(&args.topic);
+/// The table as far as arguments and job tell.
+fn spec(args: &DdlArgs, draft: Option<&Draft>) -> Result<DdlSpec, Failure> {
+    let topic = match (&args.topic, draft) {
+        (Some(topic), _) => topic,
+        (None, Some(draft)) => &draft.source.topic,
+        (None, None) => {
+            let message = "no topic is named; name a job file, or add --topic";
+            return Err(Failure::usage(message));
+        }
+    };
+    let mut spec = DdlSpec::for_topic(topic);
+    if spec.table.is_empty() {
+        let message = "--topic: the name is empty; name the topic";
+        return Err(Failure::usage(message));
+    }
     let metadata = if args.no_metadata {
         Vec::new()
     } else {
         spec.columns
     };
-    spec.columns = args.column.into_iter().chain(metadata).collect();
-    let key = |name| Column::new(name, ColumnType::String);
-    spec.partition_keys = args.partition_by.0.into_iter().map(key).collect();
+    spec.columns = args.column.iter().cloned().chain(metadata).collect();
+    let mut keys: Option<Vec<String>> = None;
+    if let Some(destination) = draft.and_then(|draft| draft.destination.as_ref()) {
+        spec.table.clone_from(&destination.table.table);
+        let levels = destination.partition.0.iter();
+        keys = Some(levels.map(|(key, _)| key.clone()).collect());
+    }
+    if let Some(given) = &args.partition_by {
+        keys = Some(given.0.clone());
+    }
+    if let Some(keys) = keys {
+        let key = |name| Column::new(name, ColumnType::String);
+        spec.partition_keys = keys.into_iter().map(key).collect();
+    }
     spec.lifecycle_days = args.lifecycle;
-    check(&spec).map(|()| spec).map_err(Failure::usage)
+    Ok(spec)
+}
+
+/// The topic to sample.
+fn source(args: &DdlArgs, draft: Option<Draft>) -> Result<KafkaSource, Failure> {
+    match (draft, &args.topic) {
+        (Some(draft), _) => Ok(draft.source),
+        (None, Some(topic)) if !args.brokers.is_empty() => {
+            Ok(KafkaSource::new(args.brokers.clone(), topic))
+        }
+        (None, _) => Err(Failure::usage(
+            "--infer reads messages of the topic; say where it is with --brokers, or name a job file",
+        )),
+    }
+}
+
+/// Puts the columns of a sample before those that the table has.
+fn infer(spec: &mut DdlSpec, sample: engine::TopicSample) -> Inferred {
+    let names = spec.columns.iter().chain(&spec.partition_keys);
+    let names: Vec<&str> = names.map(|column| column.name.as_str()).collect();
+    let room = COLUMNS_MAX.saturating_sub(spec.columns.len());
+    let inference = sample.payloads.infer(names, room);
+    let inferred = inference
+        .columns
+        .iter()
+        .map(|inferred| inferred.column.clone());
+    spec.columns.splice(0..0, inferred);
+    Inferred { sample, inference }
 }
 
 /// Says why the service would refuse the table.
 fn check(spec: &DdlSpec) -> Result<(), String> {
-    if spec.table.is_empty() {
-        return Err("--topic: the name is empty; name the topic".to_owned());
-    }
     if spec.columns.is_empty() {
         return Err(
             "the table would have no columns; add some with --column, or leave --no-metadata out"
@@ -81,6 +137,7 @@ fn check(spec: &DdlSpec) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use engine::model::ddl::create_table;
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -91,9 +148,8 @@ mod tests {
         let Command::Ddl(args) = cli.command else {
             panic!("another command")
         };
-        spec(args)
-            .map(|spec| create_table(&spec))
-            .map_err(|failure| failure.text())
+        let spec = spec(&args, None).map_err(|failure| failure.text())?;
+        check(&spec).map(|()| create_table(&spec))
     }
 
     #[test]

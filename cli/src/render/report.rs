@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use engine::model::{Counts, RunReport, StepFigures, WindowOutcome, WindowReport};
+use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
 use jiff::tz::TimeZone;
 
 use super::number::{bytes, count, per_second, seconds};
 use super::table::{Columns, cell, pairs};
 use super::time::window_lines;
+
+/// Fields without a column that are named.
+const FIELDS_NAMED_MAX: usize = 10;
 
 /// The report with its ledger; reject files are named with their folder, `staging`, unless they go with it.
 pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) -> String {
@@ -23,6 +26,7 @@ pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) 
             .iter()
             .filter_map(|window| rejects(window, staging)),
     );
+    parts.extend(unmapped(&report.unmapped_fields));
     if !report.warnings.is_empty() {
         let warnings = report
             .warnings
@@ -206,6 +210,29 @@ fn rejects(window: &WindowReport, staging: Option<&Path>) -> Option<String> {
     Some(lines.join("\n"))
 }
 
+/// Fields without a column, those of the most messages first; nothing where none was seen.
+fn unmapped(seen: &UnmappedFields) -> Option<String> {
+    let fields = seen.by_messages();
+    let (named, more) = fields.split_at(fields.len().min(FIELDS_NAMED_MAX));
+    let named: Vec<String> = named
+        .iter()
+        .map(|(path, messages)| format!("{} ({})", cell(path), count(*messages)))
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    let more = match (more.len(), seen.more) {
+        (0, false) => String::new(),
+        (more, false) => format!(" and {more} more"),
+        (_, true) => " and many more".to_owned(),
+    };
+    Some(format!(
+        "fields that no column takes, in {} sampled messages: {}{more}",
+        count(seen.messages),
+        named.join(", "),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +281,8 @@ mod tests {
             number                   1
             kept in /state/staging/run-12-slice-0-window-0.rejects.parquet
 
+            fields that no column takes, in 48 sampled messages: coupon (48), user.vip (3)
+
             warning: no message at or after the window's end was seen yet in orders[1]
             ");
     }
@@ -274,12 +303,15 @@ mod tests {
         let mut report = fixture::report();
         report.warnings.clear();
         report.windows[0].rejected.clear();
+        report.unmapped_fields = UnmappedFields::default();
         report.windows[0].session = None;
         report.windows[0].outcome = WindowOutcome::Kept;
         report.memory_bytes_peak = None;
         let text = text(&report, &TimeZone::UTC, None);
         assert!(
-            !text.contains("rejected because") && !text.contains("warning:"),
+            !text.contains("rejected because")
+                && !text.contains("warning:")
+                && !text.contains("no column"),
             "{text}"
         );
         assert!(
@@ -287,5 +319,24 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("of memory"), "{text}");
+    }
+
+    #[test]
+    fn only_some_of_many_unmapped_fields_are_named() {
+        let mut seen = UnmappedFields {
+            messages: 16,
+            ..UnmappedFields::default()
+        };
+        for number in 0..12 {
+            seen.count(&format!("f{number:02}"), 16 - number);
+        }
+        let text = unmapped(&seen).unwrap();
+        assert!(
+            text.contains(": f00 (16), f01 (15), ") && text.ends_with("f09 (7) and 2 more"),
+            "{text}"
+        );
+        seen.more = true;
+        assert!(unmapped(&seen).unwrap().ends_with("f09 (7) and many more"));
+        assert_eq!(unmapped(&UnmappedFields::default()), None);
     }
 }
