@@ -40,7 +40,7 @@ pub(crate) fn sample(
     topic: &KafkaTopic,
     messages: usize,
 ) -> Result<TopicSample, Error> {
-    if source.payload != PayloadType::Json {
+    if source.format.payload != PayloadType::Json {
         let message = format!(
             "the payloads of topic {:?} are not read as JSON, so they have no fields; set `source.kafka.value: json`",
             source.topic,
@@ -53,7 +53,7 @@ pub(crate) fn sample(
         topic_partitions: logs.len(),
         messages: 0,
         tombstones: 0,
-        payloads: PayloadSample::default(),
+        payloads: PayloadSample::new(&source.format),
     };
     topic.read_places(&places(&logs, messages), |_, message| {
         sample.take(message);

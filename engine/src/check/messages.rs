@@ -82,8 +82,8 @@ impl Trial {
         let mapped = MappedFields::new(&job.columns).map(Arc::new);
         let mut trial = Self {
             decoder: Decoder::new(Arc::clone(&prepared.projection)),
-            payloads: PayloadSample::default(),
-            finder: mapped.map(UnmappedFinder::new),
+            payloads: PayloadSample::new(&job.source.format),
+            finder: mapped.map(|mapped| UnmappedFinder::new(mapped, &job.source.format)),
             messages: 0,
             rejected: BTreeMap::new(),
         };
@@ -104,7 +104,7 @@ impl Trial {
                 finder.observe(payload);
             }
         }
-        if let Err(rejection) = self.decoder.decode(message, topic_partition.partition) {
+        if let Err(rejection) = self.decoder.decode(message, topic_partition) {
             self.reject(topic_partition, message.offset, &rejection);
         }
         // Nobody wants the row.
