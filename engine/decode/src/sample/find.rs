@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(sample.messages_with(&at(path)), messages, "{path}");
         }
         for (path, hint) in [
-            ("user.adress.city", Some("user.address.city")),
+            ("user.addresses.city", Some("user.address.city")),
             ("user.address.City", Some("user.address.city")),
             ("items.sku", Some("items[0].sku")),
             ("city", Some("user.address.city")),
