@@ -1,25 +1,21 @@
 //! Messages into batches.
 
+mod fields;
+mod json;
+
 use std::mem;
 use std::sync::Arc;
 
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use engine_model::job::Validation;
-use engine_model::{Message, PayloadType, TopicPartition};
+use engine_model::{Message, TopicPartition};
 
 use crate::column::{ColumnBuffer, null_array, repeated_array};
-use crate::delimited::FieldSplitter;
-use crate::index::Tokens;
-use crate::locate::{Wanted, locate};
 use crate::metadata::{Parts, TextScratch};
-use crate::node::{value_of, value_of_text};
-use crate::parser::{DEPTH_MAX, Document, Parser};
-use crate::payload::{Payload, PayloadReader, PayloadText, SCRATCH_BYTES_KEPT};
-use crate::projection::{Fill, PathFeed, Projection};
+use crate::payload::{PayloadReader, SCRATCH_BYTES_KEPT};
+use crate::projection::{Fill, Projection};
 use crate::reject::{RejectReason, Rejection};
-use crate::trie::ABSENT;
 use crate::value::Value;
-use crate::walker::{Walker, value_of_token};
+use fields::Fields;
 
 /// Bytes of text that one column of a batch holds: Arrow counts them in 31 bits.
 const COLUMN_TEXT_BYTES_MAX: usize = i32::MAX as usize;
@@ -45,40 +41,6 @@ pub struct Decoder {
     scratch: TextScratch,
 }
 
-/// How the mapped fields of a payload are found.
-#[derive(Debug)]
-enum Fields {
-    /// No field is mapped.
-    None,
-    Json(Box<JsonFields>),
-    Delimited(Box<FieldSplitter>),
-}
-
-#[derive(Debug)]
-struct JsonFields {
-    road: Road,
-    scratch: Scratch,
-}
-
-/// How fields are found in a JSON payload.
-#[derive(Debug)]
-enum Road {
-    /// All of it is parsed and checked.
-    Full(Parser),
-    /// No more is read than the way to the fields.
-    Mapped(Walker),
-}
-
-/// What is only of use within one payload; kept for its memory.
-#[derive(Debug, Default)]
-struct Scratch {
-    /// Where each path leads to: numbers of tape nodes, or of tokens.
-    found: Vec<u32>,
-    wanted: Vec<Wanted>,
-    /// A key or a string without its escapes.
-    resolved: Vec<u8>,
-}
-
 impl Decoder {
     /// A decoder without rows.
     pub fn new(projection: Arc<Projection>) -> Self {
@@ -86,26 +48,10 @@ impl Decoder {
         let metadata = projection.metadata.iter().map(|feed| feed.column);
         let parses = projection.parses_payloads();
         let (needs_whole, needs_text) = projection.whole_payload();
-        let fields = match &projection.format().payload {
-            PayloadType::Delimited(delimiters) if parses => {
-                Fields::Delimited(Box::new(FieldSplitter::new(delimiters)))
-            }
-            PayloadType::Json if parses => Fields::Json(Box::new(JsonFields {
-                road: match projection.validation() {
-                    Validation::Full => Road::Full(Parser::default()),
-                    Validation::Mapped => Road::Mapped(Walker::default()),
-                },
-                scratch: Scratch {
-                    found: vec![ABSENT; projection.trie().slots()],
-                    ..Scratch::default()
-                },
-            })),
-            _ => Fields::None,
-        };
         Self {
             payloads: (parses || needs_whole)
                 .then(|| PayloadReader::new(projection.format(), parses, needs_text)),
-            fields,
+            fields: Fields::new(&projection),
             rows: 0,
             text_bytes: 0,
             rows_max: COLUMN_TEXT_BYTES_MAX / projection.constant_bytes_max.max(1),
@@ -185,14 +131,7 @@ impl Decoder {
 
     /// Gives back memory that only unusually large messages need.
     fn shrink(&mut self) {
-        match &mut self.fields {
-            Fields::None => {}
-            Fields::Json(fields) => match &mut fields.road {
-                Road::Full(parser) => parser.shrink(),
-                Road::Mapped(walker) => walker.shrink(),
-            },
-            Fields::Delimited(splitter) => splitter.shrink_to(SCRATCH_BYTES_KEPT),
-        }
+        self.fields.shrink();
         if let Some(payloads) = &mut self.payloads {
             payloads.shrink();
         }
@@ -218,20 +157,12 @@ impl Decoder {
             (Some(payloads), Some(raw)) => Some(payloads.read(raw)?),
             _ => None,
         };
-        let mut text_bytes = match (&mut *fields, payload) {
-            (Fields::Json(fields), Some(payload)) => {
-                fields.append(projection, path_buffers, payload.text.as_bytes())?
-            }
-            (Fields::Delimited(splitter), Some(payload)) => {
-                append_delimited(projection, path_buffers, splitter, payload)?
-            }
-            _ => append_nulls(projection, path_buffers)?,
-        };
+        let mut text_bytes = fields.append(projection, path_buffers, payload)?;
         let parts = Parts {
             message,
             topic_partition,
             payload,
-            is_json: matches!(fields, Fields::Json(fields) if fields.checks_all()),
+            is_json: fields.check_json(),
         };
         for (feed, buffer) in projection.metadata.iter().zip(metadata_buffers) {
             let value = feed
@@ -242,132 +173,6 @@ impl Decoder {
         }
         Ok(text_bytes)
     }
-}
-
-impl JsonFields {
-    /// Whether a payload whose fields were found is known to be JSON as a whole.
-    fn checks_all(&self) -> bool {
-        matches!(self.road, Road::Full(_))
-    }
-
-    /// Appends what each path leads to in a payload. Tells the bytes of text.
-    fn append(
-        &mut self,
-        projection: &Projection,
-        buffers: &mut [ColumnBuffer],
-        payload: &[u8],
-    ) -> Result<usize, Rejection> {
-        let Self { road, scratch } = self;
-        let read = match road {
-            Road::Full(parser) => parser.read(payload, |document| {
-                fields(projection, document, buffers, scratch)
-            }),
-            Road::Mapped(walker) => walker
-                .read(payload)
-                .and_then(|tokens| mapped_fields(projection, tokens, buffers, scratch)),
-        };
-        read.unwrap_or_else(|reason| Err(unreadable(payload, reason)))
-    }
-}
-
-/// The fields of a tombstone.
-fn append_nulls(projection: &Projection, buffers: &mut [ColumnBuffer]) -> Result<usize, Rejection> {
-    for (feed, buffer) in projection.paths.iter().zip(buffers) {
-        append(projection, feed.column, buffer, &Value::Null)?;
-    }
-    Ok(0)
-}
-
-/// Cuts a payload and appends the field at each position. Tells the bytes of text.
-fn append_delimited(
-    projection: &Projection,
-    buffers: &mut [ColumnBuffer],
-    splitter: &mut FieldSplitter,
-    payload: Payload<'_>,
-) -> Result<usize, Rejection> {
-    let PayloadText::Known(text) = payload.text else {
-        return Err(unreadable(payload.bytes, RejectReason::InvalidText));
-    };
-    let record = splitter.split(text).map_err(|error| {
-        let expected = "one record of delimited text";
-        Rejection::of_payload(RejectReason::InvalidRecord, expected, &error.to_string())
-    })?;
-    let mut text_bytes = 0;
-    for (PathFeed { column, slot }, buffer) in projection.paths.iter().zip(buffers) {
-        let value = record.field(*slot).map_or(Value::Null, Value::Text);
-        text_bytes += append(projection, *column, buffer, &value)?;
-    }
-    Ok(text_bytes)
-}
-
-/// Walks a parsed payload and appends what each path leads to. Tells the bytes of text.
-fn fields(
-    projection: &Projection,
-    document: Document<'_>,
-    buffers: &mut [ColumnBuffer],
-    Scratch { found, wanted, .. }: &mut Scratch,
-) -> Result<usize, Rejection> {
-    projection.trie().walk(document.tape, found);
-    wanted.clear();
-    let mut text_bytes = 0;
-    let feeds = projection.paths.iter().zip(&mut *buffers).enumerate();
-    for (index, (PathFeed { column, slot }, buffer)) in feeds {
-        let node = found[*slot];
-        match value_of(document, node, buffer) {
-            Some(value) => text_bytes += append(projection, *column, buffer, &value)?,
-            None => wanted.push(Wanted { node, feed: index }),
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(text_bytes);
-    }
-    wanted.sort_unstable();
-    locate(document, wanted, |Wanted { node, feed }, text| {
-        let column = projection.paths[feed].column;
-        let value = text.and_then(|text| value_of_text(document, node, text));
-        let value = value.ok_or_else(|| lost(projection, column))?;
-        text_bytes += append(projection, column, &mut buffers[feed], &value)?;
-        Ok(())
-    })?;
-    Ok(text_bytes)
-}
-
-/// Walks the tokens of a payload and appends what each path leads to. Tells the bytes of text, or why the payload is no
-/// JSON, as far as it was read.
-fn mapped_fields(
-    projection: &Projection,
-    tokens: Tokens<'_>,
-    buffers: &mut [ColumnBuffer],
-    scratch: &mut Scratch,
-) -> Result<Result<usize, Rejection>, RejectReason> {
-    let Scratch {
-        found, resolved, ..
-    } = scratch;
-    let trie = projection.trie();
-    trie.walk_tokens(tokens, found, resolved)?;
-    let mut text_bytes = 0;
-    for (PathFeed { column, slot }, buffer) in projection.paths.iter().zip(buffers) {
-        let token = found[*slot];
-        let value = if token == ABSENT {
-            Value::Null
-        } else {
-            value_of_token(tokens, token as usize, trie.depth(*slot), buffer, resolved)?
-        };
-        match append(projection, *column, buffer, &value) {
-            Ok(bytes) => text_bytes += bytes,
-            Err(rejection) => return Ok(Err(rejection)),
-        }
-    }
-    Ok(Ok(text_bytes))
-}
-
-/// The rejection of a value that the tape has and the text doesn't seem to: better no row than one with a hole.
-#[cold]
-fn lost(projection: &Projection, column: usize) -> Rejection {
-    let expected = projection.expected(column);
-    let found = "a value whose text can't be found";
-    let rejection = Rejection::of_payload(RejectReason::InvalidJson, &expected, found);
-    projection.in_column(rejection, column)
 }
 
 /// Appends one cell.
@@ -398,21 +203,6 @@ fn refused(
 ) -> Rejection {
     let rejection = value.rejection(reason, &projection.expected(column));
     projection.in_column(rejection, column)
-}
-
-/// The rejection of a whole payload.
-#[cold]
-fn unreadable(payload: &[u8], reason: RejectReason) -> Rejection {
-    let start = payload.get(..400).unwrap_or(payload);
-    let found = format!("{:?}", String::from_utf8_lossy(start));
-    let expected = match reason {
-        RejectReason::NestedTooDeep => {
-            format!("at most {DEPTH_MAX} objects and arrays within each other")
-        }
-        RejectReason::InvalidText => "a JSON text in UTF-8".to_owned(),
-        _ => "a JSON text".to_owned(),
-    };
-    Rejection::of_payload(reason, &expected, &found)
 }
 
 #[cfg(test)]

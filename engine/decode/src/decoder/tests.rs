@@ -7,6 +7,7 @@ mod validation;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use engine_model::job::Validation;
 use engine_model::{MessageBlock, MessageFormat, PayloadType, PrimitiveType};
 use proptest::prelude::*;
 

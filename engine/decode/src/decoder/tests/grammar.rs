@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::fixture::grammar::{Case, cases};
+use crate::parser::DEPTH_MAX;
 
 /// Another parser's name, and whether it accepts a payload.
 type Judge = (&'static str, fn(&[u8]) -> bool);

@@ -1,7 +1,9 @@
 //! What full validation and that of the mapped fields have in common, and what not.
 
 use super::*;
+use crate::decoder::json::Road;
 use crate::fixture::both;
+use crate::parser::DEPTH_MAX;
 
 const COLUMNS: [(&str, &str); 11] = [
     ("STRING", "a"),
