@@ -12,6 +12,7 @@ use benches::decode::{Blocks, arrow_json, engine, serde_json};
 use benches::fields::{COUNTS, MappedFields};
 use benches::measure::Contest;
 use benches::messages::Kind;
+use engine_model::job::Validation;
 
 fn main() -> Result<()> {
     let arguments = Arguments::read(std::env::args().skip(1), 16, 7)?;
@@ -21,8 +22,9 @@ fn main() -> Result<()> {
         let blocks = Blocks::new(&payloads, 0);
         for count in COUNTS {
             let fields = MappedFields::of(kind, count)?;
-            let projection = fields.projection()?;
-            let (flat, nested) = (projection.schema(), Arc::new(fields.nested_schema()));
+            let mapped = fields.validated(Validation::Mapped)?;
+            let full = fields.validated(Validation::Full)?;
+            let (flat, nested) = (full.schema(), Arc::new(fields.nested_schema()));
             let forget = |batch: RecordBatch| drop(black_box(batch));
             let name = format!(
                 "{}, {} B, {count}",
@@ -30,7 +32,9 @@ fn main() -> Result<()> {
                 blocks.bytes / blocks.messages
             );
             let outcome = Contest::new(name, blocks.bytes)
-                .way("engine", || engine(&blocks, &projection, forget))
+                .way("mapped", || engine(&blocks, &mapped, forget))
+                .way("full", || engine(&blocks, &full, forget))
+                .ours(2)
                 .way("arrow-json", || arrow_json(&blocks, &nested, forget))
                 .way("serde_json", || serde_json(&blocks, &fields, &flat, forget))
                 .run(arguments.repetitions)?;

@@ -1,4 +1,4 @@
-//! Payloads to rows, in three ways.
+//! Payloads to rows, by the engine and by others.
 
 use std::iter;
 use std::sync::Arc;

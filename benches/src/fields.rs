@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields as ArrowFields, Schema};
 use engine_decode::{Projection, ProjectionSpec};
 use engine_model::ddl::{DdlSpec, create_table};
+use engine_model::job::Validation;
 use engine_model::limits::LIFECYCLE_DAYS_DEFAULT;
 use engine_model::{
     Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, Step, TableColumns,
@@ -138,8 +139,13 @@ impl MappedFields {
         }
     }
 
-    /// The engine's projection.
+    /// The engine's projection, with full validation.
     pub fn projection(&self) -> Result<Arc<Projection>> {
+        self.validated(Validation::Full)
+    }
+
+    /// The engine's projection.
+    pub fn validated(&self, validation: Validation) -> Result<Arc<Projection>> {
         let mapping = |(number, (_, path)): (usize, &(ColumnType, FieldPath))| {
             ColumnMapping::new(format!("c{number}"), ColumnSource::Path(path.clone()))
         };
@@ -151,7 +157,8 @@ impl MappedFields {
             empty_as_null: false,
             zone: &TimeZone::UTC,
         });
-        Ok(Arc::new(compiled.map_err(|errors| errors[0].to_string())?))
+        let projection = compiled.map_err(|errors| errors[0].to_string())?;
+        Ok(Arc::new(projection.with_validation(validation)))
     }
 
     /// The lines below `columns:` of a job file.

@@ -10,12 +10,14 @@ use crate::process::thread_cpu;
 /// One way to do the work. Returns what it took.
 pub type Run<'a> = Box<dyn FnMut() -> Result<Duration> + 'a>;
 
-/// The work of one line of a table: our way first, then its rivals.
+/// The work of one line of a table: our way first, or several of ours, then the rivals.
 pub struct Contest<'a> {
     name: String,
     /// What one run takes in, in bytes.
     bytes: usize,
     ways: Vec<(&'static str, Run<'a>)>,
+    /// How many of the ways are ours.
+    ours: usize,
 }
 
 impl<'a> Contest<'a> {
@@ -25,7 +27,14 @@ impl<'a> Contest<'a> {
             name: name.into(),
             bytes,
             ways: Vec::new(),
+            ours: 1,
         }
+    }
+
+    /// Says that the first `ours` ways are ours: each of them is compared with every rival.
+    #[must_use]
+    pub fn ours(self, ours: usize) -> Self {
+        Self { ours, ..self }
     }
 
     /// Enters a way, which is timed by the CPU time of the thread that it runs on.
@@ -62,6 +71,7 @@ impl<'a> Contest<'a> {
             name: self.name,
             bytes: self.bytes,
             names,
+            ours: self.ours,
             seconds,
         })
     }
@@ -81,6 +91,7 @@ pub struct Outcome {
     name: String,
     bytes: usize,
     names: Vec<&'static str>,
+    ours: usize,
     /// For each way, for each repetition.
     seconds: Vec<Vec<f64>>,
 }
@@ -89,8 +100,18 @@ impl Outcome {
     /// How many times as fast as rival `number`, from 1, our way was: the median over the repetitions, each with its own
     /// neighbours in time.
     pub fn ratio(&self, number: usize) -> f64 {
-        let pairs = self.seconds[0].iter().zip(&self.seconds[number]);
+        self.ratio_of(0, number)
+    }
+
+    fn ratio_of(&self, ours: usize, rival: usize) -> f64 {
+        let pairs = self.seconds[ours].iter().zip(&self.seconds[rival]);
         median(pairs.map(|(ours, theirs)| theirs / ours))
+    }
+
+    /// Each of ours with each rival.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let rivals = self.ours..self.names.len();
+        (0..self.ours).flat_map(move |ours| rivals.clone().map(move |rival| (ours, rival)))
     }
 
     /// The line of a Markdown table whose head [`head`](Self::head) gives: MB/s of each way, then the ratios.
@@ -102,8 +123,8 @@ impl Outcome {
                 .map(|seconds| megabytes(self.bytes) / seconds);
             let _infallible = write!(line, " {:.0} |", median(rates));
         }
-        for rival in 1..self.names.len() {
-            let _infallible = write!(line, " {:.2} |", self.ratio(rival));
+        for (ours, rival) in self.pairs() {
+            let _infallible = write!(line, " {:.2} |", self.ratio_of(ours, rival));
         }
         line
     }
@@ -111,9 +132,12 @@ impl Outcome {
     /// The head of a table of such outcomes.
     pub fn head(&self, what: &str) -> String {
         let rates = self.names.iter().map(|name| format!(" {name}, MB/s |"));
-        let ratios = self.names.iter().skip(1).map(|name| format!(" ÷ {name} |"));
+        let ratios = self.pairs().map(|(ours, rival)| match self.ours {
+            1 => format!(" ÷ {} |", self.names[rival]),
+            _ => format!(" {} ÷ {} |", self.names[ours], self.names[rival]),
+        });
         let columns: String = rates.chain(ratios).collect();
-        let rule = "---|".repeat(2 * self.names.len());
+        let rule = "---|".repeat(1 + self.names.len() + self.pairs().count());
         format!("| {what} |{columns}\n|{rule}")
     }
 }

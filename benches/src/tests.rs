@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::ipc::reader::StreamReader;
+use engine_model::job::Validation;
 use engine_tunnel::wire::frame;
 
 use crate::arguments::Arguments;
@@ -24,12 +25,14 @@ use crate::{process, stage};
 const BYTES: usize = 2_500_000;
 
 fn decoded(fields: &MappedFields, blocks: &Blocks) -> Vec<RecordBatch> {
-    let mut batches = Vec::new();
-    engine(blocks, &fields.projection().unwrap(), |batch| {
-        batches.push(batch);
-    })
-    .unwrap();
-    batches
+    let [full, mapped] = [Validation::Full, Validation::Mapped].map(|validation| {
+        let mut batches = Vec::new();
+        let projection = fields.validated(validation).unwrap();
+        engine(blocks, &projection, |batch| batches.push(batch)).unwrap();
+        batches
+    });
+    assert!(full == mapped, "the two validations differ");
+    full
 }
 
 fn twelve(kind: Kind) -> (MappedFields, Blocks) {
@@ -201,6 +204,19 @@ fn a_contest_counts_what_each_way_takes() {
         "| what | ours, MB/s | theirs, MB/s | ÷ theirs |\n|---|---|---|---|"
     );
     assert_eq!(outcome.line(), "| two | 300 | 100 | 3.00 |");
+    let outcome = Contest::new("three", 6_000_000)
+        .timed("quick", of(10))
+        .timed("thorough", of(20))
+        .ours(2)
+        .timed("theirs", of(60))
+        .run(5)
+        .unwrap();
+    assert_eq!(
+        outcome.head("what"),
+        "| what | quick, MB/s | thorough, MB/s | theirs, MB/s | quick ÷ theirs | thorough ÷ theirs |\n\
+         |---|---|---|---|---|---|"
+    );
+    assert_eq!(outcome.line(), "| three | 600 | 300 | 100 | 6.00 | 3.00 |");
 }
 
 #[test]
