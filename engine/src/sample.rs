@@ -42,7 +42,7 @@ pub(crate) fn sample(
 ) -> Result<TopicSample, Error> {
     if source.format.payload != PayloadType::Json {
         let message = format!(
-            "the payloads of topic {:?} are not read as JSON, so they have no fields; set `source.kafka.value: json`",
+            "the payloads of topic {:?} are not read as JSON, and columns are proposed for JSON only; `source.kafka.value` says how they are read",
             source.topic,
         );
         return Err(Error::new(ErrorKind::Job, message));

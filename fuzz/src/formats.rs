@@ -24,7 +24,12 @@ const LABELS: [&str; 8] = [
 ];
 const SEPARATORS: [&str; 4] = [",", "\t", "||", "a,"];
 const QUOTES: [Option<char>; 3] = [None, Some('"'), Some('上')];
-const PATTERNS: [&str; 4] = ["%Y%m%d", "%d/%m/%Y %H:%M:%S%.f", "%a %b %d %T %z %Y", "%s"];
+const PATTERNS: [&str; 4] = [
+    "%Y%m%d",
+    "%d/%m/%Y %H:%M:%S%.f",
+    "%a %b %d %T %z %Y",
+    "%Y-%m-%dT%H:%M",
+];
 
 /// The first byte chooses a format and the second one of its kinds; the rest is a message.
 pub fn formats(data: &[u8]) {

@@ -157,7 +157,7 @@ fn payloads_that_hold_far_more_than_their_bytes_stay_within_memory() {
     let broker = EmbeddedBroker::start(1);
     let loader = Loader::with_table();
     let wide = format!("{{\"id\": 1, \"city\": \"{}\"}}", "x".repeat(4 << 20));
-    let bomb = format!("{{\"id\": 2, \"city\": \"{}\"}}", "x".repeat(33 << 20));
+    let bomb = format!("{{\"id\": 2, \"city\": \"{}\"}}", "x".repeat(17 << 20));
     let (wide, bomb) = (gzip(wide.as_bytes()), gzip(bomb.as_bytes()));
     assert!(wide.len() < 10_000 && bomb.len() < 100_000);
     let messages = (0..101).map(|number| GeneratedMessage {

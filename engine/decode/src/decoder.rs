@@ -47,10 +47,11 @@ impl Decoder {
         let paths = projection.paths.iter().map(|feed| feed.column);
         let metadata = projection.metadata.iter().map(|feed| feed.column);
         let parses = projection.parses_payloads();
-        let (needs_whole, needs_text) = projection.whole_payload();
+        let needs_payloads = parses || projection.whole_payload().next().is_some();
         Self {
-            payloads: (parses || needs_whole)
-                .then(|| PayloadReader::new(projection.format(), parses, needs_text)),
+            payloads: needs_payloads.then(|| {
+                PayloadReader::new(projection.format(), parses, projection.whole_payload())
+            }),
             fields: Fields::new(&projection),
             rows: 0,
             text_bytes: 0,
@@ -185,7 +186,9 @@ fn append(
 ) -> Result<usize, Rejection> {
     let appended = match value {
         Value::Null => buffer.append_null().map(|()| 0),
-        Value::Text("") if projection.empty_as_null() => buffer.append_null().map(|()| 0),
+        Value::Text("") | Value::Json(b"\"\"") | Value::Bytes([]) if projection.empty_as_null() => {
+            buffer.append_null().map(|()| 0)
+        }
         value => buffer.append(value),
     };
     match appended {

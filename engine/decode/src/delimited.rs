@@ -10,6 +10,9 @@ use memchr::memmem::Finder;
 pub(crate) struct FieldSplitter {
     separator: Finder<'static>,
     quote: Option<char>,
+    /// Fields at the start of a record that anybody wants.
+    wanted: usize,
+    /// Those of the record under way.
     fields: Vec<SplitField>,
     /// The fields that aren't in the record as they are, one behind the other.
     unquoted: String,
@@ -56,10 +59,12 @@ impl std::fmt::Display for SplitError {
 }
 
 impl FieldSplitter {
-    pub(crate) fn new(delimiters: &Delimiters) -> Self {
+    /// A splitter of records of which the first `wanted` fields are taken.
+    pub(crate) fn new(delimiters: &Delimiters, wanted: usize) -> Self {
         Self {
             separator: Finder::new(delimiters.separator.as_bytes()).into_owned(),
             quote: delimiters.quote,
+            wanted,
             fields: Vec::new(),
             unquoted: String::new(),
         }
@@ -103,7 +108,7 @@ impl FieldSplitter {
             return Err(SplitError::SecondRecord { position });
         }
         let next = length.map(|_| field.end + self.separator.needle().len());
-        self.fields.push(SplitField::InRecord(field));
+        self.take(SplitField::InRecord(field));
         Ok(next)
     }
 
@@ -128,14 +133,14 @@ impl FieldSplitter {
                 .get(behind..)
                 .is_some_and(|rest| rest.starts_with(quote));
             if !doubled && part == inside {
-                self.fields.push(SplitField::InRecord(inside..end));
+                self.take(SplitField::InRecord(inside..end));
                 break behind;
             }
             self.unquoted
                 .push_str(record.get(part..end).unwrap_or_default());
             if !doubled {
                 let field = unquoted_start..self.unquoted.len();
-                self.fields.push(SplitField::Unquoted(field));
+                self.take(SplitField::Unquoted(field));
                 break behind;
             }
             self.unquoted.push(quote);
@@ -148,6 +153,15 @@ impl FieldSplitter {
             Ok(Some(behind + self.separator.needle().len()))
         } else {
             Err(SplitError::TextBehindQuote { position: behind })
+        }
+    }
+
+    /// Keeps a field that is wanted. The others were only looked at for what is no record.
+    fn take(&mut self, field: SplitField) {
+        if self.fields.len() < self.wanted {
+            self.fields.push(field);
+        } else if let SplitField::Unquoted(range) = field {
+            self.unquoted.truncate(range.start);
         }
     }
 
@@ -181,10 +195,11 @@ mod tests {
         quote: Option<char>,
         record: &str,
     ) -> Result<Vec<String>, SplitError> {
-        let mut splitter = FieldSplitter::new(&Delimiters {
+        let delimiters = Delimiters {
             separator: separator.to_owned(),
             quote,
-        });
+        };
+        let mut splitter = FieldSplitter::new(&delimiters, usize::MAX);
         // What an earlier record left must not show.
         let _earlier = splitter.split("left,\"o\"\"ver\"");
         let record = splitter.split(record)?;
@@ -229,6 +244,17 @@ mod tests {
             assert_eq!(split(",", Some('"'), record).unwrap(), fields, "{record:?}");
         }
         assert_eq!(split(";", Some('«'), "«a;««b«;c").unwrap(), ["a;«b", "c"]);
+    }
+
+    #[test]
+    fn fields_behind_those_that_are_wanted_take_no_memory_and_are_checked() {
+        let mut splitter = FieldSplitter::new(&Delimiters::default(), 2);
+        let long = format!("a,b{}", ",\"x\"\"y\"".repeat(100_000));
+        let record = splitter.split(&long).unwrap();
+        assert_eq!((record.field(1), record.field(2)), (Some("b"), None));
+        assert!(splitter.fields.capacity() < 100 && splitter.unquoted.len() < 10);
+        let error = splitter.split("a,b,\"c").map(drop);
+        assert_eq!(error, Err(SplitError::QuoteNotClosed { position: 4 }));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! JSON payloads by themselves, for looks at a few of them.
 
+use std::iter;
+
 use engine_model::MessageFormat;
 
 use crate::parser::{Document, Parser};
@@ -15,7 +17,7 @@ pub(crate) struct DocumentReader {
 impl DocumentReader {
     pub(crate) fn new(format: &MessageFormat) -> Self {
         Self {
-            payloads: PayloadReader::new(format, true, false),
+            payloads: PayloadReader::new(format, true, iter::empty()),
             parser: Parser::default(),
         }
     }

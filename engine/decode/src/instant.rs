@@ -3,7 +3,7 @@
 use engine_model::{Rounding, TimeUnit, ValueFormat};
 use jiff::Timestamp;
 use jiff::civil;
-use jiff::fmt::strtime;
+use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::number::{DecimalText, Digits};
@@ -134,21 +134,22 @@ impl InstantReader {
             TimeUnit::Us => 3,
             TimeUnit::Ns => 0,
         };
-        // Digits below a nanosecond count only where the nearest one is wanted; else the instant before is.
-        let nearest = self.resolution.rounding == Some(Rounding::HalfUp)
-            && self.resolution.digits == NANOSECOND_DIGITS;
         let exactly = number.scaled(DECIMAL_DIGITS, scale, None);
         let nanoseconds = match (exactly, self.resolution.rounding) {
-            (Err(RejectReason::NeedsRounding), Some(Rounding::HalfUp)) if nearest => {
-                number.scaled(DECIMAL_DIGITS, scale, Some(Rounding::HalfUp))?
+            (Err(RejectReason::NeedsRounding), Some(_)) if self.wants_nearest_nanosecond() => {
+                let tenths = earlier(number, scale + 1)?;
+                (tenths + 5).div_euclid(10)
             }
-            (Err(RejectReason::NeedsRounding), Some(_)) => {
-                let toward_zero = number.scaled(DECIMAL_DIGITS, scale, Some(Rounding::Down))?;
-                toward_zero - i128::from(number.is_negative())
-            }
+            (Err(RejectReason::NeedsRounding), Some(_)) => earlier(number, scale)?,
             (exactly, _) => exactly?,
         };
         self.since_epoch(nanoseconds)
+    }
+
+    /// Whether digits below a nanosecond count. Where a coarser unit is rounded to, those above say which is nearest.
+    fn wants_nearest_nanosecond(&self) -> bool {
+        let Resolution { digits, rounding } = self.resolution;
+        rounding == Some(Rounding::HalfUp) && digits == NANOSECOND_DIGITS
     }
 
     fn since_epoch(&self, nanoseconds: i128) -> Result<Spelled, RejectReason> {
@@ -176,15 +177,15 @@ impl InstantReader {
         }
     }
 
+    /// Zones by name are not read: which instant a clock shows twice would be a guess.
     fn by_pattern(&self, pattern: &str, text: &str) -> Result<Spelled, RejectReason> {
         let unreadable = |_| RejectReason::UnreadableText;
         let read = strtime::parse(pattern, text).map_err(unreadable)?;
-        let has_zone = read.offset().is_some() || read.iana_time_zone().is_some();
-        let instant = match read.timestamp() {
-            None if has_zone => Some(read.to_zoned_datetime().map_err(unreadable)?.timestamp()),
-            instant => instant,
-        };
-        if let Some(instant) = instant {
+        if read.iana_time_zone().is_some() || hides_leap_second(pattern, text, &read) {
+            return Err(RejectReason::UnreadableText);
+        }
+        if read.offset().is_some() {
+            let instant = read.to_timestamp().map_err(unreadable)?;
             return self.since_epoch(instant.as_nanosecond());
         }
         let wall = read.to_datetime().map_err(unreadable)?;
@@ -220,6 +221,33 @@ impl InstantReader {
             None => in_range(seconds, nanoseconds),
         }
     }
+}
+
+/// `number` times 10 to the power of `scale`, rounded down.
+fn earlier(number: &DecimalText<'_>, scale: i8) -> Result<i128, RejectReason> {
+    match number.scaled(DECIMAL_DIGITS, scale, None) {
+        Err(RejectReason::NeedsRounding) => {
+            let toward_zero = number.scaled(DECIMAL_DIGITS, scale, Some(Rounding::Down))?;
+            Ok(toward_zero - i128::from(number.is_negative()))
+        }
+        exactly => exactly,
+    }
+}
+
+/// Whether `text` has a leap second, which is read as the second before: a `60` that might as well be a `59`.
+fn hides_leap_second(pattern: &str, text: &str, read: &BrokenDownTime) -> bool {
+    if read.second() != Some(59) {
+        return false;
+    }
+    let same = |other: &BrokenDownTime| {
+        let parts = |time: &BrokenDownTime| (time.to_datetime().ok(), time.offset());
+        parts(other) == parts(read)
+    };
+    text.match_indices("60").any(|(at, _)| {
+        let (before, behind) = text.split_at(at);
+        let plain = format!("{before}59{}", behind.get(2..).unwrap_or_default());
+        strtime::parse(pattern, plain).is_ok_and(|other| same(&other))
+    })
 }
 
 /// What a value says before it is known whose clock shows it.
@@ -516,6 +544,14 @@ mod tests {
             (3, "0.00049999999999", (0, 0), (0, 0)),
             (9, "0.00000000051", (0, 1), (0, 0)),
             (9, "-0.00000000051", (-1, 999_999_999), (-1, 999_999_999)),
+            // Halfway the later one is taken, however it is spelled.
+            (9, "-0.0000000005", (0, 0), (-1, 999_999_999)),
+            (
+                9,
+                "1969-12-31T23:59:59.9999999995Z",
+                (0, 0),
+                (-1, 999_999_999),
+            ),
         ] {
             for (rounding, (seconds, nanoseconds)) in
                 [(Rounding::HalfUp, half_up), (Rounding::Down, down)]
@@ -555,6 +591,18 @@ mod tests {
             ("%Y%m%d", Value::Unsigned(20_261_122), both(1_795_276_800)),
             ("%Y%m%d", Value::Text("20261122"), both(1_795_276_800)),
             ("%Y%m%d", Value::Text("20261122x"), bad),
+            ("%Y-%m-%d %T", Value::Text("2026-11-22 23:59:60"), bad),
+            ("%Y%m%d%H%M%S", Value::Text("20261122000060"), bad),
+            (
+                "%Y%m%d%H%M%S",
+                Value::Text("20601122000059"),
+                both(2_868_278_459),
+            ),
+            (
+                "%Y-%m-%d %T %Q",
+                Value::Text("2026-03-08 02:30:00 America/New_York"),
+                bad,
+            ),
             ("%Y%m%d", Value::Text("20261322"), bad),
             (
                 "%d/%m/%Y %H:%M",

@@ -42,6 +42,7 @@
 //!
 //! Beside the way of a message there are two looks at a few payloads: a [`PayloadSample`] learns which fields there are and
 //! proposes columns for them, an [`UnmappedFinder`] names those that a job's columns leave out.
+//!
 //! # Mapped validation
 //!
 //! All this is what [`Validation::Full`](engine_model::job::Validation::Full) does. With
@@ -58,8 +59,9 @@
 //! - bytes that aren't UTF-8;
 //! - more than [`DEPTH_MAX`] objects and arrays within each other.
 //!
-//! Skipped are the values of keys that no path has, of keys that come again later in their object, and of array elements
-//! that no path has. Everywhere are checked: that strings end and have no control characters in them, that no backslash is
+//! Skipped are the values of keys that no path has, of keys that come again later in their object, of array elements
+//! that no path has, and of what is neither mapped nor what a path leads on into: a string or an array where a path wants an
+//! object. Keys are not checked to be UTF-8. Everywhere are checked: that strings end and have no control characters in them, that no backslash is
 //! outside of a string, that brackets are closed, and that one value is all there is. The objects and arrays that paths
 //! lead through are checked for their keys, colons and commas, arrays as far as the last element that a path has; and a
 //! mapped value is checked as a whole.

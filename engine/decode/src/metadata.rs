@@ -156,8 +156,11 @@ impl Metadata {
         if self.form == Form::Float {
             return Value::Float(value);
         }
+        // These words as DOUBLE columns read them.
+        if value.is_nan() {
+            return Value::Text("NaN");
+        }
         if value.is_infinite() {
-            // As DOUBLE columns read them.
             return Value::Text(if value > 0.0 { "Infinity" } else { "-Infinity" });
         }
         scratch.clear();
@@ -337,7 +340,7 @@ mod tests {
             (Short, true, &[1, 0], "Int(256)"),
             (Double, false, &0.1_f64.to_be_bytes(), "Float(0.1)"),
             (Double, true, &1.0_f64.to_be_bytes(), "Number(\"1.0\")"),
-            (Double, true, &f64::NAN.to_be_bytes(), "Number(\"NaN\")"),
+            (Double, true, &f64::NAN.to_be_bytes(), "Text(\"NaN\")"),
             (
                 Double,
                 true,

@@ -2,6 +2,7 @@
 
 use engine_model::{MessageFormat, PayloadType};
 
+use crate::metadata::{Form, Metadata};
 use crate::reject::Rejection;
 use crate::text::TextReader;
 use crate::unpack::Unpacker;
@@ -20,7 +21,7 @@ pub(crate) struct PayloadReader {
     text: Option<TextReader>,
     /// Whether it is JSON whose parser looks for bytes that are no UTF-8 itself.
     parser_checks: bool,
-    is_json: bool,
+    drops_mark: bool,
     scratch: String,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct PayloadReader {
 pub(crate) struct Payload<'a> {
     /// Its bytes, unpacked.
     pub(crate) bytes: &'a [u8],
-    /// Its text; of JSON without a byte order mark.
+    /// Its text; of JSON and delimited text without a byte order mark.
     pub(crate) text: PayloadText<'a>,
 }
 
@@ -52,25 +53,32 @@ impl<'a> PayloadText<'a> {
 }
 
 impl PayloadReader {
-    /// A reader of payloads. `parses` tells whether fields of them are mapped, `needs_text` whether the text as a whole is.
-    pub(crate) fn new(format: &MessageFormat, parses: bool, needs_text: bool) -> Self {
+    /// A reader of payloads. `parses` tells whether fields of them are mapped, `whole` what gets them as a whole.
+    pub(crate) fn new(
+        format: &MessageFormat,
+        parses: bool,
+        mut whole: impl Iterator<Item = Metadata>,
+    ) -> Self {
         let is_text = match format.payload {
             PayloadType::Json | PayloadType::Delimited(_) => true,
             PayloadType::Primitive(primitive) => primitive.is_text(),
         };
-        let reader = TextReader::new(format.payload_encoding, format.invalid_text);
+        let of_fields = TextReader::new(format.payload_encoding, format.invalid_text);
         // Base64 is no JSON and has no fields.
-        let reader = if parses {
-            reader.without_base64()
-        } else {
-            reader
+        let of_fields = parses.then(|| of_fields.without_base64());
+        let of_whole = || {
+            let text = whole.find(|metadata| metadata.form != Form::Bytes);
+            text.map(|metadata| metadata.text)
         };
+        let reader = of_fields.or_else(of_whole).filter(|_| is_text);
         let is_json = format.payload == PayloadType::Json;
         Self {
             unpacker: Unpacker::new(format.payload_compression),
-            text: (is_text && (parses || needs_text)).then_some(reader),
-            parser_checks: is_json && parses && reader.encoding().is_utf8() && !reader.replaces(),
-            is_json,
+            text: reader,
+            parser_checks: is_json
+                && parses
+                && reader.is_some_and(|reader| reader.encoding().is_utf8() && !reader.replaces()),
+            drops_mark: format.payload.has_fields(),
             scratch: String::new(),
         }
     }
@@ -89,11 +97,11 @@ impl PayloadReader {
             Some(reader) if !self.parser_checks => {
                 let text = reader.read(bytes, &mut self.scratch);
                 let text = text.map_err(|not_text| reader.rejection(bytes, not_text))?;
-                let unmarked = text.strip_prefix('\u{feff}').filter(|_| self.is_json);
+                let unmarked = text.strip_prefix('\u{feff}').filter(|_| self.drops_mark);
                 PayloadText::Known(unmarked.unwrap_or(text))
             }
             _ => {
-                let unmarked = bytes.strip_prefix(MARK).filter(|_| self.is_json);
+                let unmarked = bytes.strip_prefix(MARK).filter(|_| self.drops_mark);
                 PayloadText::Unknown(unmarked.unwrap_or(bytes))
             }
         };

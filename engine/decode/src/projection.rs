@@ -135,6 +135,9 @@ impl Projection {
             PayloadType::Delimited(_) => (Trie::default(), positions(&compiler.paths)),
             _ => Trie::new(&compiler.paths),
         };
+        if !compiler.paths.is_empty() {
+            compiler.refuse_base64_of_payloads();
+        }
         let paths = compiler.path_columns.into_iter().zip(slots);
         let fields = columns
             .iter()
@@ -180,16 +183,10 @@ impl Projection {
         self.empty_as_null
     }
 
-    /// Whether a column gets the payload as a whole, and whether one gets its text.
-    pub(crate) fn whole_payload(&self) -> (bool, bool) {
-        let feeds = || {
-            self.metadata
-                .iter()
-                .map(|feed| feed.metadata)
-                .filter(|metadata| metadata.field == MetadataField::Value)
-        };
-        let needs_text = feeds().any(|metadata| metadata.form != Form::Bytes);
-        (feeds().next().is_some(), needs_text)
+    /// The columns that get the payload as a whole.
+    pub(crate) fn whole_payload(&self) -> impl Iterator<Item = Metadata> {
+        let metadata = self.metadata.iter().map(|feed| feed.metadata);
+        metadata.filter(|metadata| metadata.field == MetadataField::Value)
     }
 
     /// The same for payloads that are checked as `validation` says; [`Validation::Full`] unless told otherwise.
@@ -413,6 +410,15 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Payloads whose fields are mapped must be text, or be rejected.
+    fn refuse_base64_of_payloads(&mut self) {
+        for MetadataFeed { metadata, .. } in &mut self.metadata {
+            if metadata.field == MetadataField::Value {
+                metadata.text = metadata.text.without_base64();
+            }
+        }
+    }
+
     fn metadata(
         &self,
         field: MetadataField,
@@ -432,10 +438,16 @@ impl<'a> Compiler<'a> {
             (_, PayloadType::Primitive(primitive)) => (*primitive, payload_encoding),
             _ => (PrimitiveType::String, payload_encoding),
         };
+        let text = TextReader::new(encoding, invalid_text);
         Metadata {
             field,
             primitive,
-            text: TextReader::new(encoding, invalid_text),
+            // Base64 is what a text column gets for bytes; any other would read something into it.
+            text: if column_type.is_text() {
+                text
+            } else {
+                text.without_base64()
+            },
             form: Form::of(column_type, format),
         }
     }
@@ -450,8 +462,13 @@ impl<'a> Compiler<'a> {
         let primitive_fault = |primitive, what| {
             let is_instant = matches!(format, Some(ValueFormat::Epoch(_)));
             (!primitive_fits(primitive, column_type, is_instant)).then(|| {
+                let hint = if column_type.holds_time() && !is_instant {
+                    "say what the numbers count, such as `format: epoch_ms`"
+                } else {
+                    "STRING takes any of them"
+                };
                 format!(
-                    "{what} of type {primitive} don't fit into {column_type} without loss; STRING takes any of them"
+                    "{what} of type {primitive} don't fit into {column_type} without loss; {hint}"
                 )
             })
         };

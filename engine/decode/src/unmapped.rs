@@ -12,6 +12,9 @@ use crate::node::extent;
 use crate::parser::Document;
 use crate::sample::SAMPLE_KEY_BYTES_MAX;
 
+/// Fields of one payload that are told apart, at most: more than are named in the end.
+const PATHS_MAX: usize = 1_000;
+
 /// The fields of objects that a job maps. What is within a mapped field is mapped with it, and so are all elements of an
 /// array of which one is.
 #[derive(Clone, Debug, Default)]
@@ -94,11 +97,11 @@ impl UnmappedFinder {
         for path in &walk.paths {
             found.count(path, 1);
         }
+        reader.shrink();
     }
 
     /// What was found since the last call.
     pub fn take(&mut self) -> UnmappedFields {
-        self.reader.shrink();
         mem::take(&mut self.found)
     }
 }
@@ -135,7 +138,9 @@ impl Walk {
                     self.look(document, key + 1, below, way);
                     way.pop();
                 }
-                None if name.len() > SAMPLE_KEY_BYTES_MAX => self.cut = true,
+                None if name.len() > SAMPLE_KEY_BYTES_MAX || self.paths.len() >= PATHS_MAX => {
+                    self.cut = true;
+                }
                 None => {
                     let last = Step::Key((*name).to_owned());
                     let steps: Vec<Step> = way.iter().cloned().chain([last]).collect();

@@ -152,7 +152,7 @@ impl TimeUnit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
-    /// The nearest value, and away from zero where two are equally near.
+    /// The nearest value, and where two are equally near the one away from zero, of instants the later one.
     HalfUp,
     /// The next value toward zero; of instants the next earlier one.
     Down,

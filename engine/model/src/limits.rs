@@ -31,9 +31,9 @@ pub const FIRST_CONTACT_S_MAX: u64 = 10;
 
 /// Longest text or bytes in one cell, unless the session says otherwise (`MaxFieldSize`).
 pub const CELL_BYTES_MAX: usize = 8 << 20;
-/// Longest content of a payload that its producer compressed; a bound on what a few bytes can grow to. Four of the longest
-/// cells fit.
-pub const UNPACKED_BYTES_MAX: usize = 32 << 20;
+/// Longest content of a payload that its producer compressed; a bound on what a few bytes can grow to, and a parser's
+/// memory with it. Two of the longest cells fit.
+pub const UNPACKED_BYTES_MAX: usize = 16 << 20;
 /// Digits of a DECIMAL.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
 /// Digits of a DECIMAL after the point.

@@ -28,7 +28,9 @@ impl Fields {
         match &projection.format().payload {
             PayloadType::Json => Self::Json(Box::new(JsonFields::new(projection))),
             PayloadType::Delimited(delimiters) => {
-                Self::Delimited(Box::new(FieldSplitter::new(delimiters)))
+                let last = projection.paths.iter().map(|feed| feed.slot).max();
+                let wanted = last.map_or(0, |last| last.saturating_add(1));
+                Self::Delimited(Box::new(FieldSplitter::new(delimiters, wanted)))
             }
             PayloadType::Primitive(_) => Self::None,
         }

@@ -8,6 +8,7 @@ use crate::index::Tokens;
 use crate::locate::{Wanted, locate};
 use crate::node::{value_of, value_of_text};
 use crate::parser::{DEPTH_MAX, Document, Parser};
+use crate::payload::SCRATCH_BYTES_KEPT;
 use crate::projection::{PathFeed, Projection};
 use crate::reject::{RejectReason, Rejection};
 use crate::trie::ABSENT;
@@ -60,6 +61,8 @@ impl JsonFields {
             Road::Full(parser) => parser.shrink(),
             Road::Mapped(walker) => walker.shrink(),
         }
+        self.scratch.resolved.clear();
+        self.scratch.resolved.shrink_to(SCRATCH_BYTES_KEPT);
     }
 
     /// Whether a payload whose fields were found is known to be JSON as a whole.

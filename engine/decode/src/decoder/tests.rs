@@ -517,6 +517,8 @@ fn keys_and_payloads_are_read_by_their_type() {
         (Double, "STRING", &1.0_f64.to_be_bytes(), Ok("1.0")),
         (Float, "DOUBLE", &0.5_f32.to_be_bytes(), Ok("0.5")),
         (Float, "STRING", &0.1_f32.to_be_bytes(), Ok("0.1")),
+        (Float, "FLOAT", &f32::NAN.to_be_bytes(), Ok("NaN")),
+        (Float, "FLOAT", &f32::INFINITY.to_be_bytes(), Ok("inf")),
     ] {
         for source in ["__key__", "__value__"] {
             let found = cell(source, primitive, column_type, bytes);

@@ -158,6 +158,7 @@ impl FieldFigures {
             };
             self.integer(text.parse().unwrap_or(bound));
             self.digits_before_point = self.digits_before_point.max(digits.len() as u64);
+            self.beyond_float += u64::from(text.parse().is_ok_and(f64::is_infinite));
             return;
         }
         self.kinds.fractions += 1;

@@ -62,13 +62,38 @@ pub fn explain_path(path: &FieldPath) -> String {
     format!("`{path}` is {words}{dots}")
 }
 
-/// Whether a pattern can write a date and read it again.
-fn try_pattern(pattern: &str) -> Result<(), jiff::Error> {
+/// Whether a pattern can write a time and read it again, or what keeps it from that.
+fn try_pattern(pattern: &str) -> Result<(), String> {
+    let mut directives: Vec<char> = Vec::new();
+    let mut parts = pattern.split('%').skip(1);
+    while let Some(part) = parts.next() {
+        // Flags, a width and colons come before the letter.
+        let letter = part
+            .chars()
+            .find(|c| c.is_ascii_alphabetic() || c.is_whitespace());
+        match letter {
+            // Two `%` are one in the text.
+            None if part.is_empty() => drop(parts.next()),
+            Some(letter @ ('Q' | 's')) => {
+                return Err(format!(
+                    "`%{letter}` is not read: write offsets as `%z`, and seconds since 1970 as `format: epoch_s`"
+                ));
+            }
+            Some(letter) if directives.contains(&letter) => {
+                return Err(format!("`%{letter}` is in it twice"));
+            }
+            Some(letter) => directives.push(letter),
+            None => {}
+        }
+    }
     let example = jiff::civil::date(2026, 11, 22)
-        .at(10, 20, 30, 0)
-        .to_zoned_datetime(jiff::tz::TimeZone::UTC)?;
-    let text = strtime::format(pattern, &example)?;
-    strtime::parse(pattern, text)?.to_date().map(drop)
+        .at(22, 33, 44, 0)
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    let read = example.and_then(|example| {
+        let text = strtime::format(pattern, &example)?;
+        strtime::parse(pattern, text)?.to_datetime()
+    });
+    read.map(drop).map_err(|error| error.to_string())
 }
 
 impl Walk<'_> {

@@ -8,7 +8,7 @@ use super::parameters::ParameterTable;
 use super::substitute::{Substituted, substitute};
 
 /// Plain scalars that other readers of YAML take for something else than a text.
-const WORDS: [&str; 8] = ["null", "true", "false", "yes", "no", "on", "off", "y"];
+const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
 
 /// Writes the section `columns`, with a line for each column: its name and where its value comes from.
 ///

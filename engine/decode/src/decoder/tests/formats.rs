@@ -151,6 +151,30 @@ fn what_is_no_text_is_rejected_replaced_or_spelled_in_base64() {
     assert_eq!(cells(&[path], &gbk, bad), Err("invalid_text"));
 }
 
+/// Nobody may read a number or a word into what bytes are in base64.
+#[test]
+fn base64_is_for_columns_of_text() {
+    let format = MessageFormat {
+        payload: PayloadType::Primitive(PrimitiveType::String),
+        invalid_text: InvalidText::Base64,
+        ..MessageFormat::default()
+    };
+    for (bytes, base64, column_type) in [
+        (b"\xd7\x6d\xf8", "1234", "BIGINT"),
+        (b"\xd7\x6d\xf8", "1234", "JSON"),
+        (b"\xb6\xbb\x9e", "true", "BOOLEAN"),
+    ] {
+        for source in ["__key__", "__value__"] {
+            assert_eq!(
+                cells(&[("STRING", source)], &format, bytes),
+                some(&[base64])
+            );
+            let found = cells(&[(column_type, source)], &format, bytes);
+            assert_eq!(found, Err("invalid_text"), "{source} {column_type}");
+        }
+    }
+}
+
 #[test]
 fn a_payload_that_is_not_read_to_its_end_is_no_text_by_that() {
     let columns = [("STRING", "a"), ("STRING", "__value__")];
@@ -167,6 +191,14 @@ fn a_payload_that_is_not_read_to_its_end_is_no_text_by_that() {
         };
         assert!(taken(&[("STRING", "a"), ("BINARY", "__value__")]));
         assert_eq!((taken(&columns), taken(&json)), (text, is_json));
+        // Base64 of it would hide that it is no text.
+        let format = MessageFormat {
+            invalid_text: InvalidText::Base64,
+            ..MessageFormat::default()
+        };
+        let lenient = validated(formatted_projection(&columns, &format), Validation::Mapped);
+        let outcome = Decoder::new(lenient).decode(&message(payload), &partition());
+        assert_eq!(outcome.is_ok(), text);
     }
 }
 
@@ -210,6 +242,12 @@ fn fields_of_delimited_text_are_mapped_by_position() {
     let mut expected = some(&["12", "x,\"y\"", "{\"a\": 1}", "[1, 2]", "", record]).unwrap();
     expected[4] = None;
     assert_eq!(cells(&columns, &format, record.as_bytes()), Ok(expected));
+    let marked = "\u{feff}\"a,b\",1";
+    let columns = [("STRING", "[0]"), ("BIGINT", "[1]")];
+    assert_eq!(
+        cells(&columns, &format, marked.as_bytes()),
+        some(&["a,b", "1"])
+    );
     let tabs = delimited("\t", None);
     let columns = [("STRING", "[0]"), ("DOUBLE", "[1]")];
     assert_eq!(cells(&columns, &tabs, b"\"a\t1.5"), some(&["\"a", "1.5"]));
@@ -287,6 +325,8 @@ fn empty_strings_are_null_by_choice() {
         ("STRING", "c"),
         ("STRING", "__key__"),
         ("STRING", "''"),
+        ("JSON", "a"),
+        ("BINARY", "__key__"),
     ];
     let json = br#"{"a":"","b":"","c":[""]}"#;
     let message = Message {
@@ -303,7 +343,9 @@ fn empty_strings_are_null_by_choice() {
             None,
             Some("[\"\"]".to_owned()),
             None,
-            Some(String::new())
+            Some(String::new()),
+            None,
+            None
         ]
     );
     let mut decoder = Decoder::new(projection_of(&columns, &format, false));

@@ -140,8 +140,26 @@ fn formats_and_rounding_of_columns() {
         job.yaml:6:34: error: columns.c.format: "epoch_m" is no format; write `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or `base64`; did you mean `epoch_ms`?
         job.yaml:6:50: error: columns.c.round: "up" is not among the values that this version knows: `half_up` or `down`
         "#);
-    insta::assert_snapshot!(faults("{ from: a, format: \"%H:%M\" }"), @r#"job.yaml:6:34: error: columns.c.format: "%H:%M" does not read a date, or not all of one: year required to parse date; write it as for `strptime`, such as `%Y%m%d%H%M%S`"#);
+    insta::assert_snapshot!(faults("{ from: a, format: \"%H:%M\" }"), @r#"job.yaml:6:34: error: columns.c.format: "%H:%M" does not read a date, or not all of one: date required to parse datetime: year required to parse date; write it as for `strptime`, such as `%Y%m%d%H%M%S`"#);
     insta::assert_snapshot!(faults("{ from: a, format: \"%Y%m%J\" }"), @r#"job.yaml:6:34: error: columns.c.format: "%Y%m%J" does not read a date, or not all of one: strftime formatting failed: found unrecognized specifier directive `J`; write it as for `strptime`, such as `%Y%m%d%H%M%S`"#);
+    for (pattern, why) in [
+        ("%Y-%m-%d %H:%m", "`%m` is in it twice"),
+        ("%Y-%m-%d %H:%S", "minute"),
+        ("%s", "`%s` is not read"),
+        ("%F %T %Q", "`%Q` is not read"),
+    ] {
+        let found = faults(&format!("{{ from: a, format: \"{pattern}\" }}"));
+        assert!(found.contains(why), "{pattern}: {found}");
+    }
+    for pattern in [
+        "%d%%%m%%%Y",
+        "%Y-%m-%d %H:%M:%S%.3f",
+        "%F %T %z",
+        "%a %b %d %T %:z %Y",
+    ] {
+        let found = faults(&format!("{{ from: a, format: \"{pattern}\" }}"));
+        assert_eq!(found, "", "{pattern}");
+    }
     insta::assert_snapshot!(faults("{ from: a, format: yyyyMMdd }"), @r#"job.yaml:6:34: error: columns.c.format: "yyyyMMdd" is no format; write `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or `base64`; other dates are read by patterns such as `%d/%m/%Y %H:%M:%S`"#);
     insta::assert_snapshot!(faults("{ value: x, format: epoch_s, round: down }"), @"
         job.yaml:6:35: error: columns.c.format: goes with `from`, and this column is a constant; take it out
