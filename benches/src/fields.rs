@@ -150,15 +150,12 @@ impl MappedFields {
             ColumnMapping::new(format!("c{number}"), ColumnSource::Path(path.clone()))
         };
         let mappings: Vec<_> = self.fields.iter().enumerate().map(mapping).collect();
+        let (table, format) = (self.table(), MessageFormat::default());
         let compiled = Projection::compile(&ProjectionSpec {
-            mappings: &mappings,
-            table: &self.table(),
-            format: &MessageFormat::default(),
-            empty_as_null: false,
-            zone: &TimeZone::UTC,
+            validation,
+            ..ProjectionSpec::new(&mappings, &table, &format, &TimeZone::UTC)
         });
-        let projection = compiled.map_err(|errors| errors[0].to_string())?;
-        Ok(Arc::new(projection.with_validation(validation)))
+        Ok(Arc::new(compiled.map_err(|errors| errors[0].to_string())?))
     }
 
     /// The lines below `columns:` of a job file.

@@ -74,13 +74,12 @@ fn decoded_columns_are_sent_as_they_are() {
     kinds.dedup();
     assert_eq!(kinds, (0..20).collect::<Vec<_>>());
 
-    let projection = Projection::compile(&ProjectionSpec {
-        mappings: &[],
-        table: &table,
-        format: &MessageFormat::default(),
-        empty_as_null: false,
-        zone: &TimeZone::UTC,
-    });
+    let projection = Projection::compile(&ProjectionSpec::new(
+        &[],
+        &table,
+        &MessageFormat::default(),
+        &TimeZone::UTC,
+    ));
     let projection = projection.unwrap();
     let schema = projection.schema();
     let decoded: Vec<&DataType> = schema

@@ -256,13 +256,12 @@ fn compile(columns: &[ColumnOf<'_>], format: &MessageFormat) -> Option<Arc<Proje
             ..ColumnMapping::new(name, source)
         });
     }
-    let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &mappings,
-        table: &table,
+    let compiled = Projection::compile(&ProjectionSpec::new(
+        &mappings,
+        &table,
         format,
-        empty_as_null: false,
-        zone: &TimeZone::UTC,
-    });
+        &TimeZone::UTC,
+    ));
     compiled.ok().map(Arc::new)
 }
 

@@ -67,11 +67,8 @@ pub(crate) fn projection_of(
         }
     }
     let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &mappings,
-        table: &table,
-        format,
         empty_as_null,
-        zone: &TimeZone::UTC,
+        ..ProjectionSpec::new(&mappings, &table, format, &TimeZone::UTC)
     });
     Arc::new(compiled.unwrap())
 }

@@ -89,14 +89,9 @@
 //!     table.columns.push(Column::new(&column, ColumnType::String));
 //!     mappings.push(ColumnMapping::new(column, ColumnSource::Path(path.parse()?)));
 //! }
-//! let projection = Projection::compile(&ProjectionSpec {
-//!     mappings: &mappings,
-//!     table: &table,
-//!     format: &MessageFormat::default(),
-//!     empty_as_null: false,
-//!     zone: &TimeZone::UTC,
-//! })
-//! .map_err(|errors| errors[0].to_string())?;
+//! let (format, zone) = (MessageFormat::default(), TimeZone::UTC);
+//! let spec = ProjectionSpec::new(&mappings, &table, &format, &zone);
+//! let projection = Projection::compile(&spec).map_err(|errors| errors[0].to_string())?;
 //!
 //! let mut decoder = Decoder::new(Arc::new(projection));
 //! let message = Message {

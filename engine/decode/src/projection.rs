@@ -32,10 +32,31 @@ pub struct ProjectionSpec<'a> {
     pub table: &'a TableColumns,
     /// How the bytes of messages are read.
     pub format: &'a MessageFormat,
+    /// How much of a JSON payload is checked.
+    pub validation: Validation,
     /// Whether empty strings of messages become NULL.
     pub empty_as_null: bool,
     /// The zone of date-times without an offset.
     pub zone: &'a TimeZone,
+}
+
+impl<'a> ProjectionSpec<'a> {
+    /// A mapping of messages that are checked as a whole and whose empty strings stay.
+    pub fn new(
+        mappings: &'a [ColumnMapping],
+        table: &'a TableColumns,
+        format: &'a MessageFormat,
+        zone: &'a TimeZone,
+    ) -> Self {
+        Self {
+            mappings,
+            table,
+            format,
+            validation: Validation::default(),
+            empty_as_null: false,
+            zone,
+        }
+    }
 }
 
 /// A compiled mapping from messages to the columns of one table. Compile it once per job and share it between decoders.
@@ -112,6 +133,7 @@ impl Projection {
             mappings,
             table,
             format,
+            validation,
             empty_as_null,
             zone,
         } = *spec;
@@ -146,7 +168,7 @@ impl Projection {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             format: format.clone(),
             empty_as_null,
-            validation: Validation::default(),
+            validation,
             zone: zone.clone(),
             trie,
             paths: paths
@@ -189,9 +211,9 @@ impl Projection {
         metadata.filter(|metadata| metadata.field == MetadataField::Value)
     }
 
-    /// The same for payloads that are checked as `validation` says; [`Validation::Full`] unless told otherwise.
-    #[must_use]
-    pub fn with_validation(self, validation: Validation) -> Self {
+    /// The same for payloads that are checked as `validation` says.
+    #[cfg(test)]
+    pub(crate) fn with_validation(self, validation: Validation) -> Self {
         Self { validation, ..self }
     }
 

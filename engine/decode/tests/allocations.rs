@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// One column of each kind, from each kind of source.
-fn projection() -> Result<Projection, Box<dyn Error>> {
+fn projection(validation: Validation) -> Result<Projection, Box<dyn Error>> {
     let fields = [
         ("STRING", "text"),
         ("STRING", "number"),
@@ -73,16 +73,15 @@ fn projection() -> Result<Projection, Box<dyn Error>> {
             .push(Column::new(&column, column_type.parse()?));
         mappings.push(ColumnMapping::new(column, source));
     }
+    let format = MessageFormat {
+        key: PrimitiveType::Double,
+        ..MessageFormat::default()
+    };
+    // A zone whose rules are looked up, unlike a fixed offset's.
+    let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0")?;
     let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &mappings,
-        table: &table,
-        format: &MessageFormat {
-            key: PrimitiveType::Double,
-            ..MessageFormat::default()
-        },
-        empty_as_null: false,
-        // A zone whose rules are looked up, unlike a fixed offset's.
-        zone: &TimeZone::posix("EST5EDT,M3.2.0,M11.1.0")?,
+        validation,
+        ..ProjectionSpec::new(&mappings, &table, &format, &zone)
     });
     compiled.map_err(|errors| errors[0].to_string().into())
 }
@@ -101,8 +100,7 @@ fn messages_cost_no_allocation() {
     let message = block.get(0).unwrap();
 
     for validation in [Validation::Full, Validation::Mapped] {
-        let projection = projection().unwrap().with_validation(validation);
-        assert_no_allocation(projection, &message);
+        assert_no_allocation(projection(validation).unwrap(), &message);
     }
 }
 
@@ -147,16 +145,14 @@ fn messages_of_other_formats_cost_none_either() {
             partition_keys: Vec::new(),
         };
         let metadata = |name: &str, field| ColumnMapping::new(name, ColumnSource::Metadata(field));
+        let mappings = [
+            ColumnMapping::new("field", ColumnSource::Path(source.parse().unwrap())),
+            metadata("key", MetadataField::Key),
+            metadata("headers", MetadataField::Headers),
+        ];
         let compiled = Projection::compile(&ProjectionSpec {
-            mappings: &[
-                ColumnMapping::new("field", ColumnSource::Path(source.parse().unwrap())),
-                metadata("key", MetadataField::Key),
-                metadata("headers", MetadataField::Headers),
-            ],
-            table: &table,
-            format: &format,
             empty_as_null: true,
-            zone: &TimeZone::UTC,
+            ..ProjectionSpec::new(&mappings, &table, &format, &TimeZone::UTC)
         });
         let mut block = MessageBlock::default();
         let headers: [(&[u8], Option<&[u8]>); 1] = [(b"\xb3\xc7", Some(b"\xc9\xcf"))];

@@ -274,13 +274,9 @@ fn cell(column_type: &str, mapping: ColumnMapping, format: &MessageFormat, bytes
         columns: vec![Column::new("c", column_type.parse().unwrap())],
         partition_keys: Vec::new(),
     };
-    let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &[mapping],
-        table: &table,
-        format,
-        empty_as_null: false,
-        zone: &TimeZone::fixed(jiff::tz::offset(8)),
-    });
+    let (mappings, zone) = ([mapping], TimeZone::fixed(jiff::tz::offset(8)));
+    let spec = ProjectionSpec::new(&mappings, &table, format, &zone);
+    let compiled = Projection::compile(&spec);
     let Ok(projection) = compiled else {
         return "refused".to_owned();
     };

@@ -184,10 +184,10 @@ fn compile(
         mappings: &job.columns,
         table: columns,
         format: &job.source.format,
+        validation: job.validation,
         empty_as_null: job.empty_as_null,
         zone: &job.time_zone,
     })
-    .map(|projection| projection.with_validation(job.validation))
     .map_err(|errors| {
         let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
         let message = format!(

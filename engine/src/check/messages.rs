@@ -35,7 +35,10 @@ pub(super) fn check_messages(
             return Ok((trial, "of the window"));
         }
         let trial = Trial::run(job, source, prepared, &source.logs()?, &|_| true)?;
-        Ok((trial, "of the topic, for the window has none,"))
+        Ok((
+            trial,
+            "of the topic, for none of those tried is in the window,",
+        ))
     };
     match trial() {
         Ok((trial, _)) if trial.messages == 0 => {
@@ -186,9 +189,10 @@ impl Trial {
             return;
         }
         let (named, more) = fields.split_at(fields.len().min(FIELDS_NAMED_MAX));
-        let more = match more.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
+        let more = match (more.len(), found.more) {
+            (0, false) => String::new(),
+            (0, true) => " and more".to_owned(),
+            (more, _) => format!(" and {more} more"),
         };
         let found = format!(
             "no column takes these fields of most messages: {}{more}",

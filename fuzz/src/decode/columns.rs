@@ -130,13 +130,10 @@ pub(super) fn decoder<'a>(
             ..ColumnMapping::new(&mapped.column.name, source)
         });
     }
+    let format = MessageFormat::default();
     let compiled = Projection::compile(&ProjectionSpec {
-        mappings: &mappings,
-        table: &table,
-        format: &MessageFormat::default(),
-        empty_as_null: false,
-        zone: &ZONE,
+        validation,
+        ..ProjectionSpec::new(&mappings, &table, &format, &ZONE)
     });
-    let projection = compiled.expect("every path fits every type");
-    Decoder::new(Arc::new(projection.with_validation(validation)))
+    Decoder::new(Arc::new(compiled.expect("every path fits every type")))
 }

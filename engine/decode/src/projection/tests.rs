@@ -23,17 +23,17 @@ fn compile(
     key: PrimitiveType,
     payload: PayloadType,
 ) -> Result<Projection, Vec<ProjectionError>> {
-    Projection::compile(&ProjectionSpec {
+    let format = MessageFormat {
+        key,
+        payload,
+        ..MessageFormat::default()
+    };
+    Projection::compile(&ProjectionSpec::new(
         mappings,
         table,
-        format: &MessageFormat {
-            key,
-            payload,
-            ..MessageFormat::default()
-        },
-        empty_as_null: false,
-        zone: &TimeZone::UTC,
-    })
+        &format,
+        &TimeZone::UTC,
+    ))
 }
 
 /// The faults of one column of `column_type` that gets `source`.

@@ -263,13 +263,7 @@ proptest! {
             table.columns.push(column);
         }
         // Compiling refuses names and paths that are there twice.
-        let projection = Projection::compile(&ProjectionSpec {
-            mappings: &mappings,
-            table: &table,
-            format: &MessageFormat::default(),
-            empty_as_null: false,
-            zone: &TimeZone::UTC,
-        })
+        let projection = Projection::compile(&ProjectionSpec::new(&mappings, &table, &MessageFormat::default(), &TimeZone::UTC))
             .map_err(|errors| TestCaseError::fail(errors[0].to_string()))?;
         let mut decoder = Decoder::new(Arc::new(projection));
         for payload in &payloads {

@@ -67,9 +67,9 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::PayloadType;
 use crate::finding::{Finding, Findings};
 use crate::params::ScheduledTime;
+use crate::{ColumnMapping, ColumnSource, PayloadType};
 
 pub use checked::{
     BlockFormat, Compression, Job, KafkaSource, Lateness, Limits, MaxComputeConnection,
@@ -267,6 +267,7 @@ impl<'a> Walk<'a> {
             .as_ref()
             .map_or_else(PayloadType::default, |source| source.format.payload.clone());
         let columns = self.columns(&top, &payload);
+        self.warn_of_validation(&top, &payload, &columns);
         self.schedule(&top);
         if let (Some(section), Some(window), Some(target)) = (&destination, &window, &target) {
             self.label(section, window, &target.partition);
@@ -388,6 +389,22 @@ impl<'a> Walk<'a> {
         }
         if let Some(section) = section {
             self.resolve_parameters(&section, at, setting.overrides);
+        }
+    }
+
+    /// Only the fields of JSON payloads are looked for, and only where some are mapped.
+    fn warn_of_validation(
+        &mut self,
+        top: &Section<'_>,
+        payload: &PayloadType,
+        columns: &[ColumnMapping],
+    ) {
+        let is_path = |mapping: &ColumnMapping| matches!(mapping.source, ColumnSource::Path(_));
+        if let Some(field) = top.get("validation")
+            && (*payload != PayloadType::Json || !columns.iter().any(is_path))
+        {
+            let message = "has no effect, for no field of a JSON value is mapped; take it out";
+            self.warning(&field, message);
         }
     }
 

@@ -86,6 +86,23 @@ fn the_other_settings_of_bytes() {
 }
 
 #[test]
+fn validation_is_of_the_fields_of_json() {
+    let of = |kafka: &str, columns: &str| {
+        findings(&[
+            ("topic: t", &format!("topic: t{kafka}")),
+            (
+                "columns: { c: a }",
+                &format!("columns: {{ {columns} }}\nvalidation: mapped"),
+            ),
+        ])
+    };
+    assert_eq!(of("", "c: a"), "");
+    let warning = "job.yaml:7:13: warning: validation: has no effect, for no field of a JSON value is mapped; take it out";
+    assert_eq!(of("", "c: __value__").trim(), warning);
+    assert_eq!(of(", value: delimited", "c: \"[0]\"").trim(), warning);
+}
+
+#[test]
 fn what_is_no_format_of_messages_is_found() {
     insta::assert_snapshot!(faults("value: { delimited: \"\", quote: \"ab\", header: true }"), @r#"
         job.yaml:3:71: error: source.kafka.value.delimited: "" is no separator; write 1 to 8 bytes, such as `"\t"` or `"\x01"`
