@@ -17,9 +17,7 @@ const SECONDS_MAX: i64 = 253_402_300_799;
 /// Digits of a number that 128 bits hold.
 const DECIMAL_DIGITS: u8 = 38;
 const NANOSECOND_DIGITS: u8 = 9;
-const NANOSECONDS_PER_S: i64 = 1_000_000_000;
-/// The same, where instants within a second are counted.
-const NANOSECONDS_OF_A_SECOND: u32 = 1_000_000_000;
+const NANOSECONDS_PER_S: u32 = 1_000_000_000;
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// A point in time of the years 0000 to 9999 (UTC).
@@ -45,6 +43,13 @@ pub(crate) struct Resolution {
     /// 0 to 9.
     pub(crate) digits: u8,
     pub(crate) rounding: Option<Rounding>,
+}
+
+impl Resolution {
+    /// Whether digits below a nanosecond count. Where a coarser unit is rounded to, those above say which is nearest.
+    fn is_nearest_nanosecond(self) -> bool {
+        self.rounding == Some(Rounding::HalfUp) && self.digits == NANOSECOND_DIGITS
+    }
 }
 
 impl InstantReader {
@@ -73,8 +78,8 @@ impl InstantReader {
         }
     }
 
-    /// What a clock on the wall shows: `value` where it is a text, which has no offset then, else the zone's clock at the
-    /// instant that it says. As if the clock were in UTC.
+    /// What a clock on the wall shows: `value` where it is a text without an offset, else the zone's clock at the instant that
+    /// a number or a pattern says. As if the clock were in UTC.
     pub(crate) fn read_wall_clock(&self, value: &Value<'_>) -> Result<Instant, RejectReason> {
         match self.spelled(value)? {
             Spelled::WallClock(wall, nanoseconds) => self.instant(wall, 0, nanoseconds),
@@ -122,34 +127,21 @@ impl InstantReader {
 
     /// So many `unit`s since the epoch.
     fn whole(&self, number: i128, unit: TimeUnit) -> Result<Spelled, RejectReason> {
-        let nanoseconds = number * i128::from(NANOSECONDS_PER_S / unit.per_second());
-        self.since_epoch(nanoseconds)
+        let digits = NANOSECOND_DIGITS - unit.second_digits();
+        self.since_epoch(number * 10_i128.pow(digits.into()))
     }
 
     /// The same for a number that need not be whole.
     fn decimal(&self, number: &DecimalText<'_>, unit: TimeUnit) -> Result<Spelled, RejectReason> {
-        let scale = match unit {
-            TimeUnit::S => 9,
-            TimeUnit::Ms => 6,
-            TimeUnit::Us => 3,
-            TimeUnit::Ns => 0,
-        };
-        let exactly = number.scaled(DECIMAL_DIGITS, scale, None);
-        let nanoseconds = match (exactly, self.resolution.rounding) {
-            (Err(RejectReason::NeedsRounding), Some(_)) if self.wants_nearest_nanosecond() => {
-                let tenths = earlier(number, scale + 1)?;
-                (tenths + 5).div_euclid(10)
+        let scale = (NANOSECOND_DIGITS - unit.second_digits()).cast_signed();
+        let nanoseconds = match self.resolution.rounding {
+            None => number.scaled(DECIMAL_DIGITS, scale, None)?,
+            Some(_) if self.resolution.is_nearest_nanosecond() => {
+                (earlier(number, scale + 1)? + 5).div_euclid(10)
             }
-            (Err(RejectReason::NeedsRounding), Some(_)) => earlier(number, scale)?,
-            (exactly, _) => exactly?,
+            Some(_) => earlier(number, scale)?,
         };
         self.since_epoch(nanoseconds)
-    }
-
-    /// Whether digits below a nanosecond count. Where a coarser unit is rounded to, those above say which is nearest.
-    fn wants_nearest_nanosecond(&self) -> bool {
-        let Resolution { digits, rounding } = self.resolution;
-        rounding == Some(Rounding::HalfUp) && digits == NANOSECOND_DIGITS
     }
 
     fn since_epoch(&self, nanoseconds: i128) -> Result<Spelled, RejectReason> {
@@ -216,7 +208,7 @@ impl InstantReader {
             Some(Rounding::HalfUp) if rest >= unit / 2 => down + unit,
             Some(_) => down,
         };
-        match nanoseconds.checked_sub(NANOSECONDS_OF_A_SECOND) {
+        match nanoseconds.checked_sub(NANOSECONDS_PER_S) {
             Some(nanoseconds) => in_range(seconds + 1, nanoseconds),
             None => in_range(seconds, nanoseconds),
         }
@@ -305,10 +297,8 @@ impl Cursor<'_> {
         }
         self.0 = rest;
         let mut finer = digits.iter().skip(9).peekable();
-        // Where a coarser unit is rounded to, the digits down to a nanosecond say which is nearest.
-        let nearest =
-            resolution.rounding == Some(Rounding::HalfUp) && resolution.digits == NANOSECOND_DIGITS;
-        let up = nearest && finer.peek().is_some_and(|digit| **digit >= b'5');
+        let up =
+            resolution.is_nearest_nanosecond() && finer.peek().is_some_and(|digit| **digit >= b'5');
         if resolution.rounding.is_none() && finer.any(|digit| *digit != b'0') {
             return Err(RejectReason::NeedsRounding);
         }
@@ -369,256 +359,4 @@ fn narrow(two_digits: i16) -> Option<i8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shanghai() -> TimeZone {
-        TimeZone::fixed(jiff::tz::offset(8))
-    }
-
-    fn reader(zone: TimeZone, format: Option<ValueFormat>) -> InstantReader {
-        let resolution = Resolution {
-            digits: NANOSECOND_DIGITS,
-            rounding: None,
-        };
-        InstantReader::new(zone, format, resolution)
-    }
-
-    fn ms(text: &str) -> Result<i64, RejectReason> {
-        reader(shanghai(), None)
-            .read(&Value::Text(text))
-            .map(|instant| instant.seconds * 1_000 + i64::from(instant.nanoseconds) / 1_000_000)
-    }
-
-    #[test]
-    fn texts_with_and_without_an_offset() {
-        for (text, expected) in [
-            ("1970-01-01T00:00:00Z", 0),
-            ("1970-01-01T00:00:00.000Z", 0),
-            ("1970-01-01T08:00:00", 0),
-            ("1970-01-01 08:00:00.5", 500),
-            ("1970-01-01 08:00:00.5000000000000", 500),
-            ("1970-01-01", -8 * 3_600_000),
-            ("1969-12-31T23:59:59.999Z", -1),
-            ("1970-01-01T08:00:00+08:00", 0),
-            ("1970-01-01 05:30:00+0530", 0),
-            ("1969-12-31T16:00:00-08", 0),
-            ("2024-02-29T00:00:00Z", 1_709_164_800_000),
-            ("2026-11-22T10:00:00.123Z", 1_795_341_600_123),
-            ("0000-01-01T00:00:00Z", SECONDS_MIN * 1_000),
-            ("9999-12-31T23:59:59.999Z", SECONDS_MAX * 1_000 + 999),
-        ] {
-            assert_eq!(ms(text), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_unreadable() {
-        for text in [
-            "",
-            "20261122",
-            "2026-11-22T",
-            "2026-11-22T10",
-            "2026-11-22T10:00",
-            "2026-11-22T10:00:00.",
-            "2026-11-22T10:00:00z",
-            "2026-11-22T10:00:00Zx",
-            "2026-11-22T10:00:00+8",
-            "2026-11-22T10:00:00+08:",
-            "2026-11-22T10:00:00+24:00",
-            "2026-11-22T10:00:00[Asia/Shanghai]",
-            "2026-11-22T24:00:00",
-            "2026-11-22T23:59:60",
-            "2026-02-29",
-            "2026-13-01",
-            "2026-1-01",
-            " 2026-11-22",
-            "2026-11-22 ",
-            "-2026-11-22",
-            "10:00:00",
-            "上海",
-        ] {
-            assert_eq!(ms(text), Err(RejectReason::UnreadableText), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn instants_outside_the_years_are_out_of_range() {
-        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
-            assert_eq!(ms(text), Err(RejectReason::OutOfRange), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_clock_set_forward_skips_and_one_set_back_repeats() {
-        let zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").expect("a POSIX time zone");
-        let reader = reader(zone, None);
-        let seconds = |text| {
-            reader
-                .read(&Value::Text(text))
-                .map(|instant| instant.seconds)
-        };
-        assert_eq!(
-            seconds("2026-03-08 02:30:00"),
-            Err(RejectReason::UnreadableText)
-        );
-        assert_eq!(
-            seconds("2026-11-01 01:30:00"),
-            seconds("2026-11-01 01:30:00-04:00")
-        );
-    }
-
-    #[test]
-    fn numbers_need_a_format() {
-        let read = |unit: Option<TimeUnit>, value| {
-            reader(TimeZone::UTC, unit.map(ValueFormat::Epoch)).read(&value)
-        };
-        let instant = |seconds, nanoseconds| {
-            Ok(Instant {
-                seconds,
-                nanoseconds,
-            })
-        };
-        let (s, ms) = (Some(TimeUnit::S), Some(TimeUnit::Ms));
-        let (us, ns) = (Some(TimeUnit::Us), Some(TimeUnit::Ns));
-        for (format, value, expected) in [
-            (None, Value::Int(1), Err(RejectReason::WrongType)),
-            (None, Value::Number("1.0"), Err(RejectReason::WrongType)),
-            (None, Value::Text("1"), Err(RejectReason::UnreadableText)),
-            (s, Value::Unsigned(12), instant(12, 0)),
-            (s, Value::Text("12"), instant(12, 0)),
-            (s, Value::Text("1970-01-01"), instant(0, 0)),
-            (s, Value::Number("1.2e1"), instant(12, 0)),
-            (s, Value::Number("1.5"), instant(1, 500_000_000)),
-            (s, Value::Number("-1.5"), instant(-2, 500_000_000)),
-            (s, Value::Text("1e-9"), instant(0, 1)),
-            (s, Value::Text("1e-10"), Err(RejectReason::NeedsRounding)),
-            (s, Value::Bool(true), Err(RejectReason::WrongType)),
-            (
-                s,
-                Value::Int(SECONDS_MAX + 1),
-                Err(RejectReason::OutOfRange),
-            ),
-            (s, Value::Unsigned(u64::MAX), Err(RejectReason::OutOfRange)),
-            (ms, Value::Int(-1), instant(-1, 999_000_000)),
-            (ms, Value::Int(1_001), instant(1, 1_000_000)),
-            (us, Value::Int(-1), instant(-1, 999_999_000)),
-            (us, Value::Number("1.5"), instant(0, 1_500)),
-            (
-                ns,
-                Value::Unsigned(1_795_341_600_123_456_789),
-                instant(1_795_341_600, 123_456_789),
-            ),
-            (ns, Value::Number("1.5"), Err(RejectReason::NeedsRounding)),
-        ] {
-            assert_eq!(read(format, value), expected, "{format:?} {value:?}");
-        }
-    }
-
-    #[test]
-    fn finer_digits_are_rounded_by_choice() {
-        for (digits, text, half_up, down) in [
-            (
-                3,
-                "1970-01-01T00:00:00.0014999999999Z",
-                (0, 1_000_000),
-                (0, 1_000_000),
-            ),
-            (
-                3,
-                "1970-01-01T00:00:00.0015Z",
-                (0, 2_000_000),
-                (0, 1_000_000),
-            ),
-            (3, "1969-12-31T23:59:59.9999Z", (0, 0), (-1, 999_000_000)),
-            (9, "1970-01-01T00:00:00.0000000015Z", (0, 2), (0, 1)),
-            (
-                9,
-                "1970-01-01T00:00:00.9999999999Z",
-                (1, 0),
-                (0, 999_999_999),
-            ),
-            (0, "1970-01-01T00:00:00.5Z", (1, 0), (0, 0)),
-            (3, "0.0005", (0, 1_000_000), (0, 0)),
-            (3, "-0.0005", (0, 0), (-1, 999_000_000)),
-            (3, "0.00049999999999", (0, 0), (0, 0)),
-            (9, "0.00000000051", (0, 1), (0, 0)),
-            (9, "-0.00000000051", (-1, 999_999_999), (-1, 999_999_999)),
-            // Halfway the later one is taken, however it is spelled.
-            (9, "-0.0000000005", (0, 0), (-1, 999_999_999)),
-            (
-                9,
-                "1969-12-31T23:59:59.9999999995Z",
-                (0, 0),
-                (-1, 999_999_999),
-            ),
-        ] {
-            for (rounding, (seconds, nanoseconds)) in
-                [(Rounding::HalfUp, half_up), (Rounding::Down, down)]
-            {
-                let resolution = Resolution {
-                    digits,
-                    rounding: Some(rounding),
-                };
-                let format = Some(ValueFormat::Epoch(TimeUnit::S));
-                let reader = InstantReader::new(TimeZone::UTC, format, resolution);
-                let expected = Instant {
-                    seconds,
-                    nanoseconds,
-                };
-                assert_eq!(
-                    reader.read(&Value::Text(text)),
-                    Ok(expected),
-                    "{text} {rounding:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn patterns_read_texts_and_numbers() {
-        let read = |pattern: &str, value| {
-            let reader = reader(shanghai(), Some(ValueFormat::Pattern(pattern.to_owned())));
-            let wall = reader.read_wall_clock(&value).map(|shown| shown.seconds);
-            (reader.read(&value).map(|instant| instant.seconds), wall)
-        };
-        let both = |seconds: i64| (Ok(seconds), Ok(seconds + 8 * 3_600));
-        let bad = (
-            Err(RejectReason::UnreadableText),
-            Err(RejectReason::UnreadableText),
-        );
-        for (pattern, value, expected) in [
-            ("%Y%m%d", Value::Unsigned(20_261_122), both(1_795_276_800)),
-            ("%Y%m%d", Value::Text("20261122"), both(1_795_276_800)),
-            ("%Y%m%d", Value::Text("20261122x"), bad),
-            ("%Y-%m-%d %T", Value::Text("2026-11-22 23:59:60"), bad),
-            ("%Y%m%d%H%M%S", Value::Text("20261122000060"), bad),
-            (
-                "%Y%m%d%H%M%S",
-                Value::Text("20601122000059"),
-                both(2_868_278_459),
-            ),
-            (
-                "%Y-%m-%d %T %Q",
-                Value::Text("2026-03-08 02:30:00 America/New_York"),
-                bad,
-            ),
-            ("%Y%m%d", Value::Text("20261322"), bad),
-            (
-                "%d/%m/%Y %H:%M",
-                Value::Text("22/11/2026 18:00"),
-                both(1_795_341_600),
-            ),
-            (
-                "%Y-%m-%dT%H:%M:%S%z",
-                Value::Text("2026-11-22T10:00:00+0000"),
-                both(1_795_341_600),
-            ),
-            ("%d %b %Y", Value::Text("22 Nov 2026"), both(1_795_276_800)),
-        ] {
-            assert_eq!(read(pattern, value), expected, "{pattern} {value:?}");
-        }
-        let wrong = (Err(RejectReason::WrongType), Err(RejectReason::WrongType));
-        assert_eq!(read("%Y%m%d", Value::Bool(true)), wrong);
-    }
-}
+mod tests;

@@ -137,13 +137,13 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// How many of them a second has.
-    pub fn per_second(self) -> i64 {
+    /// Digits that the part of a second has in them: 0, 3, 6 or 9.
+    pub fn second_digits(self) -> u8 {
         match self {
-            Self::S => 1,
-            Self::Ms => 1_000,
-            Self::Us => 1_000_000,
-            Self::Ns => 1_000_000_000,
+            Self::S => 0,
+            Self::Ms => 3,
+            Self::Us => 6,
+            Self::Ns => 9,
         }
     }
 }

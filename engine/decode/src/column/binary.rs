@@ -1,7 +1,6 @@
 //! BINARY: strings as their bytes in UTF-8, or as the bytes that they spell in base64, and the message's own key or payload
 //! as they are.
 
-use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray};
@@ -52,15 +51,10 @@ impl BinaryColumn {
         if text.len() / 4 * 3 > CELL_BYTES_MAX + 3 {
             return Err(RejectReason::TooLong);
         }
-        let mut bytes = mem::take(&mut self.scratch);
-        bytes.clear();
-        let read = BASE64.decode_vec(text, &mut bytes);
-        let pushed = match read {
-            Ok(()) => self.values.push(&bytes),
-            Err(_) => Err(RejectReason::UnreadableText),
-        };
-        self.scratch = bytes;
-        pushed
+        self.scratch.clear();
+        let read = BASE64.decode_vec(text, &mut self.scratch);
+        read.map_err(|_| RejectReason::UnreadableText)?;
+        self.values.push(&self.scratch)
     }
 
     pub(super) fn append_null(&mut self) {
