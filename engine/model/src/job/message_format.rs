@@ -68,14 +68,13 @@ impl Walk<'_> {
             return PayloadType::default();
         };
         if !matches!(field.value, Value::Mapping(_)) {
-            let mut names = vec![("json", None), ("delimited", None)];
-            names.extend(PrimitiveType::NAMES.map(|(name, primitive)| (name, Some(primitive))));
-            let delimited = matches!(field.value, Value::Scalar(text) if text.text == "delimited");
-            return match self.chosen(Some(field), &names, None) {
-                Some(primitive) => PayloadType::Primitive(primitive),
-                None if delimited => PayloadType::Delimited(Delimiters::default()),
-                None => PayloadType::Json,
-            };
+            let mut types = vec![
+                ("json", PayloadType::Json),
+                ("delimited", PayloadType::Delimited(Delimiters::default())),
+            ];
+            let primitives = PrimitiveType::NAMES.into_iter();
+            types.extend(primitives.map(|(name, of)| (name, PayloadType::Primitive(of))));
+            return self.chosen(Some(field), &types, PayloadType::default());
         }
         let mut delimiters = Delimiters::default();
         let Some(keys) = self.section(&field, &["delimited", "quote"]) else {

@@ -311,7 +311,7 @@ impl Walk<'_> {
     }
 
     /// Reads one of `choices`; `default` where the key isn't there or the value isn't among them.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn choice<T: Clone>(
         &mut self,
         section: &Section<'_>,
         key: &str,
@@ -322,7 +322,7 @@ impl Walk<'_> {
     }
 
     /// The same for a field that was looked up already.
-    pub(super) fn chosen<T: Copy>(
+    pub(super) fn chosen<T: Clone>(
         &mut self,
         field: Option<Field<'_>>,
         choices: &[(&str, T)],
@@ -335,7 +335,7 @@ impl Walk<'_> {
             return default;
         };
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
-            return *value;
+            return value.clone();
         }
         let names = || choices.iter().map(|(name, _)| *name);
         let hint = match nearest(&text, names()) {

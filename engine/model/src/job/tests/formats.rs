@@ -56,6 +56,19 @@ fn all_types_of_keys_and_values() {
 }
 
 #[test]
+fn types_of_values_may_come_from_parameters() {
+    let job = inline_job(&[
+        ("topic: t", "topic: t, value: \"${kind}\""),
+        (
+            "columns: { c: a }",
+            "columns: { c: \"[0]\" }\nparameters: { kind: delimited }",
+        ),
+    ]);
+    let payload = check(&job).unwrap().job.source.format.payload;
+    assert_eq!(payload, PayloadType::Delimited(Delimiters::default()));
+}
+
+#[test]
 fn encodings_are_for_all_text_or_for_parts() {
     let encoding = |label| TextEncoding::from_label(label).unwrap();
     let all = |format: MessageFormat| {
