@@ -186,7 +186,7 @@ fn append(
 ) -> Result<usize, Rejection> {
     let appended = match value {
         Value::Null => buffer.append_null().map(|()| 0),
-        Value::Text("") | Value::Json(b"\"\"") | Value::Bytes([]) if projection.empty_as_null() => {
+        Value::Text("") | Value::Json("\"\"") | Value::Bytes([]) if projection.empty_as_null() => {
             buffer.append_null().map(|()| 0)
         }
         value => buffer.append(value),

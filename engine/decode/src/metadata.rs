@@ -104,12 +104,17 @@ impl Metadata {
                 Some(payload) if !self.primitive.is_text() || self.form == Form::Bytes => {
                     self.primitive(payload.bytes, &mut scratch.text)
                 }
-                Some(payload) if parts.is_json => Ok(Value::Json(payload.text.as_bytes())),
-                Some(Payload {
-                    text: PayloadText::Known(text),
-                    ..
-                }) => Ok(Value::Text(text)),
-                Some(payload) => self.primitive(payload.text.as_bytes(), &mut scratch.text),
+                Some(payload) => {
+                    let text = match payload.text {
+                        PayloadText::Known(text) => text,
+                        PayloadText::Unknown(bytes) => self.decoded(bytes, &mut scratch.text)?,
+                    };
+                    Ok(if parts.is_json {
+                        Value::Json(text)
+                    } else {
+                        Value::Text(text)
+                    })
+                }
             },
             MetadataField::Headers => {
                 write_headers(message.headers, self.text, scratch)?;
@@ -128,9 +133,7 @@ impl Metadata {
                 Ok(Value::Bytes(bytes))
             }
             PrimitiveType::String | PrimitiveType::Bytes => {
-                let text = self.text.read(bytes, scratch);
-                text.map(Value::Text)
-                    .map_err(|not_text| self.text.rejection(bytes, not_text))
+                self.decoded(bytes, scratch).map(Value::Text)
             }
             PrimitiveType::Long => Ok(Value::Int(i64::from_be_bytes(exactly(bytes)?))),
             PrimitiveType::Integer => Ok(Value::Int(i32::from_be_bytes(exactly(bytes)?).into())),
@@ -144,6 +147,12 @@ impl Metadata {
                 Ok(self.float(value.into(), &value, scratch))
             }
         }
+    }
+
+    /// Text out of bytes that may be none.
+    fn decoded<'a>(self, bytes: &'a [u8], scratch: &'a mut String) -> Result<&'a str, Rejection> {
+        let text = self.text.read(bytes, scratch);
+        text.map_err(|not_text| self.text.rejection(bytes, not_text))
     }
 
     /// A float, or the shortest text that reads as the same one.

@@ -42,10 +42,11 @@ pub(crate) fn value_of_text<'a>(
     node: u32,
     text: &'a [u8],
 ) -> Option<Value<'a>> {
-    match document.tape.get(node as usize)? {
-        Node::Static(_) => str::from_utf8(text).ok().map(Value::Number),
-        _ => Some(Value::Json(text)),
-    }
+    let text = simdutf8::basic::from_utf8(text).ok()?;
+    Some(match document.tape.get(node as usize)? {
+        Node::Static(_) => Value::Number(text),
+        _ => Value::Json(text),
+    })
 }
 
 /// Nodes that a value takes on the tape.

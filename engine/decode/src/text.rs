@@ -54,7 +54,7 @@ impl TextReader {
         scratch: &'a mut String,
     ) -> Result<&'a str, NotText> {
         if self.encoding.is_utf8()
-            && let Ok(text) = str::from_utf8(bytes)
+            && let Ok(text) = simdutf8::basic::from_utf8(bytes)
         {
             return Ok(text);
         }

@@ -19,9 +19,8 @@ pub(crate) enum Value<'a> {
     Number(&'a str),
     /// A string, its escapes resolved.
     Text(&'a str),
-    /// A JSON text, byte for byte, that the parser found to be UTF-8: a nested object or array, a string with its quotes, or a
-    /// whole payload.
-    Json(&'a [u8]),
+    /// A JSON text as it came: a nested object or array, a string with its quotes, or a whole payload.
+    Json(&'a str),
     /// A key or a payload as it is, for a column that takes bytes.
     Bytes(&'a [u8]),
 }
@@ -45,13 +44,12 @@ impl Value<'_> {
             Self::Text(text) => format!("the string {:?}", head(text)),
             Self::Bytes(bytes) => format!("{} bytes", bytes.len()),
             Self::Json(json) => {
-                let kind = match json.first() {
+                let kind = match json.as_bytes().first() {
                     Some(b'{') => "object",
                     Some(b'[') => "array",
                     _ => "text",
                 };
-                let start = json.get(..HEAD_BYTES_MAX).unwrap_or(json);
-                format!("the {kind} {}", String::from_utf8_lossy(start))
+                format!("the {kind} {}", head(json))
             }
         }
     }

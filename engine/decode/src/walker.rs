@@ -68,7 +68,7 @@ pub(crate) fn value_of_token<'a>(
                 check_escapes(tokens, range.clone())?;
             }
             let text = tokens.text().get(range).unwrap_or_default();
-            utf8(text).map(|text| Value::Json(text.as_bytes()))
+            utf8(text).map(Value::Json)
         }
         b't' => literal(tokens, token, b"true").map(|()| Value::Bool(true)),
         b'f' => literal(tokens, token, b"false").map(|()| Value::Bool(false)),
@@ -92,7 +92,7 @@ fn string<'a>(
             check_escapes(tokens, inside)?;
         }
         let text = tokens.text().get(quoted).unwrap_or_default();
-        return utf8(text).map(|text| Value::Json(text.as_bytes()));
+        return utf8(text).map(Value::Json);
     }
     let text = if has_escapes {
         resolve(tokens, inside, resolved)?;

@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 
-use super::texts::Texts;
+use super::texts::Strings;
 use crate::number::Digits;
 use crate::parser::Parser;
 use crate::reject::RejectReason;
@@ -10,7 +10,7 @@ use crate::value::Value;
 
 #[derive(Debug, Default)]
 pub(super) struct JsonColumn {
-    texts: Texts,
+    texts: Strings,
     /// For texts that nobody has looked at yet.
     parser: Parser,
 }
@@ -21,15 +21,15 @@ impl JsonColumn {
         match *value {
             // Only a payload as a whole has white space around it.
             Value::Json(json) => self.texts.push(json.trim_ascii()),
-            Value::Number(text) => self.texts.push(text.as_bytes()),
-            Value::Bool(true) => self.texts.push(b"true"),
-            Value::Bool(false) => self.texts.push(b"false"),
-            Value::Int(value) => self.texts.push(Digits::of(value).bytes()),
-            Value::Unsigned(value) => self.texts.push(Digits::of(value).bytes()),
+            Value::Number(text) => self.texts.push(text),
+            Value::Bool(true) => self.texts.push("true"),
+            Value::Bool(false) => self.texts.push("false"),
+            Value::Int(value) => self.texts.push(Digits::of(value).text()),
+            Value::Unsigned(value) => self.texts.push(Digits::of(value).text()),
             Value::Text(text) => {
                 let read = self.parser.read(text.as_bytes(), |_| ());
                 read.map_err(|_| RejectReason::UnreadableText)?;
-                self.texts.push(text.as_bytes().trim_ascii())
+                self.texts.push(text.trim_ascii())
             }
             Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),
         }
@@ -45,6 +45,6 @@ impl JsonColumn {
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         self.parser.shrink();
-        self.texts.finish_strings()
+        self.texts.finish()
     }
 }

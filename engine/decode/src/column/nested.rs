@@ -48,10 +48,8 @@ impl NestedColumn {
 
     /// Tells the bytes of the value's text.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
-        let text = match *value {
-            Value::Json(text) => text,
-            Value::Text(text) => text.as_bytes(),
-            _ => return Err(RejectReason::WrongType),
+        let (Value::Json(text) | Value::Text(text)) = *value else {
+            return Err(RejectReason::WrongType);
         };
         if text.len() > CELL_BYTES_MAX {
             return Err(RejectReason::TooLong);
@@ -61,7 +59,7 @@ impl NestedColumn {
             parser,
             tokens,
         } = self;
-        let read = parser.read(text, |document| {
+        let read = parser.read(text.as_bytes(), |document| {
             // Neither a string in a string nor `null` is an array or an object.
             match document.tape.first() {
                 Some(Node::Object { .. } | Node::Array { .. }) => {}

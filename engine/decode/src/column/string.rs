@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use engine_model::limits::CELL_BYTES_MAX;
 
-use super::texts::Texts;
+use super::texts::Strings;
 use crate::number::Digits;
 use crate::payload::SCRATCH_BYTES_KEPT;
 use crate::reject::RejectReason;
@@ -16,7 +16,7 @@ use crate::value::Value;
 
 #[derive(Debug, Default)]
 pub(super) struct StringColumn {
-    texts: Texts,
+    texts: Strings,
     /// Characters that a VARCHAR or a CHAR takes.
     chars_max: Option<usize>,
     /// For bytes in base64; kept for its memory.
@@ -26,7 +26,7 @@ pub(super) struct StringColumn {
 impl StringColumn {
     pub(super) fn new(chars_max: Option<usize>) -> Self {
         Self {
-            texts: Texts::default(),
+            texts: Strings::default(),
             chars_max,
             scratch: String::new(),
         }
@@ -35,20 +35,19 @@ impl StringColumn {
     /// Tells the bytes of the text.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
         match *value {
-            Value::Text(text) | Value::Number(text) => self.push(text.as_bytes()),
-            Value::Json(json) => self.push(json),
-            Value::Bool(true) => self.push(b"true"),
-            Value::Bool(false) => self.push(b"false"),
+            Value::Text(text) | Value::Number(text) | Value::Json(text) => self.push(text),
+            Value::Bool(true) => self.push("true"),
+            Value::Bool(false) => self.push("false"),
             // JSON has one spelling per integer.
-            Value::Int(value) => self.push(Digits::of(value).bytes()),
-            Value::Unsigned(value) => self.push(Digits::of(value).bytes()),
+            Value::Int(value) => self.push(Digits::of(value).text()),
+            Value::Unsigned(value) => self.push(Digits::of(value).text()),
             Value::Bytes(bytes) => self.push_base64(bytes),
             Value::Float(_) | Value::Null => Err(RejectReason::WrongType),
         }
     }
 
     #[inline]
-    fn push(&mut self, text: &[u8]) -> Result<usize, RejectReason> {
+    fn push(&mut self, text: &str) -> Result<usize, RejectReason> {
         if let Some(max) = self.chars_max
             && text.len() > max
             && characters(text) > max
@@ -66,7 +65,7 @@ impl StringColumn {
         let mut text = mem::take(&mut self.scratch);
         text.clear();
         BASE64_STANDARD.encode_string(bytes, &mut text);
-        let pushed = self.push(text.as_bytes());
+        let pushed = self.push(&text);
         self.scratch = text;
         pushed
     }
@@ -82,11 +81,11 @@ impl StringColumn {
     pub(super) fn finish(&mut self) -> ArrayRef {
         self.scratch.clear();
         self.scratch.shrink_to(SCRATCH_BYTES_KEPT);
-        self.texts.finish_strings()
+        self.texts.finish()
     }
 }
 
 /// Characters of a text in UTF-8: bytes that don't go on with one.
-fn characters(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+fn characters(text: &str) -> usize {
+    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
 }
