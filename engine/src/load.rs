@@ -10,6 +10,7 @@ use engine_load::{
 };
 use engine_model::job::{Job, KafkaSource};
 use engine_model::{LoadPlan, RunReport};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -135,14 +136,19 @@ impl Engine {
     }
 
     /// Reads up to `messages` messages of a topic, from the start, the middle and the end of its logs, and looks at their
-    /// fields. Needs no table.
+    /// fields; instants without an offset are read in `zone`. Needs no table.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Source`] where brokers or topic can't be read; [`ErrorKind::Job`] where payloads are not JSON.
-    pub fn sample(&self, source: &KafkaSource, messages: usize) -> Result<TopicSample, Error> {
+    pub fn sample(
+        &self,
+        source: &KafkaSource,
+        zone: &TimeZone,
+        messages: usize,
+    ) -> Result<TopicSample, Error> {
         let topic = KafkaTopic::of_source(source, false, SAMPLE_FETCH_BYTES)?;
-        sample(source, &topic, messages)
+        sample(source, &topic, zone, messages)
     }
 
     /// Loads the job's window, or goes on with an attempt that did not end. Blocks until it is done.

@@ -4,6 +4,7 @@ use engine_decode::PayloadSample;
 use engine_load::{Error, ErrorKind};
 use engine_model::job::KafkaSource;
 use engine_model::{Message, OffsetRange, PayloadType, TopicPartition};
+use jiff::tz::TimeZone;
 
 use crate::adapters::kafka::KafkaTopic;
 
@@ -34,10 +35,11 @@ pub(crate) struct Place {
     pub(crate) messages: usize,
 }
 
-/// Samples up to `messages` messages of the whole topic.
+/// Samples up to `messages` messages of the whole topic. Instants without an offset are read in `zone`.
 pub(crate) fn sample(
     source: &KafkaSource,
     topic: &KafkaTopic,
+    zone: &TimeZone,
     messages: usize,
 ) -> Result<TopicSample, Error> {
     if source.format.payload != PayloadType::Json {
@@ -53,7 +55,7 @@ pub(crate) fn sample(
         topic_partitions: logs.len(),
         messages: 0,
         tombstones: 0,
-        payloads: PayloadSample::new(&source.format),
+        payloads: PayloadSample::new(&source.format, zone),
     };
     topic.read_places(&places(&logs, messages), |_, message| {
         sample.take(message);

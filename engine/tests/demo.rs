@@ -96,7 +96,7 @@ fn check_rejects(state: &StateFolder, folder: &Path, produced: &Produced, report
 
 /// Check, report and sample agree about the fields that the job leaves out.
 fn check_unmapped(engine: &Engine, job: &Job, check: &CheckReport, report: &RunReport) {
-    let sample = engine.sample(&job.source, 1_000).unwrap();
+    let sample = engine.sample(&job.source, &job.time_zone, 1_000).unwrap();
     assert_eq!((sample.messages, sample.topic_partitions), (1_000, 4));
     let mapped = job
         .columns

@@ -14,15 +14,16 @@ use crate::render;
 use crate::render::ddl::Inferred;
 
 pub(super) fn ddl(args: &DdlArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let surroundings = Surroundings::of_process();
     let job = args.job();
-    let draft = job
-        .map(|job| Surroundings::of_process().draft(&job))
-        .transpose()?;
+    let draft = job.map(|job| surroundings.draft(&job)).transpose()?;
     let mut spec = spec(args, draft.as_ref())?;
     let inferred = match args.infer {
         Some(messages) => {
+            let zone = draft.as_ref().map(|draft| draft.time_zone.clone());
+            let zone = zone.unwrap_or(surroundings.time_zone);
             let source = source(args, draft)?;
-            let sample = engine()?.sample(&source, messages as usize)?;
+            let sample = engine()?.sample(&source, &zone, messages as usize)?;
             Some(infer(&mut spec, sample))
         }
         None => None,

@@ -213,6 +213,7 @@ fn section(spec: &DdlSpec, inferred: &Inferred) -> String {
 #[cfg(test)]
 mod tests {
     use engine::PayloadSample;
+    use engine::model::MessageFormat;
     use engine::model::job::{JobSpec, Setting};
     use engine::model::params::ScheduledTime;
     use jiff::tz::TimeZone;
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     fn inferred() -> (DdlSpec, Inferred) {
-        let mut payloads = PayloadSample::default();
+        let mut payloads = PayloadSample::new(&MessageFormat::default(), &TimeZone::UTC);
         payloads.observe(br#"{"order":{"id":1001,"at":"2026-11-22 10:00:00"},"tags":["a","b"],"price":9.50,"${x}":1}"#);
         payloads.observe(
             br#"{"order":{"id":7,"at":null},"tags":[],"price":12,"unit.name":"kg","no":true}"#,

@@ -10,9 +10,11 @@ mod tests;
 use std::collections::HashMap;
 
 use engine_model::{FieldPath, MessageFormat, Step};
+use jiff::tz::TimeZone;
 use simd_json::{Node, StaticNode};
 
 use crate::document::DocumentReader;
+use crate::instant::{InstantReader, Resolution};
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::extent;
 use crate::parser::Document;
@@ -26,23 +28,31 @@ pub const SAMPLE_DEPTH_MAX: usize = 16;
 /// Bytes of the longest key that a sample keeps.
 pub const SAMPLE_KEY_BYTES_MAX: usize = 256;
 
+const TO_THE_NANOSECOND: Resolution = Resolution {
+    digits: 9,
+    rounding: None,
+};
+
 /// The fields of some payloads, as one tree: the elements of an array are one field of it, whatever their number.
 ///
 /// It is bounded by [`SAMPLE_FIELDS_MAX`], [`SAMPLE_DEPTH_MAX`] and [`SAMPLE_KEY_BYTES_MAX`], and says where that cut it.
 ///
 /// ```
 /// use engine_decode::PayloadSample;
+/// use engine_model::MessageFormat;
+/// use jiff::tz::TimeZone;
 ///
-/// let mut sample = PayloadSample::default();
+/// let mut sample = PayloadSample::new(&MessageFormat::default(), &TimeZone::UTC);
 /// sample.observe(br#"{"order":{"id":7},"items":[{"sku":"a"},{"sku":"b"}]}"#);
 /// sample.observe(b"no JSON");
 /// let paths: Vec<String> = sample.fields().map(|field| field.path()).collect();
 /// assert_eq!(paths, ["$", "order", "order.id", "items", "items[]", "items[].sku"]);
 /// assert_eq!((sample.payloads(), sample.unreadable()), (2, 1));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PayloadSample {
     reader: DocumentReader,
+    instants: InstantReader,
     /// For each node of a payload the token that it starts with; kept for its memory.
     tokens: Vec<u32>,
     payloads: u64,
@@ -85,11 +95,15 @@ pub struct SampledField<'a> {
 }
 
 impl PayloadSample {
-    /// A sample of payloads of this format, without any. The default is JSON in UTF-8.
-    pub fn new(format: &MessageFormat) -> Self {
+    /// A sample of payloads of this format, without any. Instants without an offset are read in `zone`.
+    pub fn new(format: &MessageFormat, zone: &TimeZone) -> Self {
         Self {
             reader: DocumentReader::new(format),
-            ..Self::default()
+            instants: InstantReader::new(zone.clone(), None, TO_THE_NANOSECOND),
+            tokens: Vec::new(),
+            payloads: 0,
+            unreadable: 0,
+            tree: Tree::default(),
         }
     }
 
@@ -97,6 +111,7 @@ impl PayloadSample {
     pub fn observe(&mut self, payload: &[u8]) {
         let Self {
             reader,
+            instants,
             tokens,
             payloads,
             unreadable,
@@ -107,6 +122,7 @@ impl PayloadSample {
             tokens_of_nodes(document, tokens);
             let mut walk = Walk {
                 document,
+                instants,
                 tokens,
                 tree,
                 payload: *payloads,
@@ -216,6 +232,7 @@ impl Tree {
 /// One payload on its way into the tree.
 struct Walk<'a> {
     document: Document<'a>,
+    instants: &'a InstantReader,
     tokens: &'a [u32],
     tree: &'a mut Tree,
     /// The payload's number, from 1.
@@ -241,7 +258,7 @@ impl Walk<'_> {
                 figures.elements_max = figures.elements_max.max(*len as u64);
                 self.take_elements(field, node, *len, depth);
             }
-            Some(Node::String(text)) => figures.string(text),
+            Some(Node::String(text)) => figures.string(text, self.instants),
             Some(Node::Static(StaticNode::Null)) => figures.kinds.nulls += 1,
             Some(Node::Static(StaticNode::Bool(_))) => figures.kinds.booleans += 1,
             Some(Node::Static(StaticNode::I64(number))) => figures.integer(i128::from(*number)),

@@ -85,7 +85,7 @@ impl Trial {
         let mapped = MappedFields::new(&job.columns).map(Arc::new);
         let mut trial = Self {
             decoder: Decoder::new(Arc::clone(&prepared.projection)),
-            payloads: PayloadSample::new(&job.source.format),
+            payloads: PayloadSample::new(&job.source.format, &job.time_zone),
             finder: mapped.map(|mapped| UnmappedFinder::new(mapped, &job.source.format)),
             messages: 0,
             rejected: BTreeMap::new(),

@@ -1,10 +1,9 @@
 //! What was seen of one field.
 
 use engine_model::ColumnType;
-use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
-use crate::instant::{InstantReader, Resolution};
+use crate::instant::InstantReader;
 use crate::number::DecimalText;
 use crate::value::Value;
 
@@ -12,10 +11,6 @@ use crate::value::Value;
 const EPOCH_S: std::ops::Range<i128> = 946_684_800..4_102_444_800;
 /// Characters of an instant that is a day.
 const DATE_BYTES: usize = 10;
-const TO_THE_NANOSECOND: Resolution = Resolution {
-    digits: 9,
-    rounding: None,
-};
 
 /// What was seen of one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -173,7 +168,7 @@ impl FieldFigures {
         self.digits_after_point = self.digits_after_point.max(after.len() as u64);
     }
 
-    pub(super) fn string(&mut self, text: &str) {
+    pub(super) fn string(&mut self, text: &str, instants: &InstantReader) {
         self.kinds.strings += 1;
         self.string_bytes_max = self.string_bytes_max.max(text.len() as u64);
         self.string_chars_max = self.string_chars_max.max(text.chars().count() as u64);
@@ -187,16 +182,16 @@ impl FieldFigures {
             strings.integers += u64::from(integer);
             return;
         }
-        let reader = InstantReader::new(TimeZone::UTC, None, TO_THE_NANOSECOND);
-        if let Ok(instant) = reader.read(&Value::Text(text)) {
+        let has_no_offset = instants.read_wall_clock(&Value::Text(text)).is_ok();
+        // A day need not have a midnight.
+        strings.dates += u64::from(has_no_offset && text.len() == DATE_BYTES);
+        if let Ok(instant) = instants.read(&Value::Text(text)) {
             strings.instants += 1;
+            strings.without_offset += u64::from(has_no_offset);
             strings.beyond_ms += u64::from(!instant.nanoseconds.is_multiple_of(1_000_000));
             let nanoseconds =
                 i128::from(instant.seconds) * 1_000_000_000 + i128::from(instant.nanoseconds);
             strings.timestamps += u64::from(i64::try_from(nanoseconds).is_ok());
-            strings.dates += u64::from(text.len() == DATE_BYTES);
-            let wall_clock = reader.read_wall_clock(&Value::Text(text));
-            strings.without_offset += u64::from(wall_clock.is_ok());
         }
     }
 

@@ -67,11 +67,15 @@ impl PayloadSample {
 
 #[cfg(test)]
 mod tests {
+    use engine_model::MessageFormat;
+    use jiff::tz::TimeZone;
+
     use super::*;
 
     #[test]
     fn paths_are_found_and_others_have_a_hint() {
-        let mut sample = PayloadSample::default();
+        let empty = || PayloadSample::new(&MessageFormat::default(), &TimeZone::UTC);
+        let mut sample = empty();
         sample.observe(
             br#"{"user":{"address":{"city":"x"}},"items":[{"sku":1},{"sku":2}],"a.b":null}"#,
         );
@@ -99,6 +103,6 @@ mod tests {
             let found = sample.nearest(&at(path)).map(|path| path.to_string());
             assert_eq!(found.as_deref(), hint, "{path}");
         }
-        assert_eq!(PayloadSample::default().nearest(&at("a")), None);
+        assert_eq!(empty().nearest(&at("a")), None);
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use engine_model::limits::NAME_BYTES_MAX;
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, Headers, Message, MessageFormat, TableColumns,
+    Column, ColumnMapping, ColumnSource, ColumnType, Headers, Message, MessageFormat, TableColumns,
     TopicPartition,
 };
 use jiff::tz::TimeZone;
@@ -11,8 +11,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Decoder, Projection, ProjectionSpec};
 
+/// A sample of JSON in UTF-8, with times in UTC.
+fn empty() -> PayloadSample {
+    PayloadSample::new(&MessageFormat::default(), &TimeZone::UTC)
+}
+
 fn sample(payloads: &[&str]) -> PayloadSample {
-    let mut sample = PayloadSample::default();
+    let mut sample = empty();
     for payload in payloads {
         sample.observe(payload.as_bytes());
     }
@@ -139,6 +144,32 @@ fn each_kind_of_values_has_its_type() {
 }
 
 #[test]
+fn times_without_an_offset_are_those_of_the_zone() {
+    for (zone, value, column_type) in [
+        (
+            "America/New_York",
+            "2026-03-08 02:30:00",
+            ColumnType::String,
+        ),
+        (
+            "America/New_York",
+            "2026-03-08 02:30:00Z",
+            ColumnType::DateTime,
+        ),
+        ("UTC", "2026-03-08 02:30:00", ColumnType::DateTime),
+        // A day without a midnight.
+        ("America/Sao_Paulo", "2018-11-04", ColumnType::Date),
+    ] {
+        let zone = TimeZone::get(zone).unwrap();
+        let mut sample = PayloadSample::new(&MessageFormat::default(), &zone);
+        sample.observe(format!("{{\"a\":\"{value}\"}}").as_bytes());
+        let inference = sample.infer([], 1);
+        let column = &inference.columns[0].column;
+        assert_eq!(column.column_type, column_type, "{value} in {zone:?}");
+    }
+}
+
+#[test]
 fn columns_come_with_their_evidence() {
     insta::assert_snapshot!(inferred(&[
         r#"{"order":{"id":1,"createdAt":1795341600000,"at":"2026-11-22 10:00:00"},"items":[{"sku":"x"}],
@@ -246,7 +277,7 @@ fn json() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn the_columns_of_a_sample_take_all_of_its_payloads(payloads in prop::collection::vec(json(), 1..8)) {
-        let mut sample = PayloadSample::default();
+        let mut sample = empty();
         for payload in &payloads {
             sample.observe(payload.as_bytes());
         }
@@ -283,7 +314,7 @@ proptest! {
         prop::collection::vec(any::<u8>(), 0..200),
         "[\\[\\]\\{\\}:,\"a0e.\\- ]{0,80}".prop_map(String::into_bytes),
     ]) {
-        let mut sample = PayloadSample::default();
+        let mut sample = empty();
         sample.observe(&payload);
         let readable = serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_ok();
         prop_assert_eq!((sample.payloads(), sample.unreadable()), (1, u64::from(!readable)));

@@ -1,5 +1,7 @@
 //! A job file that is not finished: its topic, and its table where it names one.
 
+use jiff::tz::TimeZone;
+
 use crate::Findings;
 
 use super::checked::{KafkaSource, MaxComputeTarget};
@@ -10,6 +12,8 @@ use super::{JobSpec, KEYS, Setting};
 /// What an unfinished job says of its topic and its table. Its columns, its window and the rest may be missing, or wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
+    /// The zone of times without an offset.
+    pub time_zone: TimeZone,
     /// What to read.
     pub source: KafkaSource,
     /// Where to load into; nothing where the file has no `destination`.
@@ -37,6 +41,7 @@ impl Walk<'_> {
     fn draft(&mut self, spec: &JobSpec, setting: &Setting<'_>) -> Option<Draft> {
         let root = Field::root(&spec.file, &spec.root);
         let top = self.section(&root, &KEYS)?;
+        let time_zone = self.time_zone(&top, &root, setting.default_time_zone);
         self.parameters_of(&top, &root, setting.scheduled_time, setting);
         let environment = Environment::choose(self, setting.sources, setting.environment);
         let source = self.required_section(&top, "source", &["kafka"]);
@@ -46,6 +51,7 @@ impl Walk<'_> {
             self.maxcompute(&section, &environment)
         });
         Some(Draft {
+            time_zone,
             source: source?,
             destination: match destination {
                 Some(destination) => Some(destination?),
@@ -57,8 +63,6 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
-
     use super::*;
     use crate::params::ScheduledTime;
 
@@ -83,6 +87,10 @@ mod tests {
         let begun = draft(&format!("{source}{parameters}")).unwrap();
         assert_eq!(begun.source.topic, "orders_20261123");
         assert_eq!(begun.destination, None);
+        assert_eq!(begun.time_zone, TimeZone::UTC);
+        let zone = "time_zone: Asia/Shanghai\n";
+        let elsewhere = draft(&format!("{source}{zone}{parameters}")).unwrap();
+        assert_eq!(elsewhere.time_zone.iana_name(), Some("Asia/Shanghai"));
         let destination = "destination: { maxcompute: { endpoint: \"http://h/api\", project: p, table: t, \
                            partition: { region: cn, ds: \"${day}\" } } }\n";
         let more = draft(&format!("{source}{parameters}{destination}")).unwrap();
