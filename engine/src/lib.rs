@@ -65,7 +65,7 @@ pub use check::{Check, CheckReport, CheckStatus};
 pub use load::{Engine, LoadOptions, PlanReport};
 #[cfg(feature = "kafka")]
 pub use preview::Preview;
-pub use rejects::{Content, RejectedMessage, RejectedMessages};
+pub use rejects::{Content, RejectedHeader, RejectedMessage, RejectedMessages};
 #[cfg(feature = "kafka")]
 pub use sample::TopicSample;
 pub use sql::{QueryResult, Sql};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use engine_load::rejects::{Reject, read_rejects, reject_files};
+use engine_load::rejects::{Reject, RejectHeader, read_rejects, reject_files};
 use engine_load::{Error, ErrorKind};
 use serde::Serialize;
 
@@ -46,6 +46,17 @@ pub struct RejectedMessage {
     pub key: Option<Content>,
     /// The payload; absent where there is none.
     pub payload: Option<Content>,
+    /// The headers in order.
+    pub headers: Vec<RejectedHeader>,
+}
+
+/// A header of a rejected message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectedHeader {
+    /// The name.
+    pub key: Content,
+    /// The value; absent where there is none.
+    pub value: Option<Content>,
 }
 
 /// Bytes as JSON can hold them.
@@ -83,6 +94,20 @@ impl From<Reject> for RejectedMessage {
             detail: reject.detail,
             key: reject.key.map(Content::from),
             payload: reject.payload.map(Content::from),
+            headers: reject
+                .headers
+                .into_iter()
+                .map(RejectedHeader::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<RejectHeader> for RejectedHeader {
+    fn from((name, value): RejectHeader) -> Self {
+        Self {
+            key: name.into(),
+            value: value.map(Content::from),
         }
     }
 }

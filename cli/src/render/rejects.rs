@@ -85,6 +85,7 @@ mod tests {
                 detail: "payload: expected a JSON text, found \"{\u{1b}\"".to_owned(),
                 key: None,
                 payload: None,
+                headers: Vec::new(),
             }],
             other_runs: vec![3, 7],
         };

@@ -28,7 +28,12 @@ pub struct Reject {
     pub key: Option<Vec<u8>>,
     /// The message's own payload.
     pub payload: Option<Vec<u8>>,
+    /// Its headers in order.
+    pub headers: Vec<RejectHeader>,
 }
+
+/// The name of a header, and its value where it has one.
+pub type RejectHeader = (Vec<u8>, Option<Vec<u8>>);
 
 /// The names of the files of rejected messages, by the run that kept them, in the order of its slices.
 ///
@@ -94,7 +99,18 @@ fn reject(batch: &RecordBatch, row: usize) -> Option<Reject> {
         detail: text("detail")?,
         key: bytes("key")?,
         payload: bytes("payload")?,
+        headers: headers(column("headers")?, row)?,
     })
+}
+
+fn headers(column: &dyn Array, row: usize) -> Option<Vec<RejectHeader>> {
+    let headers = column.as_list_opt::<i32>()?.value(row);
+    let headers = headers.as_struct_opt()?;
+    let column = |name| headers.column_by_name(name)?.as_binary_opt::<i32>();
+    let pairs = column("name")?.iter().zip(column("value")?);
+    pairs
+        .map(|(name, value)| Some((name?.to_vec(), value.map(<[u8]>::to_vec))))
+        .collect()
 }
 
 fn corrupt(staging: &dyn Staging, name: &str, problem: &dyn std::fmt::Display) -> Error {

@@ -1,11 +1,15 @@
 //! The messages of one slice that could not become rows of one window.
 
+use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    Array, ArrayBuilder as _, ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, ListArray,
+    RecordBatch, StringBuilder, StructArray,
 };
-use engine_model::{Message, StagedFile, TopicPartition};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields};
+use engine_model::{Headers, Message, StagedFile, TopicPartition};
 use parquet::arrow::ArrowWriter;
 
 use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
@@ -46,7 +50,16 @@ struct Columns {
     detail: StringBuilder,
     key: BinaryBuilder,
     payload: BinaryBuilder,
+    headers: HeaderLists,
     bytes: usize,
+}
+
+/// The headers of each message, in order.
+#[derive(Default)]
+struct HeaderLists {
+    names: BinaryBuilder,
+    values: BinaryBuilder,
+    lengths: Vec<usize>,
 }
 
 impl RejectWriter {
@@ -77,6 +90,7 @@ impl RejectWriter {
         columns.detail.append_value(detail);
         columns.key.append_option(message.key);
         columns.payload.append_option(message.payload);
+        columns.headers.push(message.headers);
         columns.bytes += message.size() + reason.len() + detail.len();
         self.rows += 1;
         if self.columns.bytes >= FLUSH_BYTES {
@@ -134,7 +148,7 @@ impl RejectWriter {
 impl Columns {
     fn take(&mut self) -> Result<RecordBatch, Error> {
         self.bytes = 0;
-        let columns: [(&str, ArrayRef); 8] = [
+        let columns: [(&str, ArrayRef); 9] = [
             ("topic", Arc::new(self.topic.finish())),
             ("partition", Arc::new(self.partition.finish())),
             ("offset", Arc::new(self.offset.finish())),
@@ -143,6 +157,7 @@ impl Columns {
             ("detail", Arc::new(self.detail.finish())),
             ("key", Arc::new(self.key.finish())),
             ("payload", Arc::new(self.payload.finish())),
+            ("headers", Arc::new(self.headers.finish())),
         ];
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
             .map_err(|error| {
@@ -152,6 +167,34 @@ impl Columns {
                     error,
                 )
             })
+    }
+}
+
+impl HeaderLists {
+    fn push(&mut self, headers: Headers<'_>) {
+        let before = self.names.len();
+        for (name, value) in headers.iter() {
+            self.names.append_value(name);
+            self.values.append_option(value);
+        }
+        self.lengths.push(self.names.len() - before);
+    }
+
+    fn finish(&mut self) -> ListArray {
+        let Self {
+            mut names,
+            mut values,
+            lengths,
+        } = mem::take(self);
+        let fields = Fields::from(vec![
+            Field::new("name", DataType::Binary, false),
+            Field::new("value", DataType::Binary, true),
+        ]);
+        let arrays: Vec<ArrayRef> = vec![Arc::new(names.finish()), Arc::new(values.finish())];
+        let headers = StructArray::new(fields, arrays, None);
+        let item = Field::new_list_field(headers.data_type().clone(), false);
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        ListArray::new(Arc::new(item), offsets, Arc::new(headers), None)
     }
 }
 
@@ -171,7 +214,9 @@ mod tests {
         let mut block = MessageBlock::default();
         let payload = vec![0xff; FLUSH_BYTES];
         block.push(7, 1_000, Some(b"k"), Some(&payload), std::iter::empty());
-        block.push(9, 2_000, None, Some(b"{"), std::iter::empty());
+        let headers: [(&[u8], Option<&[u8]>); 3] =
+            [(b"h", Some(b"\xff")), (b"g", None), (b"h", Some(b""))];
+        block.push(9, 2_000, None, Some(b"{"), headers.into_iter());
         let topic_partition = TopicPartition::new("orders", 2);
         let mut writer = RejectWriter::new(Arc::clone(&staging), "r".into());
         for message in block.iter() {
@@ -191,7 +236,11 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        let reject = |offset, timestamp_ms, key: Option<&[u8]>, payload: &[u8]| Reject {
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec)))
+            .collect();
+        let reject = |offset, timestamp_ms, key: Option<&[u8]>, payload: &[u8], headers| Reject {
             topic_partition: topic_partition.clone(),
             offset,
             timestamp_ms,
@@ -199,12 +248,13 @@ mod tests {
             detail: "unexpected end".to_owned(),
             key: key.map(<[u8]>::to_vec),
             payload: Some(payload.to_vec()),
+            headers,
         };
         assert_eq!(
             read,
             [
-                reject(7, 1_000, Some(b"k"), &payload),
-                reject(9, 2_000, None, b"{")
+                reject(7, 1_000, Some(b"k"), &payload, Vec::new()),
+                reject(9, 2_000, None, b"{", headers)
             ]
         );
     }
