@@ -37,6 +37,8 @@ struct Alone {
 /// Several columns, and a message that all of them take.
 struct Together {
     decoder: Decoder,
+    /// The same with no more validation than that of the mapped fields.
+    lenient: Decoder,
     good: Option<&'static [u8]>,
 }
 
@@ -62,6 +64,7 @@ pub fn projection(payload: &[u8]) {
     // A byte order mark in front is no part of the payload, and one further on no part of JSON.
     let unmarked = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let document = reference::document(unmarked);
+    let is_json = document.is_ok();
     ALONE.with_borrow_mut(|columns| {
         let taken: Vec<_> = columns
             .iter_mut()
@@ -78,9 +81,9 @@ pub fn projection(payload: &[u8]) {
             .find_map(|(bit, cell)| cell.is_err().then_some(bit));
         let taken: Vec<_> = taken.into_iter().filter_map(Result::ok).collect();
         TOGETHER.with_borrow_mut(|known| {
-            check_together(kept(known, all, columns), payload, Some(&taken));
+            check_together(kept(known, all, columns), payload, is_json, Some(&taken));
             if let Some(bit) = refusing {
-                check_together(kept(known, all | bit, columns), payload, None);
+                check_together(kept(known, all | bit, columns), payload, is_json, None);
             }
         });
     });
@@ -154,29 +157,54 @@ fn kept<'a>(
     let columns = (0..).zip(columns).filter(is_set);
     let columns: Vec<Mapped> = columns.map(|(_, alone)| alone.mapped.clone()).collect();
     let together = known.entry(bits).or_insert_with(|| {
-        let mut decoder = decoder(columns.iter(), Validation::Full);
+        let [mut decoder, lenient] = [Validation::Full, Validation::Mapped]
+            .map(|validation| decoder(columns.iter(), validation));
         let good = GOOD
             .into_iter()
             .find(|good| decoder.decode(&message(good), &partition()).is_ok());
         drop(decoder.flush());
-        Together { decoder, good }
+        Together {
+            decoder,
+            lenient,
+            good,
+        }
     });
     (together, columns)
 }
 
-/// The columns take the payload, these cells of it, or without any refuse it; the rows around it stay as they are.
+/// The columns take the payload, these cells of it, or without any refuse it; the rows around it stay as they are. Whatever is
+/// JSON as a whole is the same for both validations.
 fn check_together(
-    (Together { decoder, good }, columns): (&mut Together, Vec<Mapped>),
+    (together, columns): (&mut Together, Vec<Mapped>),
+    payload: &[u8],
+    is_json: bool,
+    cells: Option<&[Cell]>,
+) {
+    let Together {
+        decoder,
+        lenient,
+        good,
+    } = together;
+    let Some(good) = good else { return };
+    check_rows(decoder, &columns, good, payload, cells);
+    if is_json {
+        check_rows(lenient, &columns, good, payload, cells);
+    }
+}
+
+fn check_rows(
+    decoder: &mut Decoder,
+    columns: &[Mapped],
+    good: &[u8],
     payload: &[u8],
     cells: Option<&[Cell]>,
 ) {
-    let Some(good) = good else { return };
     let mut decode = |payload| decoder.decode(&message(payload), &partition()).is_ok();
     let rows = [decode(good), decode(payload), decode(good)];
     let batch = decoder.flush();
     assert_eq!(rows, [true, cells.is_some(), true]);
     assert_eq!(batch.num_rows(), 2 + usize::from(cells.is_some()));
-    let row = |row| cells_of(&batch, row, &columns);
+    let row = |row| cells_of(&batch, row, columns);
     assert_eq!(row(0), row(batch.num_rows() - 1));
     if let Some(cells) = cells {
         assert_eq!(row(1), cells);

@@ -219,7 +219,10 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
         .map(|(path, messages)| format!("{} ({})", cell(path), count(*messages)))
         .collect();
     if named.is_empty() {
-        return None;
+        // All of them have keys too long to be named.
+        let messages = count(seen.messages);
+        let text = format!("fields that no column takes, in {messages} sampled messages: many");
+        return seen.more.then_some(text);
     }
     let more = match (more.len(), seen.more) {
         (0, false) => String::new(),
@@ -338,5 +341,12 @@ mod tests {
         seen.more = true;
         assert!(unmapped(&seen).unwrap().ends_with("f09 (7) and many more"));
         assert_eq!(unmapped(&UnmappedFields::default()), None);
+        let unnamed = UnmappedFields {
+            messages: 2,
+            more: true,
+            ..UnmappedFields::default()
+        };
+        let text = unmapped(&unnamed).unwrap();
+        assert!(text.ends_with("in 2 sampled messages: many"), "{text}");
     }
 }

@@ -59,10 +59,6 @@ impl PayloadReader {
         parses: bool,
         mut whole: impl Iterator<Item = Metadata>,
     ) -> Self {
-        let is_text = match format.payload {
-            PayloadType::Json | PayloadType::Delimited(_) => true,
-            PayloadType::Primitive(primitive) => primitive.is_text(),
-        };
         let of_fields = TextReader::new(format.payload_encoding, format.invalid_text);
         // Base64 is no JSON and has no fields.
         let of_fields = parses.then(|| of_fields.without_base64());
@@ -70,7 +66,9 @@ impl PayloadReader {
             let text = whole.find(|metadata| metadata.form != Form::Bytes);
             text.map(|metadata| metadata.text)
         };
-        let reader = of_fields.or_else(of_whole).filter(|_| is_text);
+        let reader = of_fields
+            .or_else(of_whole)
+            .filter(|_| format.payload.is_text());
         let is_json = format.payload == PayloadType::Json;
         Self {
             unpacker: Unpacker::new(format.payload_compression),

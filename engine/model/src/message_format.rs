@@ -88,6 +88,14 @@ impl PayloadType {
     pub fn has_fields(&self) -> bool {
         matches!(self, Self::Json | Self::Delimited(_))
     }
+
+    /// Whether it is no number.
+    pub fn is_text(&self) -> bool {
+        match self {
+            Self::Json | Self::Delimited(_) => true,
+            Self::Primitive(primitive) => primitive.is_text(),
+        }
+    }
 }
 
 /// What stands between and around the fields of delimited text.

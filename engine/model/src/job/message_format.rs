@@ -138,6 +138,17 @@ impl Walk<'_> {
         let Some(section) = self.section(field, &["key", "value", "headers"]) else {
             return;
         };
+        let are_text = [
+            ("key", format.key.is_text()),
+            ("value", format.payload.is_text()),
+        ];
+        for (key, is_text) in are_text {
+            if let Some(field) = section.get(key).filter(|_| !is_text) {
+                let message =
+                    format!("has no effect, for `source.kafka.{key}` is a number; take it out");
+                self.warning(&field, message);
+            }
+        }
         let mut read = |key| section.get(key).map(|field| self.encoding(&field));
         format.key_encoding = read("key").unwrap_or_default();
         format.payload_encoding = read("value").unwrap_or_default();

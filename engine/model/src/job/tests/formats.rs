@@ -116,6 +116,18 @@ fn validation_is_of_the_fields_of_json() {
 }
 
 #[test]
+fn encodings_are_of_text() {
+    let of = |kafka: &str| findings(&[("topic: t", &format!("topic: t, {kafka}"))]);
+    assert_eq!(of("key: bytes, encoding: { key: GBK, value: GBK }"), "");
+    assert_eq!(of("key: long, encoding: GBK"), "");
+    let warnings = of("key: long, encoding: { key: GBK, value: GBK }");
+    let warning =
+        "source.kafka.encoding.key: has no effect, for `source.kafka.key` is a number; take it out";
+    assert!(warnings.contains(warning), "{warnings}");
+    assert_eq!(warnings.lines().count(), 1, "{warnings}");
+}
+
+#[test]
 fn what_is_no_format_of_messages_is_found() {
     insta::assert_snapshot!(faults("value: { delimited: \"\", quote: \"ab\", header: true }"), @r#"
         job.yaml:3:71: error: source.kafka.value.delimited: "" is no separator; write 1 to 8 bytes, such as `"\t"` or `"\x01"`
