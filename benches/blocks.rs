@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [SINK, kind] => sink::serve(&MappedFields::of(kind_of(kind)?, FIELDS)?),
+        [SINK, kind] => sink::serve(&MappedFields::of(Kind::from_name(kind)?, FIELDS)?),
         [LOCAL, folder] => {
             let server = start_maxcompute(folder.as_ref())?;
             serve_until_closed(&server.endpoint())?;
@@ -75,11 +75,6 @@ fn main() -> Result<()> {
         }
         _ => compare(&Arguments::read(arguments.into_iter(), 256, 5)?),
     }
-}
-
-fn kind_of(name: &str) -> Result<Kind> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    Ok(kind.ok_or(format!("{name:?} is no kind of message"))?)
 }
 
 /// Seconds on the wall and of the process's CPU time.

@@ -1,4 +1,6 @@
 //! `cargo bench -p benches --bench decode -- [--megabytes N] [--repetitions N] [--tweets FILE]`
+//!
+//! `… -- alone KIND FIELDS VALIDATION` decodes with this validation and does nothing else, for a profiler to watch.
 
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
@@ -15,7 +17,32 @@ use benches::messages::Kind;
 use engine_model::job::Validation;
 
 fn main() -> Result<()> {
-    let arguments = Arguments::read(std::env::args().skip(1), 16, 7)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["alone", kind, count, validation, ..] => {
+            let arguments = Arguments::read(arguments.iter().skip(4).cloned(), 16, 100)?;
+            let kind = Kind::from_name(kind)?;
+            let fields = MappedFields::of(kind, count.parse()?)?;
+            let projection = fields.validated(match validation {
+                "mapped" => Validation::Mapped,
+                "full" => Validation::Full,
+                _ => return Err(format!("{validation:?} is no validation").into()),
+            })?;
+            let blocks = Blocks::new(&arguments.payloads(kind)?, 0);
+            for _ in 0..arguments.repetitions {
+                engine(&blocks, &projection, forget)?;
+            }
+            Ok(())
+        }
+        _ => compare(&Arguments::read(arguments.into_iter(), 16, 7)?),
+    }
+}
+
+fn forget(batch: RecordBatch) {
+    drop(black_box(batch));
+}
+
+fn compare(arguments: &Arguments) -> Result<()> {
     let mut is_first = true;
     for kind in Kind::ALL {
         let payloads = arguments.payloads(kind)?;
@@ -25,7 +52,6 @@ fn main() -> Result<()> {
             let mapped = fields.validated(Validation::Mapped)?;
             let full = fields.validated(Validation::Full)?;
             let (flat, nested) = (full.schema(), Arc::new(fields.nested_schema()));
-            let forget = |batch: RecordBatch| drop(black_box(batch));
             let name = format!(
                 "{}, {} B, {count}",
                 kind.name(),

@@ -33,6 +33,16 @@ impl Kind {
             Self::Tweets => "tweets",
         }
     }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        Ok(kind.ok_or(format!("{name:?} is no kind of message"))?)
+    }
 }
 
 /// Makes messages until their payloads have `bytes` bytes together, at least one.
