@@ -4,6 +4,7 @@ use simd_json::{Node, StaticNode};
 
 use crate::column::ColumnBuffer;
 use crate::parser::{Document, FLOAT_MAX_TRUSTED};
+use crate::text::utf8;
 use crate::value::Value;
 
 /// The value that the tape has at `node`, or nothing where the column needs its text: see [`value_of_text`].
@@ -42,7 +43,7 @@ pub(crate) fn value_of_text<'a>(
     node: u32,
     text: &'a [u8],
 ) -> Option<Value<'a>> {
-    let text = simdutf8::basic::from_utf8(text).ok()?;
+    let text = utf8(text).ok()?;
     Some(match document.tape.get(node as usize)? {
         Node::Static(_) => Value::Number(text),
         _ => Value::Json(text),

@@ -86,6 +86,7 @@ impl fmt::Display for Rejection {
                     ", which is longer than the {CELL_BYTES_MAX} bytes of a cell"
                 )
             }
+            RejectReason::RepeatedKey => f.write_str(", in which two keys are the same"),
             RejectReason::TooManyCharacters => f.write_str(", which has too many characters"),
             RejectReason::BatchFull => f.write_str(": flush the batch before this message"),
             _ => Ok(()),
@@ -115,6 +116,8 @@ pub enum RejectReason {
     WrongType,
     /// A string that doesn't read as the column's type, such as `"abc"` for BIGINT.
     UnreadableText,
+    /// Two keys of a map that are one as values of its key type, such as `"1"` and `"01"` of BIGINT.
+    RepeatedKey,
     /// A value of the right kind beyond what the column's type holds.
     OutOfRange,
     /// A number or time that the column's type could only hold rounded.
@@ -143,6 +146,7 @@ impl RejectReason {
             Self::NullNotAllowed => "null_not_allowed",
             Self::WrongType => "wrong_type",
             Self::UnreadableText => "unreadable_text",
+            Self::RepeatedKey => "repeated_key",
             Self::OutOfRange => "out_of_range",
             Self::NeedsRounding => "needs_rounding",
             Self::TooLong => "too_long",

@@ -54,7 +54,7 @@ impl TextReader {
         scratch: &'a mut String,
     ) -> Result<&'a str, NotText> {
         if self.encoding.is_utf8()
-            && let Ok(text) = simdutf8::basic::from_utf8(bytes)
+            && let Ok(text) = utf8(bytes)
         {
             return Ok(text);
         }
@@ -88,6 +88,12 @@ impl TextReader {
             &found,
         )
     }
+}
+
+/// `bytes` as text in UTF-8.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, RejectReason> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| RejectReason::InvalidText)
 }
 
 /// The encoding and the bytes behind the byte order mark, for the two encodings that have one.

@@ -12,6 +12,7 @@ use crate::index::{Index, Tokens};
 use crate::number::{Integer, JsonNumber};
 use crate::parser::FLOAT_MAX_TRUSTED;
 use crate::reject::RejectReason;
+use crate::text::utf8;
 use crate::value::Value;
 
 /// Bytes of memory for tokens that stay reserved at a flush; more is only needed by unusually large messages.
@@ -101,11 +102,6 @@ fn string<'a>(
         tokens.text().get(inside).unwrap_or_default()
     };
     utf8(text).map(Value::Text)
-}
-
-#[inline]
-fn utf8(text: &[u8]) -> Result<&str, RejectReason> {
-    simdutf8::basic::from_utf8(text).map_err(|_| RejectReason::InvalidText)
 }
 
 #[inline]

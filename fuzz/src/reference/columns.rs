@@ -134,7 +134,15 @@ fn nested(value: &RawValue, column_type: &ColumnType, clock: Clock<'_>) -> Resul
                 let name = serde_json::value::to_raw_value(&name).map_err(|_| Refused)?;
                 Ok((cell(&name, key, clock)?, within(value, column_type)?))
             });
-            entries.collect::<Result<_, _>>().map(Cell::Map)
+            let entries: Vec<(Cell, Cell)> = entries.collect::<Result<_, _>>()?;
+            let mut keys = entries.iter().enumerate();
+            // Different texts may be the same key.
+            if keys
+                .any(|(number, (key, _))| entries[..number].iter().any(|(known, _)| known == key))
+            {
+                return Err(Refused);
+            }
+            Ok(Cell::Map(entries))
         }
         ColumnType::Struct(columns) => {
             let fields = fields(value).ok_or(Refused)?;

@@ -2,9 +2,11 @@
 //!
 //! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
 //! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
-//! counts. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
+//! counts, but keys that only the conversion makes the same are refused. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
 //! others are left.
 //! A string within one is no array or object again, and neither is the string `null`.
+
+mod keys;
 
 use std::collections::HashMap;
 use std::mem;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, MapArray, NullBufferBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::{DataType, Field, Fields};
 use engine_model::ColumnType;
 use engine_model::limits::CELL_BYTES_MAX;
 use jiff::tz::TimeZone;
@@ -24,6 +26,7 @@ use crate::node::{extent, value_of, value_of_text};
 use crate::parser::{Document, Parser};
 use crate::reject::RejectReason;
 use crate::value::Value;
+use keys::KeyCheck;
 
 #[derive(Debug)]
 pub(super) struct NestedColumn {
@@ -98,7 +101,7 @@ struct Source<'a> {
 enum Cells {
     Scalar(Box<ColumnBuffer>),
     Array(Rows, Box<Cells>, DataType),
-    Map(Rows, Box<[Cells; 2]>, DataType),
+    Map(Box<MapCells>),
     Struct(StructCells),
 }
 
@@ -107,6 +110,16 @@ enum Cells {
 struct Rows {
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
+}
+
+#[derive(Debug)]
+struct MapCells {
+    rows: Rows,
+    keys: ColumnBuffer,
+    key_check: Option<KeyCheck>,
+    values: Cells,
+    /// The keys and values of one map.
+    entry: Arc<Field>,
 }
 
 #[derive(Debug)]
@@ -168,9 +181,19 @@ impl Cells {
                 data_type(column_type),
             ),
             ColumnType::Map(key, value) => {
-                let key = inner(key).filter(|key| matches!(key, Self::Scalar(_)))?;
-                let sides = Box::new([key, inner(value)?]);
-                Self::Map(Rows::new(), sides, data_type(column_type))
+                let DataType::Map(entry, _) = data_type(column_type) else {
+                    return None;
+                };
+                let Self::Scalar(keys) = inner(key)? else {
+                    return None;
+                };
+                Self::Map(Box::new(MapCells {
+                    rows: Rows::new(),
+                    keys: *keys,
+                    key_check: KeyCheck::new(&ColumnSpec::plain(key, zone)),
+                    values: inner(value)?,
+                    entry,
+                }))
             }
             ColumnType::Struct(fields) => {
                 let DataType::Struct(layout) = data_type(column_type) else {
@@ -210,18 +233,7 @@ impl Cells {
                 }
                 rows.push(*len)
             }
-            (Self::Map(rows, sides, _), Node::Object { len, .. }) => {
-                let [keys, values] = &mut **sides;
-                let entries = last_of_each(source, node, *len)?;
-                for (name, value) in &entries {
-                    let Self::Scalar(keys) = &mut *keys else {
-                        return Err(RejectReason::WrongType);
-                    };
-                    keys.append(&Value::Text(name))?;
-                    values.append(source, *value)?;
-                }
-                rows.push(entries.len())
-            }
+            (Self::Map(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
             (Self::Struct(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
             _ => Err(RejectReason::WrongType),
         }
@@ -231,7 +243,8 @@ impl Cells {
         match self {
             // Elements take NULL, whatever the column does.
             Self::Scalar(buffer) => drop(buffer.append_null()),
-            Self::Array(rows, ..) | Self::Map(rows, ..) => rows.push_null(),
+            Self::Array(rows, ..) => rows.push_null(),
+            Self::Map(cells) => cells.rows.push_null(),
             Self::Struct(cells) => {
                 cells.nulls.append_null();
                 cells.cells.iter_mut().for_each(Self::append_null);
@@ -243,9 +256,10 @@ impl Cells {
         match self {
             Self::Scalar(buffer) => buffer.truncate(rows),
             Self::Array(ends, elements, _) => elements.truncate(ends.truncate(rows)),
-            Self::Map(ends, sides, _) => {
-                let entries = ends.truncate(rows);
-                sides.iter_mut().for_each(|side| side.truncate(entries));
+            Self::Map(cells) => {
+                let entries = cells.rows.truncate(rows);
+                cells.keys.truncate(entries);
+                cells.values.truncate(entries);
             }
             Self::Struct(cells) => {
                 cells.nulls.truncate(rows);
@@ -266,17 +280,17 @@ impl Cells {
                 let list = ListArray::try_new(Arc::clone(field), offsets, elements.finish(), nulls);
                 Arc::new(list.expect(WHOLE))
             }
-            Self::Map(rows, sides, DataType::Map(entries, sorted)) => {
-                let DataType::Struct(fields) = entries.data_type() else {
+            Self::Map(cells) => {
+                let DataType::Struct(fields) = cells.entry.data_type() else {
                     unreachable!("a map's entries are structs");
                 };
-                let (offsets, nulls) = rows.finish();
-                let sides = sides.iter_mut().map(Self::finish).collect();
+                let (offsets, nulls) = cells.rows.finish();
+                let sides = vec![cells.keys.finish(), cells.values.finish()];
                 let sides = StructArray::try_new(fields.clone(), sides, None).expect(WHOLE);
-                let map = MapArray::try_new(Arc::clone(entries), offsets, sides, nulls, *sorted);
-                Arc::new(map.expect(WHOLE))
+                let entry = Arc::clone(&cells.entry);
+                Arc::new(MapArray::try_new(entry, offsets, sides, nulls, false).expect(WHOLE))
             }
-            Self::Array(..) | Self::Map(..) => unreachable!("made with the layout of its type"),
+            Self::Array(..) => unreachable!("made with the layout of its type"),
             Self::Struct(cells) => {
                 let rows = cells.nulls.len();
                 let nulls = cells.nulls.finish();
@@ -286,6 +300,20 @@ impl Cells {
                 Arc::new(array.expect(WHOLE))
             }
         }
+    }
+}
+
+impl MapCells {
+    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
+        let entries = last_of_each(source, node, len)?;
+        if let Some(check) = self.key_check.as_mut().filter(|_| entries.len() > 1) {
+            check.check(entries.iter().map(|(name, _)| *name))?;
+        }
+        for (name, value) in &entries {
+            self.keys.append(&Value::Text(name))?;
+            self.values.append(source, *value)?;
+        }
+        self.rows.push(entries.len())
     }
 }
 

@@ -8,8 +8,8 @@ use engine_model::TimeUnit;
 
 use super::*;
 use RejectReason::{
-    NeedsRounding, NullNotAllowed, OutOfRange, TooLong, TooManyCharacters, UnreadableText,
-    WrongType,
+    NeedsRounding, NullNotAllowed, OutOfRange, RepeatedKey, TooLong, TooManyCharacters,
+    UnreadableText, WrongType,
 };
 
 /// Format and rounding of a column.
@@ -582,7 +582,30 @@ fn map() {
                 Ok("{1: [x], -2: []}"),
             ),
             (Value::Json(r#"{"x":[]}"#), Err(UnreadableText)),
+            (Value::Json(r#"{"1":[],"1":["x"]}"#), Ok("{1: [x]}")),
+            (Value::Json(r#"{"1":[],"2":[],"01":[]}"#), Err(RepeatedKey)),
+            (Value::Json(r#"{"1":[],"x":[]}"#), Err(UnreadableText)),
+            (Value::Json(r#"{"1":[],"2":[]}"#), Ok("{1: [], 2: []}")),
         ],
+    );
+    check(
+        "MAP<DATETIME,BIGINT>",
+        None,
+        &[
+            (
+                Value::Json(r#"{"2026-11-22 00:00:00Z":1,"2026-11-22T08:00:00+08:00":2}"#),
+                Err(RepeatedKey),
+            ),
+            (
+                Value::Json(r#"{"2026-11-22 00:00:00Z":1,"2026-11-22 00:00:01Z":2}"#),
+                Ok("{2026-11-22T00:00:00: 1, 2026-11-22T00:00:01: 2}"),
+            ),
+        ],
+    );
+    check(
+        "MAP<CHAR(2),BIGINT>",
+        None,
+        &[(Value::Json(r#"{"1":1,"01":2}"#), Ok("{1: 1, 01: 2}"))],
     );
 }
 
