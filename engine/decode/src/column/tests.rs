@@ -1,5 +1,6 @@
 //! Column kind × kind of value → what is stored, or why it is refused.
 
+mod nested;
 mod settings;
 
 use arrow::util::display::array_value_to_string;
@@ -507,123 +508,6 @@ fn json() {
             (Value::Text(" [1, \"x\"]\n"), Ok("[1, \"x\"]")),
             (Value::Text("x"), Err(UnreadableText)),
             (Value::Text(""), Err(UnreadableText)),
-        ],
-    );
-}
-
-#[test]
-fn array() {
-    check(
-        "ARRAY<BIGINT>",
-        None,
-        &[
-            (Value::Json("[1, -2, \"3\", 4.0]"), Ok("[1, -2, 3, 4]")),
-            (Value::Json("[null]"), Ok("[]")),
-            (Value::Json("[]"), Ok("[]")),
-            (Value::Text("[1]"), Ok("[1]")),
-            (Value::Json("[1.5]"), Err(NeedsRounding)),
-            (Value::Json("[1, \"x\"]"), Err(UnreadableText)),
-            (Value::Json("[[1]]"), Err(WrongType)),
-            (Value::Json("{\"a\":1}"), Err(WrongType)),
-            (Value::Text("x"), Err(UnreadableText)),
-            (Value::Text("\"[1]\""), Err(WrongType)),
-            (Value::Text("null"), Err(WrongType)),
-            (Value::Text(" 1 "), Err(WrongType)),
-            (Value::Unsigned(1), Err(WrongType)),
-            (Value::Bool(true), Err(WrongType)),
-        ],
-    );
-    check(
-        "ARRAY<STRING>",
-        None,
-        &[(
-            Value::Json("[1.50, \"a\\u00e9\", {\"b\" : 1}, [ ], true]"),
-            Ok("[1.50, a\u{e9}, {\"b\" : 1}, [ ], true]"),
-        )],
-    );
-    check(
-        "ARRAY<DECIMAL(38,18)>",
-        None,
-        &[(
-            Value::Json("[12345678901234567890.123456789012345678]"),
-            Ok("[12345678901234567890.123456789012345678]"),
-        )],
-    );
-    check(
-        "ARRAY<JSON>",
-        None,
-        &[(Value::Json("[\"x\", 1.50]"), Ok("[\"x\", 1.50]"))],
-    );
-}
-
-#[test]
-fn map() {
-    check(
-        "MAP<STRING,BIGINT>",
-        None,
-        &[
-            (
-                Value::Json(r#"{"a":1,"b":null,"\u0063":"3"}"#),
-                Ok("{a: 1, b: , c: 3}"),
-            ),
-            (Value::Json("{}"), Ok("{}")),
-            // The last one counts, in the place of the first.
-            (Value::Json(r#"{"a":1,"b":2,"a":3}"#), Ok("{a: 3, b: 2}")),
-            (Value::Json(r#"{"a":{}}"#), Err(WrongType)),
-            (Value::Json("[]"), Err(WrongType)),
-        ],
-    );
-    check(
-        "MAP<BIGINT,ARRAY<STRING>>",
-        None,
-        &[
-            (
-                Value::Json(r#"{"1":["x"],"-2":[]}"#),
-                Ok("{1: [x], -2: []}"),
-            ),
-            (Value::Json(r#"{"x":[]}"#), Err(UnreadableText)),
-            (Value::Json(r#"{"1":[],"1":["x"]}"#), Ok("{1: [x]}")),
-            (Value::Json(r#"{"1":[],"2":[],"01":[]}"#), Err(RepeatedKey)),
-            (Value::Json(r#"{"1":[],"x":[]}"#), Err(UnreadableText)),
-            (Value::Json(r#"{"1":[],"2":[]}"#), Ok("{1: [], 2: []}")),
-        ],
-    );
-    check(
-        "MAP<DATETIME,BIGINT>",
-        None,
-        &[
-            (
-                Value::Json(r#"{"2026-11-22 00:00:00Z":1,"2026-11-22T08:00:00+08:00":2}"#),
-                Err(RepeatedKey),
-            ),
-            (
-                Value::Json(r#"{"2026-11-22 00:00:00Z":1,"2026-11-22 00:00:01Z":2}"#),
-                Ok("{2026-11-22T00:00:00: 1, 2026-11-22T00:00:01: 2}"),
-            ),
-        ],
-    );
-    check(
-        "MAP<CHAR(2),BIGINT>",
-        None,
-        &[(Value::Json(r#"{"1":1,"01":2}"#), Ok("{1: 1, 01: 2}"))],
-    );
-}
-
-#[test]
-fn a_struct_takes_its_fields_by_name() {
-    check(
-        "STRUCT<a:BIGINT,b:ARRAY<STRUCT<c:STRING>>>",
-        None,
-        &[
-            (
-                Value::Json(r#"{"z":[1,{"a":9}],"b":[{"c":"x"},null,{}],"A":1}"#),
-                Ok("{a: 1, b: [{c: x}, , {c: }]}"),
-            ),
-            (Value::Json(r#"{"a":1,"a":2}"#), Ok("{a: 2, b: }")),
-            (Value::Json("{}"), Ok("{a: , b: }")),
-            (Value::Json(r#"{"a":"x"}"#), Err(UnreadableText)),
-            (Value::Json(r#"{"b":[1]}"#), Err(WrongType)),
-            (Value::Json("[]"), Err(WrongType)),
         ],
     );
 }

@@ -90,12 +90,10 @@ fn is_special(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job::{JobSpec, Setting};
-    use crate::params::ScheduledTime;
+    use crate::job::tests::check;
     use crate::{ColumnMapping, Step};
 
     /// The columns that a job with this section has.
@@ -105,19 +103,8 @@ mod tests {
              window: {{ start: \"20261122\", end: \"20261123\" }}\n\
              destination: {{ maxcompute: {{ endpoint: \"http://h/api\", project: p, table: t }} }}\n{section}",
         );
-        let spec = JobSpec::parse("", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let checked = spec.check(&Setting {
-            scheduled_time: &ScheduledTime::parse("2026-11-23T00:15:00", &TimeZone::UTC).unwrap(),
-            environment: None,
-            sources: None,
-            overrides: &[],
-            env: &|_| None,
-            default_time_zone: &TimeZone::UTC,
-        });
-        checked
-            .unwrap_or_else(|error| panic!("{error}\n{text}"))
-            .job
-            .columns
+        let checked = check(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        checked.job.columns
     }
 
     fn path(keys: &[&str]) -> FieldPath {
