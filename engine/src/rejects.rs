@@ -53,7 +53,7 @@ pub struct RejectedMessage {
 /// A header of a rejected message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RejectedHeader {
-    /// The name.
+    /// The key.
     pub key: Content,
     /// The value; absent where there is none.
     pub value: Option<Content>,
@@ -104,9 +104,9 @@ impl From<Reject> for RejectedMessage {
 }
 
 impl From<RejectHeader> for RejectedHeader {
-    fn from((name, value): RejectHeader) -> Self {
+    fn from((key, value): RejectHeader) -> Self {
         Self {
-            key: name.into(),
+            key: key.into(),
             value: value.map(Content::from),
         }
     }

@@ -163,7 +163,6 @@ impl Decoder {
             message,
             topic_partition,
             payload,
-            is_json: fields.check_json(),
         };
         for (feed, buffer) in projection.metadata.iter().zip(metadata_buffers) {
             let value = feed

@@ -88,8 +88,8 @@ impl InstantReader {
                 seconds,
                 nanoseconds,
             }) => {
-                let instant =
-                    Timestamp::from_second(seconds).map_err(|_| RejectReason::OutOfRange)?;
+                // What jiff's timestamps don't reach are the last hours of the year 9999.
+                let instant = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
                 let offset_seconds = self.zone.to_offset(instant).seconds();
                 in_range(seconds + i64::from(offset_seconds), nanoseconds)
             }
@@ -176,14 +176,16 @@ impl InstantReader {
         if read.iana_time_zone().is_some() || hides_leap_second(pattern, text, &read) {
             return Err(RejectReason::UnreadableText);
         }
-        if read.offset().is_some() {
-            let instant = read.to_timestamp().map_err(unreadable)?;
-            return self.since_epoch(instant.as_nanosecond());
-        }
         let wall = read.to_datetime().map_err(unreadable)?;
         let nanoseconds = u32::try_from(wall.subsec_nanosecond()).unwrap_or_default();
         let whole = wall.with().subsec_nanosecond(0).build();
-        Ok(Spelled::WallClock(whole.map_err(unreadable)?, nanoseconds))
+        let whole = whole.map_err(unreadable)?;
+        match read.offset() {
+            None => Ok(Spelled::WallClock(whole, nanoseconds)),
+            Some(offset) => self
+                .instant(whole, offset.seconds(), nanoseconds)
+                .map(Spelled::Instant),
+        }
     }
 
     /// `wall` is what a clock shows that is `offset_seconds` ahead of UTC, `nanoseconds` up to a whole second.

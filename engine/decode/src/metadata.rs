@@ -73,8 +73,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) topic_partition: &'a TopicPartition,
     /// The payload; nothing in a tombstone, and where no column needs it.
     pub(crate) payload: Option<Payload<'a>>,
-    /// Whether the payload was found to be JSON.
-    pub(crate) is_json: bool,
 }
 
 impl Metadata {
@@ -104,17 +102,12 @@ impl Metadata {
                 Some(payload) if !self.primitive.is_text() || self.form == Form::Bytes => {
                     self.primitive(payload.bytes, &mut scratch.text)
                 }
-                Some(payload) => {
-                    let text = match payload.text {
-                        PayloadText::Known(text) => text,
-                        PayloadText::Unknown(bytes) => self.decoded(bytes, &mut scratch.text)?,
-                    };
-                    Ok(if parts.is_json {
-                        Value::Json(text)
-                    } else {
-                        Value::Text(text)
-                    })
-                }
+                Some(Payload { text, .. }) => match text {
+                    PayloadText::Known(text) => Ok(Value::Text(text)),
+                    PayloadText::Unknown(bytes) => {
+                        self.decoded(bytes, &mut scratch.text).map(Value::Text)
+                    }
+                },
             },
             MetadataField::Headers => {
                 write_headers(message.headers, self.text, scratch)?;

@@ -289,12 +289,9 @@ impl Digits {
         digits
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-
     pub(crate) fn text(&self) -> &str {
-        str::from_utf8(self.bytes()).unwrap_or_default()
+        let text = self.bytes.get(..self.length).unwrap_or_default();
+        str::from_utf8(text).expect("only text is written to it")
     }
 }
 

@@ -19,7 +19,7 @@ const OVERFLOW_NEGATIVE: &[u8] = b"-1e308";
 const INPUT_BYTES_KEPT: usize = 4 << 20;
 /// So is that for the tokens of a message beyond this many: the tape and the positions take some 30 bytes for each,
 /// whatever a token's own length is.
-const TOKENS_KEPT: usize = 64 << 10;
+pub(crate) const TOKENS_KEPT: usize = 64 << 10;
 
 /// A parsed payload.
 #[derive(Clone, Copy, Debug)]

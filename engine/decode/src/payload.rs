@@ -57,14 +57,23 @@ impl PayloadReader {
     pub(crate) fn new(
         format: &MessageFormat,
         parses: bool,
-        mut whole: impl Iterator<Item = Metadata>,
+        whole: impl Iterator<Item = Metadata>,
     ) -> Self {
         let of_fields = TextReader::new(format.payload_encoding, format.invalid_text);
         // Base64 is no JSON and has no fields.
         let of_fields = parses.then(|| of_fields.without_base64());
+        // Nor is it anything for a column that would read a number or a word in it, beside which no other gets it either.
         let of_whole = || {
-            let text = whole.find(|metadata| metadata.form != Form::Bytes);
-            text.map(|metadata| metadata.text)
+            let texts = whole.filter(|metadata| metadata.form != Form::Bytes);
+            let mut readers = texts.map(|metadata| metadata.text);
+            let first = readers.next()?;
+            Some(readers.fold(first, |reader, other| {
+                if other.replaces() == reader.replaces() {
+                    reader
+                } else {
+                    reader.without_base64()
+                }
+            }))
         };
         let reader = of_fields
             .or_else(of_whole)

@@ -83,7 +83,7 @@ impl fmt::Display for Rejection {
             RejectReason::TooLong => {
                 write!(
                     f,
-                    ", which is longer than the {CELL_BYTES_MAX} bytes of a cell"
+                    ", which takes more than the {CELL_BYTES_MAX} bytes of a cell, or eight times that of nested values"
                 )
             }
             RejectReason::RepeatedKey => f.write_str(", in which two keys are the same"),
@@ -116,7 +116,8 @@ pub enum RejectReason {
     WrongType,
     /// A string that doesn't read as the column's type, such as `"abc"` for BIGINT.
     UnreadableText,
-    /// Two keys of a map that are one as values of its key type, such as `"1"` and `"01"` of BIGINT.
+    /// Different keys of an object that are one in the column, such as `"1"` and `"01"` in a map with keys of BIGINT, or `"id"`
+    /// and `"ID"` in a struct.
     RepeatedKey,
     /// A value of the right kind beyond what the column's type holds.
     OutOfRange,
@@ -135,6 +136,14 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
+    /// The reason why a column refuses a text that should be JSON, from that why it isn't.
+    pub(crate) fn of_nested_json(self) -> Self {
+        match self {
+            Self::NestedTooDeep => self,
+            _ => Self::UnreadableText,
+        }
+    }
+
     /// The reason in reports and metrics, such as `wrong_type`.
     pub fn name(self) -> &'static str {
         match self {
@@ -196,7 +205,7 @@ mod tests {
         let text = |reason| Rejection::of_payload(reason, "STRING", "the string \"…\"").to_string();
         assert_eq!(
             text(RejectReason::TooLong),
-            "payload: expected STRING, found the string \"…\", which is longer than the 8388608 bytes of a cell"
+            "payload: expected STRING, found the string \"…\", which takes more than the 8388608 bytes of a cell, or eight times that of nested values"
         );
         assert_eq!(
             text(RejectReason::BatchFull),

@@ -17,7 +17,7 @@ use crate::document::DocumentReader;
 use crate::instant::{InstantReader, Resolution};
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::extent;
-use crate::parser::Document;
+use crate::parser::{Document, TOKENS_KEPT};
 pub use field::{FieldFigures, IntegerRange, KindCounts, StringCounts};
 pub use infer::{Inference, InferredColumn};
 
@@ -132,6 +132,8 @@ impl PayloadSample {
         });
         *unreadable += u64::from(read.is_none());
         reader.shrink();
+        tokens.clear();
+        tokens.shrink_to(TOKENS_KEPT);
     }
 
     /// Payloads that were looked at.

@@ -1,6 +1,6 @@
 //! Fields of payloads that no column takes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl UnmappedFinder {
             found,
         } = self;
         let mut walk = Walk {
-            paths: Vec::new(),
+            paths: BTreeSet::new(),
             cut: false,
         };
         let read = reader.read(payload, |document| {
@@ -90,8 +90,6 @@ impl UnmappedFinder {
         if read.is_none() {
             return;
         }
-        walk.paths.sort_unstable();
-        walk.paths.dedup();
         found.messages += 1;
         found.more |= walk.cut;
         for path in &walk.paths {
@@ -108,8 +106,7 @@ impl UnmappedFinder {
 
 /// The fields of one payload without a column.
 struct Walk {
-    /// A field is there twice where the payload has its key twice.
-    paths: Vec<String>,
+    paths: BTreeSet<String>,
     cut: bool,
 }
 
@@ -138,13 +135,16 @@ impl Walk {
                     self.look(document, key + 1, below, way);
                     way.pop();
                 }
-                None if name.len() > SAMPLE_KEY_BYTES_MAX || self.paths.len() >= PATHS_MAX => {
-                    self.cut = true;
-                }
+                None if name.len() > SAMPLE_KEY_BYTES_MAX => self.cut = true,
                 None => {
                     let last = Step::Key((*name).to_owned());
                     let steps: Vec<Step> = way.iter().cloned().chain([last]).collect();
-                    self.paths.push(FieldPath::from(steps).to_string());
+                    let path = FieldPath::from(steps).to_string();
+                    if self.paths.len() < PATHS_MAX {
+                        self.paths.insert(path);
+                    } else if !self.paths.contains(&path) {
+                        self.cut = true;
+                    }
                 }
             }
             key += 1 + extent(value);
@@ -173,6 +173,16 @@ mod tests {
 
     fn finder(paths: &[&str]) -> UnmappedFinder {
         UnmappedFinder::new(Arc::new(mapped(paths).unwrap()), &MessageFormat::default())
+    }
+
+    #[test]
+    fn a_key_that_comes_again_hides_no_other() {
+        let mut finder = finder(&["a"]);
+        let payload = format!("{{{}\"y\":1}}", "\"x\":0,".repeat(2 * PATHS_MAX));
+        finder.observe(payload.as_bytes());
+        let found = finder.take();
+        let fields: Vec<_> = found.fields.keys().map(String::as_str).collect();
+        assert_eq!((fields, found.more), (vec!["x", "y"], false));
     }
 
     #[test]

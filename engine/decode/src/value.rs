@@ -19,7 +19,7 @@ pub(crate) enum Value<'a> {
     Number(&'a str),
     /// A string, its escapes resolved.
     Text(&'a str),
-    /// A JSON text as it came: a nested object or array, a string with its quotes, or a whole payload.
+    /// A JSON text of a payload as it came: an object or an array, or a string with its quotes.
     Json(&'a str),
     /// A key or a payload as it is, for a column that takes bytes.
     Bytes(&'a [u8]),

@@ -32,7 +32,7 @@ pub struct Reject {
     pub headers: Vec<RejectHeader>,
 }
 
-/// The name of a header, and its value where it has one.
+/// The key of a header, and its value where it has one.
 pub type RejectHeader = (Vec<u8>, Option<Vec<u8>>);
 
 /// The names of the files of rejected messages, by the run that kept them, in the order of its slices.
@@ -107,9 +107,9 @@ fn headers(column: &dyn Array, row: usize) -> Option<Vec<RejectHeader>> {
     let headers = column.as_list_opt::<i32>()?.value(row);
     let headers = headers.as_struct_opt()?;
     let column = |name| headers.column_by_name(name)?.as_binary_opt::<i32>();
-    let pairs = column("name")?.iter().zip(column("value")?);
+    let pairs = column("key")?.iter().zip(column("value")?);
     pairs
-        .map(|(name, value)| Some((name?.to_vec(), value.map(<[u8]>::to_vec))))
+        .map(|(key, value)| Some((key?.to_vec(), value.map(<[u8]>::to_vec))))
         .collect()
 }
 

@@ -149,6 +149,10 @@ fn nested(value: &RawValue, column_type: &ColumnType, clock: Clock<'_>) -> Resul
             let cells = columns.iter().map(|(name, column_type)| {
                 let named = |(key, _): &&(String, _)| key.eq_ignore_ascii_case(name);
                 let last = fields.iter().rfind(named);
+                let mut spellings = fields.iter().filter(named).map(|(key, _)| key);
+                if spellings.any(|key| last.is_some_and(|(last, _)| key != last)) {
+                    return Err(Refused);
+                }
                 last.map_or(Ok(Cell::Null), |(_, value)| within(value, column_type))
             });
             cells.collect::<Result<_, _>>().map(Cell::Struct)

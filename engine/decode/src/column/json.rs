@@ -19,16 +19,14 @@ impl JsonColumn {
     /// Tells the bytes of the text. A [`Value::Text`] is not a string of the payload, but a text that has to be JSON.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
         match *value {
-            // Only a payload as a whole has white space around it.
-            Value::Json(json) => self.texts.push(json.trim_ascii()),
-            Value::Number(text) => self.texts.push(text),
+            Value::Json(text) | Value::Number(text) => self.texts.push(text),
             Value::Bool(true) => self.texts.push("true"),
             Value::Bool(false) => self.texts.push("false"),
             Value::Int(value) => self.texts.push(Digits::of(value).text()),
             Value::Unsigned(value) => self.texts.push(Digits::of(value).text()),
             Value::Text(text) => {
                 let read = self.parser.read(text.as_bytes(), |_| ());
-                read.map_err(|_| RejectReason::UnreadableText)?;
+                read.map_err(RejectReason::of_nested_json)?;
                 self.texts.push(text.trim_ascii())
             }
             Value::Float(_) | Value::Bytes(_) | Value::Null => Err(RejectReason::WrongType),

@@ -2,7 +2,7 @@
 //!
 //! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
 //! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
-//! counts, but keys that only the conversion makes the same are refused. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
+//! counts, but different keys that the conversion or a struct's names make the same are refused. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
 //! others are left.
 //! A string within one is no array or object again, and neither is the string `null`.
 
@@ -20,13 +20,17 @@ use engine_model::limits::CELL_BYTES_MAX;
 use jiff::tz::TimeZone;
 use simd_json::Node;
 
-use super::{ColumnBuffer, ColumnSpec, data_type};
+use super::{ColumnBuffer, ColumnSpec, data_type, row_bytes};
 use crate::locate::{text_of, tokens_of_nodes};
 use crate::node::{extent, value_of, value_of_text};
-use crate::parser::{Document, Parser};
+use crate::parser::{Document, Parser, TOKENS_KEPT};
 use crate::reject::RejectReason;
 use crate::value::Value;
 use keys::KeyCheck;
+
+/// Bytes that the values within one cell take, as the columns of their types that they become: its JSON may be short, for
+/// each field that it leaves out is a NULL that takes as much as a value.
+const VALUES_BYTES_MAX: usize = 8 * CELL_BYTES_MAX;
 
 #[derive(Debug)]
 pub(super) struct NestedColumn {
@@ -49,7 +53,7 @@ impl NestedColumn {
         }
     }
 
-    /// Tells the bytes of the value's text.
+    /// Tells the bytes of the values within.
     pub(super) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
         let (Value::Json(text) | Value::Text(text)) = *value else {
             return Err(RejectReason::WrongType);
@@ -69,10 +73,11 @@ impl NestedColumn {
                 _ => return Err(RejectReason::WrongType),
             }
             tokens_of_nodes(document, tokens);
-            cells.append(Source { document, tokens }, 0)
+            let mut room = VALUES_BYTES_MAX;
+            cells.append(Source { document, tokens }, 0, &mut room)?;
+            Ok(VALUES_BYTES_MAX - room)
         });
-        read.map_err(|_| RejectReason::UnreadableText)??;
-        Ok(text.len())
+        read.map_err(RejectReason::of_nested_json)?
     }
 
     pub(super) fn append_null(&mut self) {
@@ -85,6 +90,8 @@ impl NestedColumn {
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         self.parser.shrink();
+        self.tokens.clear();
+        self.tokens.shrink_to(TOKENS_KEPT);
         self.cells.finish()
     }
 }
@@ -100,7 +107,7 @@ struct Source<'a> {
 #[derive(Debug)]
 enum Cells {
     Scalar(Box<ColumnBuffer>),
-    Array(Rows, Box<Cells>, DataType),
+    Array(Box<ArrayCells>),
     Map(Box<MapCells>),
     Struct(StructCells),
 }
@@ -113,13 +120,24 @@ struct Rows {
 }
 
 #[derive(Debug)]
+struct ArrayCells {
+    rows: Rows,
+    elements: Cells,
+    element: Arc<Field>,
+    /// See [`row_bytes`].
+    element_bytes: usize,
+}
+
+#[derive(Debug)]
 struct MapCells {
     rows: Rows,
     keys: ColumnBuffer,
-    key_check: Option<KeyCheck>,
+    key_check: KeyCheck,
     values: Cells,
-    /// The keys and values of one map.
+    /// A key and its value.
     entry: Arc<Field>,
+    /// See [`row_bytes`].
+    entry_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -128,7 +146,7 @@ struct StructCells {
     names: Vec<String>,
     cells: Vec<Cells>,
     fields: Fields,
-    /// Where each field is in the object under way; kept for its memory.
+    /// Where the key of each field is in the object under way; kept for its memory.
     found: Vec<Option<u32>>,
 }
 
@@ -175,11 +193,17 @@ impl Cells {
     fn new(column_type: &ColumnType, zone: &TimeZone) -> Option<Self> {
         let inner = |column_type| Self::new(column_type, zone);
         Some(match column_type {
-            ColumnType::Array(element) => Self::Array(
-                Rows::new(),
-                Box::new(inner(element)?),
-                data_type(column_type),
-            ),
+            ColumnType::Array(element_type) => {
+                let DataType::List(element) = data_type(column_type) else {
+                    return None;
+                };
+                Self::Array(Box::new(ArrayCells {
+                    rows: Rows::new(),
+                    elements: inner(element_type)?,
+                    element_bytes: row_bytes(element.data_type()),
+                    element,
+                }))
+            }
             ColumnType::Map(key, value) => {
                 let DataType::Map(entry, _) = data_type(column_type) else {
                     return None;
@@ -190,8 +214,9 @@ impl Cells {
                 Self::Map(Box::new(MapCells {
                     rows: Rows::new(),
                     keys: *keys,
-                    key_check: KeyCheck::new(&ColumnSpec::plain(key, zone)),
+                    key_check: KeyCheck::new(&ColumnSpec::plain(key, zone))?,
                     values: inner(value)?,
+                    entry_bytes: row_bytes(entry.data_type()),
                     entry,
                 }))
             }
@@ -215,26 +240,27 @@ impl Cells {
         })
     }
 
-    /// Appends the value at `node`. After an error the cells must be truncated to those that they had.
-    fn append(&mut self, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
+    /// Appends the value at `node`, for which there is so much `room`. After an error the cells must be truncated to those
+    /// that they had.
+    fn append(
+        &mut self,
+        source: Source<'_>,
+        node: u32,
+        room: &mut usize,
+    ) -> Result<(), RejectReason> {
         let tape = source.document.tape;
         let here = tape.get(node as usize).ok_or(RejectReason::InvalidJson)?;
         match (self, here) {
-            (Self::Scalar(buffer), _) => scalar(buffer, source, node),
+            (Self::Scalar(buffer), _) => scalar(buffer, source, node, room),
             (cells, Node::Static(simd_json::StaticNode::Null)) => {
                 cells.append_null();
                 Ok(())
             }
-            (Self::Array(rows, elements, _), Node::Array { len, .. }) => {
-                let mut element = node + 1;
-                for _ in 0..*len {
-                    elements.append(source, element)?;
-                    element = behind(source, element)?;
-                }
-                rows.push(*len)
+            (Self::Array(cells), Node::Array { len, .. }) => cells.append(source, node, *len, room),
+            (Self::Map(cells), Node::Object { len, .. }) => cells.append(source, node, *len, room),
+            (Self::Struct(cells), Node::Object { len, .. }) => {
+                cells.append(source, node, *len, room)
             }
-            (Self::Map(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
-            (Self::Struct(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
             _ => Err(RejectReason::WrongType),
         }
     }
@@ -243,7 +269,7 @@ impl Cells {
         match self {
             // Elements take NULL, whatever the column does.
             Self::Scalar(buffer) => drop(buffer.append_null()),
-            Self::Array(rows, ..) => rows.push_null(),
+            Self::Array(cells) => cells.rows.push_null(),
             Self::Map(cells) => cells.rows.push_null(),
             Self::Struct(cells) => {
                 cells.nulls.append_null();
@@ -255,7 +281,7 @@ impl Cells {
     fn truncate(&mut self, rows: usize) {
         match self {
             Self::Scalar(buffer) => buffer.truncate(rows),
-            Self::Array(ends, elements, _) => elements.truncate(ends.truncate(rows)),
+            Self::Array(cells) => cells.elements.truncate(cells.rows.truncate(rows)),
             Self::Map(cells) => {
                 let entries = cells.rows.truncate(rows);
                 cells.keys.truncate(entries);
@@ -275,10 +301,10 @@ impl Cells {
         const WHOLE: &str = "every cell has its type, and each row its end";
         match self {
             Self::Scalar(buffer) => buffer.finish(),
-            Self::Array(rows, elements, DataType::List(field)) => {
-                let (offsets, nulls) = rows.finish();
-                let list = ListArray::try_new(Arc::clone(field), offsets, elements.finish(), nulls);
-                Arc::new(list.expect(WHOLE))
+            Self::Array(cells) => {
+                let (offsets, nulls) = cells.rows.finish();
+                let (element, elements) = (Arc::clone(&cells.element), cells.elements.finish());
+                Arc::new(ListArray::try_new(element, offsets, elements, nulls).expect(WHOLE))
             }
             Self::Map(cells) => {
                 let DataType::Struct(fields) = cells.entry.data_type() else {
@@ -290,7 +316,6 @@ impl Cells {
                 let entry = Arc::clone(&cells.entry);
                 Arc::new(MapArray::try_new(entry, offsets, sides, nulls, false).expect(WHOLE))
             }
-            Self::Array(..) => unreachable!("made with the layout of its type"),
             Self::Struct(cells) => {
                 let rows = cells.nulls.len();
                 let nulls = cells.nulls.finish();
@@ -303,41 +328,76 @@ impl Cells {
     }
 }
 
+impl ArrayCells {
+    fn append(
+        &mut self,
+        source: Source<'_>,
+        node: u32,
+        len: usize,
+        room: &mut usize,
+    ) -> Result<(), RejectReason> {
+        let mut element = node + 1;
+        for _ in 0..len {
+            take(room, self.element_bytes)?;
+            self.elements.append(source, element, room)?;
+            element = behind(source, element)?;
+        }
+        self.rows.push(len)
+    }
+}
+
 impl MapCells {
-    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
+    fn append(
+        &mut self,
+        source: Source<'_>,
+        node: u32,
+        len: usize,
+        room: &mut usize,
+    ) -> Result<(), RejectReason> {
         let entries = last_of_each(source, node, len)?;
-        if let Some(check) = self.key_check.as_mut().filter(|_| entries.len() > 1) {
-            check.check(entries.iter().map(|(name, _)| *name))?;
+        if entries.len() > 1 {
+            let names = entries.iter().map(|(name, _)| *name);
+            self.key_check.check(names)?;
         }
         for (name, value) in &entries {
-            self.keys.append(&Value::Text(name))?;
-            self.values.append(source, *value)?;
+            take(room, self.entry_bytes)?;
+            take(room, self.keys.append(&Value::Text(name))?)?;
+            self.values.append(source, *value, room)?;
         }
         self.rows.push(entries.len())
     }
 }
 
 impl StructCells {
-    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
+    fn append(
+        &mut self,
+        source: Source<'_>,
+        node: u32,
+        len: usize,
+        room: &mut usize,
+    ) -> Result<(), RejectReason> {
         self.found.clear();
         self.found.resize(self.names.len(), None);
+        let tape = source.document.tape;
         let mut key = node + 1;
         for _ in 0..len {
-            let value = key + 1;
-            if let Some(Node::String(name)) = source.document.tape.get(key as usize) {
+            if let Some(Node::String(name)) = tape.get(key as usize) {
                 let field = self
                     .names
                     .iter()
                     .position(|known| known.eq_ignore_ascii_case(name));
                 if let Some(found) = field.and_then(|field| self.found.get_mut(field)) {
-                    *found = Some(value);
+                    let before = found.replace(key).map(|key| &tape[key as usize]);
+                    if before.is_some_and(|before| *before != Node::String(name)) {
+                        return Err(RejectReason::RepeatedKey);
+                    }
                 }
             }
-            key = behind(source, value)?;
+            key = behind(source, key + 1)?;
         }
         for (cells, found) in self.cells.iter_mut().zip(&self.found) {
-            match found {
-                Some(value) => cells.append(source, *value)?,
+            match found.map(|key| key + 1) {
+                Some(value) => cells.append(source, value, room)?,
                 None => cells.append_null(),
             }
         }
@@ -346,7 +406,18 @@ impl StructCells {
     }
 }
 
-fn scalar(buffer: &mut ColumnBuffer, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
+/// Takes `bytes` of the room that is left.
+fn take(room: &mut usize, bytes: usize) -> Result<(), RejectReason> {
+    *room = room.checked_sub(bytes).ok_or(RejectReason::TooLong)?;
+    Ok(())
+}
+
+fn scalar(
+    buffer: &mut ColumnBuffer,
+    source: Source<'_>,
+    node: u32,
+    room: &mut usize,
+) -> Result<(), RejectReason> {
     let Source { document, tokens } = source;
     let value = match value_of(document, node, buffer) {
         Some(Value::Null) => return buffer.append_null(),
@@ -358,7 +429,7 @@ fn scalar(buffer: &mut ColumnBuffer, source: Source<'_>, node: u32) -> Result<()
                 .ok_or(RejectReason::InvalidJson)?
         }
     };
-    buffer.append(&value).map(drop)
+    take(room, buffer.append(&value)?)
 }
 
 /// The node behind the value at `node`.

@@ -49,11 +49,16 @@ pub(crate) fn data_type(column_type: &ColumnType) -> DataType {
     }
 }
 
-/// Bytes that a row of this type takes in a batch, text aside; rounded up.
+/// Bytes that a row of this type takes in a batch, text and elements aside; rounded up.
 pub(crate) fn row_bytes(data_type: &DataType) -> usize {
     let valid = 1;
     let value = match data_type {
         DataType::Boolean => 1,
+        // Each field has a row, also where the struct is NULL.
+        DataType::Struct(fields) => fields
+            .iter()
+            .map(|field| row_bytes(field.data_type()))
+            .sum(),
         // Where the row's text or elements start.
         other => other.primitive_width().unwrap_or(size_of::<i32>()),
     };

@@ -36,11 +36,6 @@ impl Fields {
         }
     }
 
-    /// Whether a payload whose fields were found is known to be JSON as a whole.
-    pub(super) fn check_json(&self) -> bool {
-        matches!(self, Self::Json(fields) if fields.checks_all())
-    }
-
     /// Appends to the buffer of each path what it leads to, which is nothing in a tombstone. Tells the bytes of text.
     pub(super) fn append(
         &mut self,

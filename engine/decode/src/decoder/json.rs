@@ -65,11 +65,6 @@ impl JsonFields {
         self.scratch.resolved.shrink_to(SCRATCH_BYTES_KEPT);
     }
 
-    /// Whether a payload whose fields were found is known to be JSON as a whole.
-    pub(super) fn checks_all(&self) -> bool {
-        matches!(self.road, Road::Full(_))
-    }
-
     /// Appends what each path leads to in a payload. Tells the bytes of text.
     pub(super) fn append(
         &mut self,

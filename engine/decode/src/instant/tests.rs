@@ -41,6 +41,28 @@ fn texts_with_and_without_an_offset() {
 }
 
 #[test]
+fn the_last_day_has_all_its_hours() {
+    let format = ValueFormat::Pattern("%F %T %z".to_owned());
+    let pattern = reader(TimeZone::UTC, Some(format));
+    let read = |text| {
+        pattern
+            .read(&Value::Text(text))
+            .map(|instant| instant.seconds)
+    };
+    assert_eq!(read("9999-12-31 23:59:59 +0000"), Ok(SECONDS_MAX));
+    assert_eq!(read("0000-01-01 00:00:00 +0000"), Ok(SECONDS_MIN));
+    assert_eq!(
+        read("9999-12-31 23:59:59 -0100"),
+        Err(RejectReason::OutOfRange)
+    );
+    let shown = pattern.read_wall_clock(&Value::Text("9999-12-31 23:59:59 +0000"));
+    assert_eq!(shown.map(|shown| shown.seconds), Ok(SECONDS_MAX));
+    let epoch = reader(TimeZone::UTC, Some(ValueFormat::Epoch(TimeUnit::S)));
+    let shown = epoch.read_wall_clock(&Value::Int(SECONDS_MAX));
+    assert_eq!(shown.map(|shown| shown.seconds), Ok(SECONDS_MAX));
+}
+
+#[test]
 fn other_texts_are_unreadable() {
     for text in [
         "",

@@ -183,7 +183,7 @@ impl FieldFigures {
             return;
         }
         let has_no_offset = instants.read_wall_clock(&Value::Text(text)).is_ok();
-        // A day need not have a midnight.
+        // A DATE takes a day without a midnight in the zone, which is no instant.
         strings.dates += u64::from(has_no_offset && text.len() == DATE_BYTES);
         if let Ok(instant) = instants.read(&Value::Text(text)) {
             strings.instants += 1;

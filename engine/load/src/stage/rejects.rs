@@ -187,7 +187,7 @@ impl HeaderLists {
             lengths,
         } = mem::take(self);
         let fields = Fields::from(vec![
-            Field::new("name", DataType::Binary, false),
+            Field::new("key", DataType::Binary, false),
             Field::new("value", DataType::Binary, true),
         ]);
         let arrays: Vec<ArrayRef> = vec![Arc::new(names.finish()), Arc::new(values.finish())];

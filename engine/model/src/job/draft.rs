@@ -25,7 +25,7 @@ impl JobSpec {
     ///
     /// # Errors
     ///
-    /// What is wrong with these two, with parameters and with keys at the top.
+    /// What is wrong with these two, with the time zone, with parameters and with keys at the top.
     pub fn draft(&self, setting: &Setting<'_>) -> Result<Draft, Findings> {
         let mut walk = Walk::new(setting.env);
         let draft = walk.draft(self, setting);

@@ -11,24 +11,32 @@ use crate::value::Value;
 
 /// Finds keys that convert to the same value, such as `"1"` and `"01"` to a BIGINT.
 #[derive(Debug)]
-pub(super) struct KeyCheck {
+pub(super) enum KeyCheck {
+    None,
+    Converted(Box<ConvertedKeys>),
+}
+
+#[derive(Debug)]
+pub(super) struct ConvertedKeys {
     keys: ColumnBuffer,
     rows: RowConverter,
 }
 
 impl KeyCheck {
-    /// Nothing where different texts are different keys, or such keys can't be compared.
+    /// A check of such keys, or nothing where they can't be compared. Where different texts are different keys, it takes all.
     pub(super) fn new(spec: &ColumnSpec<'_>) -> Option<Self> {
-        match spec.column_type {
-            ColumnType::String
-            | ColumnType::VarChar(_)
-            | ColumnType::Char(_)
-            | ColumnType::Binary => None,
-            key => Some(Self {
-                keys: ColumnBuffer::new(spec)?,
-                rows: RowConverter::new(vec![SortField::new(data_type(key))]).ok()?,
-            }),
+        let are_texts = matches!(
+            spec.column_type,
+            ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_) | ColumnType::Binary
+        );
+        if are_texts {
+            return Some(Self::None);
         }
+        let field = SortField::new(data_type(spec.column_type));
+        Some(Self::Converted(Box::new(ConvertedKeys {
+            keys: ColumnBuffer::new(spec)?,
+            rows: RowConverter::new(vec![field]).ok()?,
+        })))
     }
 
     /// Looks at the keys of one map.
@@ -36,11 +44,15 @@ impl KeyCheck {
         &mut self,
         names: impl Iterator<Item = &'a str>,
     ) -> Result<(), RejectReason> {
-        self.keys.truncate(0);
+        let Self::Converted(converted) = self else {
+            return Ok(());
+        };
+        let ConvertedKeys { keys, rows } = &mut **converted;
+        keys.truncate(0);
         for name in names {
-            self.keys.append(&Value::Text(name))?;
+            keys.append(&Value::Text(name))?;
         }
-        let keys = self.rows.convert_columns(&[self.keys.finish()]);
+        let keys = rows.convert_columns(&[keys.finish()]);
         let keys = keys.map_err(|_| RejectReason::WrongType)?;
         let mut seen = HashSet::with_capacity(keys.num_rows());
         let are_distinct = keys.iter().all(|key| seen.insert(key));

@@ -1,5 +1,8 @@
 //! ARRAY, MAP and STRUCT.
 
+use arrow::array::Array;
+use engine_model::limits::CELL_BYTES_MAX;
+
 use super::*;
 
 #[test]
@@ -111,10 +114,36 @@ fn a_struct_takes_its_fields_by_name() {
                 Ok("{a: 1, b: [{c: x}, , {c: }]}"),
             ),
             (Value::Json(r#"{"a":1,"a":2}"#), Ok("{a: 2, b: }")),
+            (Value::Json(r#"{"A":1,"A":2}"#), Ok("{a: 2, b: }")),
+            (Value::Json(r#"{"a":1,"A":null}"#), Err(RepeatedKey)),
+            (Value::Json(r#"{"a":1,"A":2,"a":3}"#), Err(RepeatedKey)),
             (Value::Json("{}"), Ok("{a: , b: }")),
             (Value::Json(r#"{"a":"x"}"#), Err(UnreadableText)),
             (Value::Json(r#"{"b":[1]}"#), Err(WrongType)),
             (Value::Json("[]"), Err(WrongType)),
         ],
     );
+}
+
+/// Each field that an object leaves out takes as much as a value.
+#[test]
+fn a_cell_is_as_long_as_what_it_becomes() {
+    let fields: Vec<String> = (0..100)
+        .map(|field| format!("f{field}:DECIMAL(38,18)"))
+        .collect();
+    let column_type = format!("ARRAY<STRUCT<{}>>", fields.join(","));
+    let cell = |elements: usize| format!("[{}{{}}]", "{},".repeat(elements - 1));
+    let mut column = buffer(&column_type, &PLAIN, &TimeZone::UTC);
+    let bytes = column.append(&Value::Json(&cell(1_000))).unwrap();
+    assert!((1_600_000..2_000_000).contains(&bytes), "{bytes}");
+    let memory = column.finish().get_buffer_memory_size();
+    assert!((bytes / 2..=bytes).contains(&memory), "{memory} of {bytes}");
+    let longest = 8 * CELL_BYTES_MAX / 1_701;
+    assert!(column.append(&Value::Json(&cell(longest - 10))).is_ok());
+    assert_eq!(
+        column.append(&Value::Json(&cell(longest + 500))),
+        Err(TooLong)
+    );
+    column.truncate(1);
+    assert_eq!(column.finish().len(), 1);
 }

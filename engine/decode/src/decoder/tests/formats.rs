@@ -169,8 +169,14 @@ fn base64_is_for_columns_of_text() {
                 cells(&[("STRING", source)], &format, bytes),
                 some(&[base64])
             );
-            let found = cells(&[(column_type, source)], &format, bytes);
-            assert_eq!(found, Err("invalid_text"), "{source} {column_type}");
+            for columns in [
+                &[(column_type, source)][..],
+                &[(column_type, source), ("STRING", source)],
+                &[("STRING", source), (column_type, source)],
+            ] {
+                let found = cells(columns, &format, bytes);
+                assert_eq!(found, Err("invalid_text"), "{columns:?}");
+            }
         }
     }
 }
