@@ -6,7 +6,7 @@ use engine_kafka::{BrokerCheck, TimestampType};
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
-use engine_model::{ColumnSource, LoadPlan, PartitionSpec, Step};
+use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopic;
@@ -195,20 +195,30 @@ fn check_table(report: &mut CheckReport, job: &Job, target: &MaxComputeTable) ->
     }
 }
 
-/// Says what paths mean that people read in another way.
+/// Says what paths mean that people read in another way, by the first of them.
 fn explain_paths(report: &mut CheckReport, job: &Job) {
-    for mapping in &job.columns {
-        if let ColumnSource::Path(path) = &mapping.source
-            && path
-                .steps()
-                .iter()
-                .filter(|step| matches!(step, Step::Key(_)))
-                .count()
-                > 1
-        {
-            let found = format!("column {:?}: {}", mapping.column, explain_path(path));
-            report.add("paths", CheckStatus::Note, found);
-        }
+    let keys = |path: &FieldPath| {
+        let steps = path.steps().iter();
+        steps.filter(|step| matches!(step, Step::Key(_))).count()
+    };
+    let mut nested = job
+        .columns
+        .iter()
+        .filter_map(|mapping| match &mapping.source {
+            ColumnSource::Path(path) if keys(path) > 1 => Some((&mapping.column, path)),
+            _ => None,
+        });
+    if let Some((column, path)) = nested.next() {
+        let others = match nested.count() {
+            0 => String::new(),
+            1 => "; so does one other column".to_owned(),
+            others => format!("; so do {others} other columns"),
+        };
+        let found = format!(
+            "column {column:?} goes by dots: {}{others}",
+            explain_path(path)
+        );
+        report.add("paths", CheckStatus::Note, found);
     }
 }
 

@@ -369,7 +369,7 @@ mod tests {
             (
                 String,
                 b"ab\xff",
-                "payload: expected UTF-8 text, found 3 bytes that are not UTF-8 from position 2 on",
+                "payload: expected UTF-8 text, found 3 bytes, which from position 2 on are not UTF-8",
             ),
         ] {
             assert_eq!(key(primitive, true, bytes), Err(expected.to_owned()));

@@ -10,7 +10,7 @@ const FOUND_CHARS_MAX: usize = 100;
 /// A message that could not become a row: what was wrong, and where.
 ///
 /// ```text
-/// column "paid" (payment.paid): expected BIGINT, found the number 1.9
+/// column "paid" (payment.paid): expected BIGINT, found the string "1,9"
 /// payload: expected a JSON text, found "{\"order\": "
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,12 @@ impl fmt::Display for Rejection {
                     f,
                     ", which takes more than the {CELL_BYTES_MAX} bytes of a cell, or eight times that of nested values"
                 )
+            }
+            RejectReason::NeedsRounding => {
+                f.write_str(", which it holds only rounded; `round` allows that")
+            }
+            RejectReason::UnreadableText if &*self.found == "the string \"\"" => {
+                f.write_str(", which is NULL with `empty_as_null: true`")
             }
             RejectReason::RepeatedKey => f.write_str(", in which two keys are the same"),
             RejectReason::TooManyCharacters => f.write_str(", which has too many characters"),
@@ -220,7 +226,7 @@ mod tests {
                 .in_column("paid", "payment.paid");
         assert_eq!(
             rejection.to_string(),
-            "column \"paid\" (payment.paid): expected BIGINT, found the number 1.9"
+            "column \"paid\" (payment.paid): expected BIGINT, found the number 1.9, which it holds only rounded; `round` allows that"
         );
         assert_eq!(
             (rejection.column(), rejection.path()),

@@ -79,7 +79,7 @@ impl TextReader {
     pub(crate) fn rejection(self, bytes: &[u8], NotText(position): NotText) -> Rejection {
         let encoding = self.encoding;
         let found = format!(
-            "{} bytes that are not {encoding} from position {position} on",
+            "{} bytes, which from position {position} on are not {encoding}",
             bytes.len(),
         );
         Rejection::of_payload(
@@ -187,7 +187,7 @@ mod tests {
         ] {
             let name = TextEncoding::from_label(label).unwrap();
             let expected = format!(
-                "payload: expected {name} text, found {} bytes that are not {name} from position {position} on",
+                "payload: expected {name} text, found {} bytes, which from position {position} on are not {name}",
                 bytes.len()
             );
             assert_eq!(read(label, InvalidText::Reject, bytes), Err(expected));

@@ -15,8 +15,8 @@ use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine_decode::{Decoder, Projection, ProjectionSpec};
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, Headers, Message, MessageFormat, MetadataField,
-    PayloadType, PrimitiveType, Rounding, TableColumns, TimeUnit, TopicPartition, ValueFormat,
+    Column, ColumnMapping, ColumnSource, MessageBlock, MessageFormat, MetadataField, PayloadType,
+    PrimitiveType, Rounding, TableColumns, TimeUnit, TopicPartition, ValueFormat,
 };
 use jiff::tz::TimeZone;
 
@@ -72,6 +72,9 @@ const VALUES: [&str; 24] = [
     "[1, null]",
 ];
 
+/// 2026-11-22T00:00:00+08:00.
+const TIMESTAMP_MS: i64 = 1_795_276_800_000;
+
 const PRIMITIVES: [(PrimitiveType, &[u8], &str); 9] = [
     (PrimitiveType::String, b"12", "`12`"),
     (PrimitiveType::String, b"\xff", "the byte ff"),
@@ -82,6 +85,15 @@ const PRIMITIVES: [(PrimitiveType, &[u8], &str); 9] = [
     (PrimitiveType::Double, &1.5_f64.to_be_bytes(), "1.5"),
     (PrimitiveType::Float, &0.1_f32.to_be_bytes(), "0.1"),
     (PrimitiveType::Long, b"12", "2 bytes"),
+];
+
+/// Parts of a message that are neither key nor payload.
+const METADATA: [MetadataField; 5] = [
+    MetadataField::Topic,
+    MetadataField::Partition,
+    MetadataField::Offset,
+    MetadataField::Timestamp,
+    MetadataField::Headers,
 ];
 
 /// Settings of a column and what they make of values.
@@ -207,6 +219,20 @@ fn tables() -> String {
         }
         text.push_str(" |\n");
     }
+    text.push_str("\n## Other parts of a message\n\n|");
+    for field in METADATA {
+        write!(text, " | `{}`", field.name()).unwrap();
+    }
+    writeln!(text, " |\n|---{} |", "|---".repeat(METADATA.len())).unwrap();
+    for column_type in TYPES {
+        write!(text, "| {column_type}").unwrap();
+        for field in METADATA {
+            let mapping = ColumnMapping::new("c", ColumnSource::Metadata(field));
+            let cell = cell(column_type, mapping, &MessageFormat::default(), b"");
+            write!(text, " | {cell}").unwrap();
+        }
+        text.push_str(" |\n");
+    }
     text
 }
 
@@ -281,14 +307,17 @@ fn cell(column_type: &str, mapping: ColumnMapping, format: &MessageFormat, bytes
         return "refused".to_owned();
     };
     let mut decoder = Decoder::new(Arc::new(projection));
-    let message = Message {
-        offset: 0,
-        timestamp_ms: 0,
-        key: Some(bytes),
-        payload: Some(bytes),
-        headers: Headers::default(),
-    };
-    if let Err(rejection) = decoder.decode(&message, &TopicPartition::new("t", 0)) {
+    let mut block = MessageBlock::default();
+    let headers = [(&b"h"[..], Some(&b"x"[..]))];
+    block.push(
+        7,
+        TIMESTAMP_MS,
+        Some(bytes),
+        Some(bytes),
+        headers.into_iter(),
+    );
+    let message = block.get(0).unwrap();
+    if let Err(rejection) = decoder.decode(&message, &TopicPartition::new("orders", 3)) {
         return format!("rejected: {}", rejection.reason());
     }
     let batch = decoder.flush();

@@ -267,6 +267,7 @@ fn rejections_name_column_place_and_find() {
         rejection(&[("BIGINT", "a[0]")], r#"{"a":[99999999999999999999]}"#),
         rejection(&[("DECIMAL(5,2)", "a")], r#"{"a":0.125}"#),
         rejection(&[("BOOLEAN", "a")], r#"{"a":"yes\n"}"#),
+        rejection(&[("DOUBLE", "a")], r#"{"a":""}"#),
         rejection(&[("DOUBLE", "a")], r#"{"a":{"b": 1}}"#),
         rejection(&[("DATETIME", "a")], r#"{"a":[true]}"#),
         rejection(&[("DATETIME", "a")], r#"{"a":17}"#),
@@ -276,11 +277,12 @@ fn rejections_name_column_place_and_find() {
         rejection(&[("BIGINT", "a")], &"[".repeat(2_000)),
     ];
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    column "c0" (payment.paid): expected BIGINT, found the number 1.9
+    column "c0" (payment.paid): expected BIGINT, found the number 1.9, which it holds only rounded; `round` allows that
     column "c0" (a): expected BIGINT NOT NULL, found NULL
     column "c0" (a[0]): expected BIGINT, found the number 99999999999999999999, which is out of range
-    column "c0" (a): expected DECIMAL(5,2), found the number 0.125
+    column "c0" (a): expected DECIMAL(5,2), found the number 0.125, which it holds only rounded; `round` allows that
     column "c0" (a): expected BOOLEAN, found the string "yes\n"
+    column "c0" (a): expected DOUBLE, found the string "", which is NULL with `empty_as_null: true`
     column "c0" (a): expected DOUBLE, found the object {"b": 1}
     column "c0" (a): expected DATETIME as a string, found the array [true]
     column "c0" (a): expected DATETIME as a string, found the number 17
@@ -426,7 +428,7 @@ fn payloads_are_parsed_only_for_paths() {
     assert_eq!(rejection.reason(), RejectReason::InvalidText);
     assert_eq!(
         rejection.to_string(),
-        "payload: expected UTF-8 text, found 2 bytes that are not UTF-8 from position 1 on"
+        "payload: expected UTF-8 text, found 2 bytes, which from position 1 on are not UTF-8"
     );
 
     let mut decoder = Decoder::new(projection(&[("STRING", "__value__"), ("STRING", "a")]));

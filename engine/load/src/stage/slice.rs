@@ -83,9 +83,6 @@ impl<'a> SliceFiles<'a> {
         let detail = rejection.to_string();
         let described = format!("offset {} of {topic_partition}: {detail}", message.offset);
         let reason = rejection.reason().name();
-        self.rules.rejects.record(window, &described)?;
-        *self.rejected[window].entry(reason.to_owned()).or_default() += 1;
-        self.first_reject[window].get_or_insert(described);
         let name = || staged_name(self.rules.run, self.slice, window, "rejects");
         let writer = self.rejects[window]
             .get_or_insert_with(|| RejectWriter::new(Arc::clone(&self.rules.staging), name()));
@@ -94,7 +91,22 @@ impl<'a> SliceFiles<'a> {
             message,
             reason,
             detail: &detail,
-        })
+        })?;
+        if let Err(error) = self.rules.rejects.record(window, &described) {
+            self.keep_rejects();
+            return Err(error);
+        }
+        *self.rejected[window].entry(reason.to_owned()).or_default() += 1;
+        self.first_reject[window].get_or_insert(described);
+        Ok(())
+    }
+
+    /// Publishes the rejected messages of a slice that fails by them: whoever corrects the job looks at them first.
+    fn keep_rejects(&mut self) {
+        for writer in self.rejects.iter_mut().filter_map(Option::take) {
+            // What the run fails by is told, not what comes of that.
+            let _unkept = writer.finish();
+        }
     }
 
     pub(crate) fn finish(self) -> Result<Vec<SliceWindowReport>, Error> {

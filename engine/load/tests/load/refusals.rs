@@ -1,6 +1,7 @@
 //! What is refused before or without a commit; the table is as it was.
 
-use engine_load::ErrorKind;
+use engine_load::rejects::{Reject, read_rejects, reject_files};
+use engine_load::{ErrorKind, FolderStaging};
 use engine_model::PartitionSpec;
 use jiff::Timestamp;
 
@@ -80,6 +81,18 @@ fn a_message_that_is_no_row_where_none_may_be_rejected() {
         ErrorKind::Rejects,
         "offset 0 of orders[0]: column \"id\" (id)",
     );
+    // It is kept, for whoever corrects the job.
+    let staging = FolderStaging::open(world.staging_folder()).unwrap();
+    let files = reject_files(&staging).unwrap();
+    let mut kept = Vec::new();
+    for name in files.values().flatten() {
+        let take = |reject: Reject| {
+            kept.push((reject.offset, reject.reason));
+            Ok(())
+        };
+        read_rejects(&staging, name, take).unwrap();
+    }
+    assert_eq!(kept, [(0, "unreadable_text".to_owned())]);
     refused(
         &world,
         &job("rejects: 99%"),

@@ -108,7 +108,15 @@ fn unknown(name: &str, parameters: &ParameterTable) -> String {
 fn refuse_expression(after: &str) -> Result<(), String> {
     let expression = if let Some(bracket) = after.strip_prefix('[') {
         let end = bracket.find(']').unwrap_or(bracket.len());
-        format!("$[{}]", bracket.get(..end).unwrap_or_default())
+        let inside = bracket.get(..end).unwrap_or_default();
+        let is_path =
+            inside.starts_with(['\'', '"']) || inside.bytes().all(|byte| byte.is_ascii_digit());
+        if is_path && !inside.is_empty() {
+            return Err(format!(
+                "`$[{inside}]` is neither a time expression nor a field path; write the path without `$`: `[{inside}]`"
+            ));
+        }
+        format!("$[{inside}]")
     } else {
         let end = after
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -190,6 +198,14 @@ mod tests {
             (
                 "p$[yyyymmdd-1]",
                 "`$[yyyymmdd-1]` is a time expression, and those belong under `parameters`: declare one as `name: $[yyyymmdd-1]` and write `${name}` here",
+            ),
+            (
+                "$[0].a",
+                "`$[0]` is neither a time expression nor a field path; write the path without `$`: `[0]`",
+            ),
+            (
+                "$['a.b']",
+                "`$['a.b']` is neither a time expression nor a field path; write the path without `$`: `['a.b']`",
             ),
             (
                 "$bizdate",

@@ -282,7 +282,7 @@ fn records_that_are_none_are_rejected() {
         ),
         (
             b"a,\xff",
-            "payload: expected UTF-8 text, found 3 bytes that are not UTF-8 from position 2 on",
+            "payload: expected UTF-8 text, found 3 bytes, which from position 2 on are not UTF-8",
         ),
     ] {
         let rejection = decoder.decode(&message(record), &partition()).unwrap_err();

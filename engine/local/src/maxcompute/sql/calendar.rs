@@ -3,11 +3,13 @@
 use std::str::FromStr as _;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// Nanoseconds of a millisecond.
 pub(crate) const NANOS_PER_MS: i64 = 1_000_000;
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// What the integer of a value counts, and whether it is read in a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,13 @@ pub(crate) fn civil(value: i64, scale: Scale, zone: &TimeZone) -> Option<DateTim
                 .ok()
                 .map(DateTime::from)
         }
-        Scale::Millis => Some(zone.to_datetime(Timestamp::from_millisecond(value).ok()?)),
+        Scale::Millis => {
+            // What jiff's timestamps don't reach are the last hours of the year 9999.
+            let instant = Timestamp::from_millisecond(value).unwrap_or(Timestamp::MAX);
+            let offset = SignedDuration::from_secs(zone.to_offset(instant).seconds().into());
+            let shown = SignedDuration::from_millis(value).checked_add(offset)?;
+            EPOCH.checked_add(shown).ok()
+        }
         Scale::Nanos => Some(zone.to_datetime(Timestamp::from_nanosecond(value.into()).ok()?)),
         Scale::WallNanos => {
             Some(TimeZone::UTC.to_datetime(Timestamp::from_nanosecond(value.into()).ok()?))
@@ -43,15 +51,17 @@ pub(crate) fn civil(value: i64, scale: Scale, zone: &TimeZone) -> Option<DateTim
 /// The value of a wall clock reading in `zone`. A reading that a clock change skipped or doubled is taken at the
 /// offset before the change.
 pub(crate) fn value(reading: DateTime, scale: Scale, zone: &TimeZone) -> Option<i64> {
-    let instant = |zone: &TimeZone| zone.to_ambiguous_timestamp(reading).compatible().ok();
+    let shown = reading.duration_since(EPOCH);
+    let offset = match zone.to_ambiguous_timestamp(reading).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before,
+    };
+    let instant = shown.checked_sub(SignedDuration::from_secs(offset.seconds().into()))?;
     match scale {
-        Scale::Days => {
-            let seconds = instant(&TimeZone::UTC)?.as_second();
-            Some(seconds.div_euclid(86_400))
-        }
-        Scale::Millis => Some(instant(zone)?.as_millisecond()),
-        Scale::Nanos => i64::try_from(instant(zone)?.as_nanosecond()).ok(),
-        Scale::WallNanos => i64::try_from(instant(&TimeZone::UTC)?.as_nanosecond()).ok(),
+        Scale::Days => Some(shown.as_secs().div_euclid(86_400)),
+        Scale::Millis => i64::try_from(instant.as_nanos().div_euclid(NANOS_PER_MS.into())).ok(),
+        Scale::Nanos => i64::try_from(instant.as_nanos()).ok(),
+        Scale::WallNanos => i64::try_from(shown.as_nanos()).ok(),
     }
 }
 
@@ -255,6 +265,11 @@ mod tests {
             ("1900-01-01", Scale::Days, -25_567),
             ("2026-03-02 11:04:05.678", Scale::Millis, 1_772_420_645_678),
             ("1970-01-01 07:59:59.999", Scale::Millis, -1),
+            (
+                "9999-12-31 23:59:59.999",
+                Scale::Millis,
+                253_402_271_999_999,
+            ),
             (
                 "2026-03-02 11:04:05.678901234",
                 Scale::Nanos,
