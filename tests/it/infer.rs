@@ -23,15 +23,20 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::of(MESSAGES, |index| payment(index).to_string())
+    }
+
+    /// So many other messages.
+    fn of(messages: i64, payload: impl Fn(i64) -> String) -> Self {
         let broker = EmbeddedBroker::start(3);
         let producer: BaseProducer = broker.client().create().unwrap();
-        for index in 0..MESSAGES {
-            let payload = payment(index).to_string();
+        for index in 0..messages {
+            let payload = payload(index);
             let partition = i32::try_from(index % 3).unwrap();
             let record = BaseRecord::<(), str>::to(TOPIC)
                 .partition(partition)
                 .payload(&payload)
-                .timestamp(START_MS + index * DAY_MS / MESSAGES);
+                .timestamp(START_MS + index * DAY_MS / messages);
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(std::time::Duration::from_secs(30)).unwrap();
@@ -261,6 +266,46 @@ fn check_and_report_say_what_does_not_fit() {
     assert_eq!(names, expected);
     assert_eq!(fields["user.vip"], messages);
     assert!(fields["coupon"].as_u64().unwrap() < messages);
+}
+
+/// Payloads of which no job can make more than NULL.
+#[test]
+fn what_payloads_lack_is_told() {
+    let table = "CREATE TABLE orders (a STRING, b STRING) PARTITIONED BY (ds STRING)";
+    let mixed = Scene::of(30, |index| match index % 3 {
+        0 => "[1]".to_owned(),
+        _ => "{\"a\":1,\"b\":2}".to_owned(),
+    });
+    mixed.loader.server.sql(table);
+    let check = mixed.check(&mixed.job("columns:\n a: a\n b: b"));
+    let text = "10 of 30 messages hold no JSON object: ";
+    assert!(says(&check, "paths", "warning", text), "{check:#}");
+    let brokers = mixed.broker.bootstrap();
+    let arguments = [
+        "ddl",
+        "--topic",
+        TOPIC,
+        "--brokers",
+        brokers,
+        "--infer",
+        "30",
+    ];
+    let shown = run(&arguments).stdout;
+    assert!(
+        shown.contains("note: 10 of 30 payloads are no objects"),
+        "{shown}"
+    );
+
+    let records = Scene::of(30, |index| format!("{index},x"));
+    records.loader.server.sql(table);
+    let job = JobFile {
+        kafka: "value: delimited".to_owned(),
+        ..records.job("columns:\n a: \"[1]\"\n b: \"[2]\"")
+    };
+    let check = records.check(&job);
+    let text = "column \"b\": none of 30 messages has a field [2]";
+    assert!(says(&check, "paths", "warning", text), "{check:#}");
+    assert_eq!(found(&check, "paths").count(), 1, "{check:#}");
 }
 
 #[test]

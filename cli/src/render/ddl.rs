@@ -183,7 +183,16 @@ fn left_out(inferred: &Inferred) -> Option<String> {
             named.join(", ")
         ));
     }
-    if inferred.sample.payloads.is_cut() {
+    let payloads = &inferred.sample.payloads;
+    let kinds = payloads.top().map(|top| top.figures().kinds);
+    if let Some(kinds) = kinds.filter(|kinds| (1..kinds.total()).contains(&kinds.objects)) {
+        lines.push(format!(
+            "note: {} of {} payloads are no objects, and have NULL in the columns of fields",
+            count(kinds.total() - kinds.objects),
+            count(kinds.total()),
+        ));
+    }
+    if payloads.is_cut() {
         lines.push(
             "note: messages have more fields, longer keys or more levels than a sample keeps"
                 .to_owned(),

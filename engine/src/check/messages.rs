@@ -1,13 +1,14 @@
 //! A job's mapping against messages of its topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine_decode::{Decoder, MappedFields, PayloadSample, Rejection, UnmappedFinder};
 use engine_load::{Error, Prepared};
 use engine_model::job::{Job, Tombstones};
 use engine_model::{
-    ColumnSource, LoadPlan, Message, OffsetRange, PlannedPartition, TopicPartition, Verdict,
+    ColumnMapping, ColumnSource, LoadPlan, Message, OffsetRange, PayloadType, PlannedPartition,
+    Step, TopicPartition, Verdict,
 };
 
 use super::{CheckReport, CheckStatus};
@@ -70,6 +71,8 @@ struct Trial {
     /// Nothing where no column takes a field.
     finder: Option<UnmappedFinder>,
     messages: u64,
+    /// Columns that had a value, in lower case.
+    filled: BTreeSet<String>,
     /// By column and reason: how many, and the first in words.
     rejected: BTreeMap<(Option<String>, &'static str), (u64, String)>,
 }
@@ -88,6 +91,7 @@ impl Trial {
             payloads: PayloadSample::new(&job.source.format, &job.time_zone),
             finder: mapped.map(|mapped| UnmappedFinder::new(mapped, &job.source.format)),
             messages: 0,
+            filled: BTreeSet::new(),
             rejected: BTreeMap::new(),
         };
         source.read_places(&places(ranges, MESSAGES_MAX), |topic_partition, message| {
@@ -110,8 +114,11 @@ impl Trial {
         if let Err(rejection) = self.decoder.decode(message, topic_partition) {
             self.reject(topic_partition, message.offset, &rejection);
         }
-        // Nobody wants the row.
-        self.decoder.flush();
+        let row = self.decoder.flush();
+        let columns = row.columns().iter().zip(row.schema_ref().fields());
+        for (_, field) in columns.filter(|(value, _)| value.null_count() < value.len()) {
+            self.filled.insert(field.name().to_lowercase());
+        }
     }
 
     fn reject(&mut self, topic_partition: &TopicPartition, offset: i64, rejection: &Rejection) {
@@ -144,7 +151,11 @@ impl Trial {
             );
             report.add("rejects", CheckStatus::Warning, found);
         }
-        self.describe_missing(report, job);
+        match job.source.format.payload {
+            PayloadType::Json => self.describe_missing(report, job),
+            PayloadType::Delimited(_) => self.describe_empty(report, job, messages - rejected),
+            PayloadType::Primitive(_) => {}
+        }
         self.describe_unmapped(report);
     }
 
@@ -153,6 +164,21 @@ impl Trial {
         let readable = self.payloads.payloads() - self.payloads.unreadable();
         if self.finder.is_none() || readable == 0 || self.payloads.is_cut() {
             return;
+        }
+        let objects = self
+            .payloads
+            .top()
+            .map_or(0, |top| top.figures().kinds.objects);
+        let is_field = |mapping: &ColumnMapping| match &mapping.source {
+            ColumnSource::Path(path) => matches!(path.steps().first(), Some(Step::Key(_))),
+            _ => true,
+        };
+        if objects > 0 && objects < readable && job.columns.iter().all(is_field) {
+            let found = format!(
+                "{} of {readable} messages hold no JSON object: in their rows every column of a field is NULL",
+                readable - objects
+            );
+            report.add("paths", CheckStatus::Warning, found);
         }
         for mapping in &job.columns {
             let ColumnSource::Path(path) = &mapping.source else {
@@ -170,6 +196,24 @@ impl Trial {
                 mapping.column
             );
             report.add("paths", CheckStatus::Warning, found);
+        }
+    }
+
+    /// Positions that no record has. Where empty fields are NULL, nobody can tell.
+    fn describe_empty(&self, report: &mut CheckReport, job: &Job, rows: u64) {
+        if rows == 0 || job.empty_as_null {
+            return;
+        }
+        for mapping in &job.columns {
+            if let ColumnSource::Path(path) = &mapping.source
+                && !self.filled.contains(&mapping.column.to_lowercase())
+            {
+                let found = format!(
+                    "column {:?}: none of {rows} messages has a field {path}; the first is [0]",
+                    mapping.column
+                );
+                report.add("paths", CheckStatus::Warning, found);
+            }
         }
     }
 
