@@ -12,8 +12,9 @@ impl PayloadSample {
             .map_or(0, |field| field.figures().messages)
     }
 
-    /// The path that may be meant by one that no message has: one whose wrong step is spelled like another, one that
-    /// forgot the element of an array, or one that ends in the same field elsewhere.
+    /// The path that may be meant by one that no message has: one whose keys are a single key with dots in it, one whose
+    /// wrong step is spelled like another, one that wrote an element as a key or forgot it, or one that ends in the same
+    /// field elsewhere.
     pub fn nearest(&self, path: &FieldPath) -> Option<FieldPath> {
         let steps = path.steps();
         let known = (0..steps.len()).rev().find_map(|length| {
@@ -32,8 +33,21 @@ impl PayloadSample {
             (self.messages_with(&path) > 0).then_some(path)
         };
         let Step::Key(wrong) = wrong else { return None };
+        let joined = (2..=after.len()).find_map(|count| {
+            let (keys, rest) = after.split_at_checked(count)?;
+            let keys = keys.iter().map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            });
+            let key = keys.collect::<Option<Vec<_>>>()?.join(".");
+            instead(Step::Key(key), rest)
+        });
+        if joined.is_some() {
+            return joined;
+        }
         let near = nearest(wrong, field.field.keys.keys().map(|key| &**key));
         near.and_then(|near| instead(Step::Key(near.to_owned()), rest))
+            .or_else(|| instead(Step::Index(wrong.parse().ok()?), rest))
             .or_else(|| instead(Step::Index(0), after))
             .or_else(|| self.elsewhere(steps.last()?))
     }
@@ -96,6 +110,8 @@ mod tests {
             ("user.addresses.city", Some("user.address.city")),
             ("user.address.City", Some("user.address.city")),
             ("items.sku", Some("items[0].sku")),
+            ("items.1.sku", Some("items[1].sku")),
+            ("a.b", Some("['a.b']")),
             ("city", Some("user.address.city")),
             ("items[7].sku", None),
             ("weather", None),
