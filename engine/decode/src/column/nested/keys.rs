@@ -18,6 +18,7 @@ pub(super) enum KeyCheck {
 
 #[derive(Debug)]
 pub(super) struct ConvertedKeys {
+    are_integers: bool,
     keys: ColumnBuffer,
     rows: RowConverter,
 }
@@ -33,7 +34,12 @@ impl KeyCheck {
             return Some(Self::None);
         }
         let field = SortField::new(data_type(spec.column_type));
+        let are_integers = matches!(
+            spec.column_type,
+            ColumnType::TinyInt | ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt
+        );
         Some(Self::Converted(Box::new(ConvertedKeys {
+            are_integers,
             keys: ColumnBuffer::new(spec)?,
             rows: RowConverter::new(vec![field]).ok()?,
         })))
@@ -42,12 +48,19 @@ impl KeyCheck {
     /// Looks at the keys of one map.
     pub(super) fn check<'a>(
         &mut self,
-        names: impl Iterator<Item = &'a str>,
+        names: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), RejectReason> {
         let Self::Converted(converted) = self else {
             return Ok(());
         };
-        let ConvertedKeys { keys, rows } = &mut **converted;
+        let ConvertedKeys {
+            are_integers,
+            keys,
+            rows,
+        } = &mut **converted;
+        if *are_integers && names.clone().all(is_plain_integer) {
+            return Ok(());
+        }
         keys.truncate(0);
         for name in names {
             keys.append(&Value::Text(name))?;
@@ -57,5 +70,15 @@ impl KeyCheck {
         let mut seen = HashSet::with_capacity(keys.num_rows());
         let are_distinct = keys.iter().all(|key| seen.insert(key));
         are_distinct.then_some(()).ok_or(RejectReason::RepeatedKey)
+    }
+}
+
+/// Whether an integer is spelled as no other text spells it: most are, and need no conversion to be told apart.
+fn is_plain_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    match digits.as_bytes() {
+        [] => false,
+        [b'0'] => digits.len() == text.len(),
+        [first, ..] => *first != b'0' && digits.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
