@@ -76,6 +76,9 @@ impl std::fmt::Debug for Unpacker {
     }
 }
 
+/// Bytes that tell a reader what is there instead.
+const HEAD_BYTES: usize = 8;
+
 #[cold]
 fn rejection(name: &str, packed: &[u8], fault: Fault) -> Rejection {
     let bytes = packed.len();
@@ -85,11 +88,16 @@ fn rejection(name: &str, packed: &[u8], fault: Fault) -> Rejection {
             &format!("at most {UNPACKED_BYTES_MAX} bytes"),
             &format!("{bytes} bytes of {name} that hold more"),
         ),
-        Fault::Unreadable(why) => Rejection::of_payload(
-            RejectReason::InvalidCompression,
-            &format!("{name} data"),
-            &format!("{bytes} bytes that are none ({why})"),
-        ),
+        Fault::Unreadable(why) => {
+            let head = packed.get(..HEAD_BYTES).unwrap_or(packed).escape_ascii();
+            Rejection::of_payload(
+                RejectReason::InvalidCompression,
+                &format!("{name} data"),
+                &format!(
+                    "{bytes} bytes, the first of them \"{head}\", that can't be unpacked ({why})"
+                ),
+            )
+        }
     }
 }
 

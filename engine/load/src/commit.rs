@@ -208,7 +208,7 @@ fn check_reject_share(limit: RejectLimit, window: &LoadedWindow<'_>) -> Result<(
     }
     let message = format!(
         "window {}: {rejected} of {messages} messages were rejected, more than `rejects` allows; nothing was committed: \
-         correct the mapping or raise `rejects`; the first is {}",
+         correct the mapping or raise `rejects`; `tidegate rejects` shows them, and the first is {}",
         window.planned.window,
         window.first_reject.unwrap_or("not known"),
     );

@@ -55,7 +55,7 @@ impl RejectGuard {
                 ErrorKind::Rejects,
                 format!(
                     "{rejected}; that makes {seen} rejected {}, and the job allows {max}: correct the mapping or raise \
-                     `rejects`",
+                     `rejects`; `tidegate rejects` shows them",
                     if seen == 1 { "message" } else { "messages" },
                 ),
             )),
