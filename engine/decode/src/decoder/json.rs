@@ -1,6 +1,7 @@
 //! The mapped fields of a JSON payload, with full validation or with no more than they need.
 
 use engine_model::job::Validation;
+use serde::de::IgnoredAny;
 
 use super::append;
 use crate::column::ColumnBuffer;
@@ -159,7 +160,12 @@ fn lost(projection: &Projection, column: usize) -> Rejection {
 #[cold]
 pub(super) fn unreadable(payload: &[u8], reason: RejectReason) -> Rejection {
     let start = payload.get(..400).unwrap_or(payload);
-    let found = format!("{:?}", String::from_utf8_lossy(start));
+    let start = String::from_utf8_lossy(start);
+    let fault = (reason == RejectReason::InvalidJson).then(|| fault(payload));
+    let found = match fault.flatten() {
+        Some(fault) => format!("{fault}, in {start:?}"),
+        None => format!("{start:?}"),
+    };
     let expected = match reason {
         RejectReason::NestedTooDeep => {
             format!("at most {DEPTH_MAX} objects and arrays within each other")
@@ -168,4 +174,12 @@ pub(super) fn unreadable(payload: &[u8], reason: RejectReason) -> Rejection {
         _ => "a JSON text".to_owned(),
     };
     Rejection::of_payload(reason, &expected, &found)
+}
+
+/// What is wrong with a payload, and where: in the words of a parser that keeps track of that.
+fn fault(payload: &[u8]) -> Option<String> {
+    let error = serde_json::from_slice::<IgnoredAny>(payload).err()?;
+    // It goes less deep than others, which says nothing about what is wrong.
+    let fault = error.to_string();
+    (!fault.starts_with("recursion limit")).then_some(fault)
 }

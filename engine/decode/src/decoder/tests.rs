@@ -287,8 +287,8 @@ fn rejections_name_column_place_and_find() {
     column "c0" (a): expected DATETIME as a string, found the array [true]
     column "c0" (a): expected DATETIME as a string, found the number 17
     column "c0" (a): expected BIGINT, found the string "上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上…
-    payload: expected a JSON text, found "{\"a\":1"
-    payload: expected a JSON text, found ""
+    payload: expected a JSON text, found EOF while parsing an object at line 1 column 6, in "{\"a\":1"
+    payload: expected a JSON text, found EOF while parsing a value at line 1 column 0, in ""
     payload: expected at most 1024 objects and arrays within each other, found "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
     "#);
 }
