@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         [mode, folder] if mode == SERVE => serve(folder.as_ref()),
         [mode, kind, brokers, endpoint, rest @ ..] if mode == FILL => {
-            let kind = kind_of(kind)?;
+            let kind = Kind::from_name(kind)?;
             let payloads = read(rest)?.payloads(kind)?;
             fill(
                 &place(kind, brokers, endpoint),
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         [mode, kind, brokers, endpoint, messages] if mode == CONSUME || mode == LOAD => {
-            let kind = kind_of(kind)?;
+            let kind = Kind::from_name(kind)?;
             let fields = MappedFields::of(kind, FIELDS)?;
             let topic = Topic::new(&place(kind, brokers, endpoint), &fields, messages.parse()?)?;
             let took = if mode == LOAD {
@@ -62,11 +62,6 @@ fn main() -> Result<()> {
         }
         _ => compare(&arguments),
     }
-}
-
-fn kind_of(name: &str) -> Result<Kind> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    Ok(kind.ok_or(format!("{name:?} is no kind of message"))?)
 }
 
 /// What one run took: seconds on the wall and of the process's CPU time, most bytes held at once, and the steps of a

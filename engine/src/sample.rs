@@ -81,7 +81,7 @@ impl TopicSample {
         let (kind, message) = if *messages == 0 {
             let message = format!("topic {topic:?} has no messages to look at; produce some first");
             (ErrorKind::Source, message)
-        } else if self.payloads.payloads() == self.payloads.unreadable() {
+        } else if self.payloads.readable() == 0 {
             let message = format!(
                 "none of {messages} messages of topic {topic:?} has a JSON payload, so there are no fields"
             );

@@ -92,7 +92,7 @@ fn header(sample: &TopicSample) -> String {
 /// A line for each column: what was seen of its field, and what follows from it.
 fn evidence(inferred: &Inferred) -> String {
     let payloads = &inferred.sample.payloads;
-    let readable = payloads.payloads() - payloads.unreadable();
+    let readable = payloads.readable();
     let mut columns = Columns::new(&[
         "path", "present>", "kinds", "range", "longest>", "column", "type", "because",
     ]);
@@ -184,12 +184,11 @@ fn left_out(inferred: &Inferred) -> Option<String> {
         ));
     }
     let payloads = &inferred.sample.payloads;
-    let kinds = payloads.top().map(|top| top.figures().kinds);
-    if let Some(kinds) = kinds.filter(|kinds| (1..kinds.total()).contains(&kinds.objects)) {
+    if payloads.without_fields() > 0 {
         lines.push(format!(
             "note: {} of {} payloads are no objects, and have NULL in the columns of fields",
-            count(kinds.total() - kinds.objects),
-            count(kinds.total()),
+            count(payloads.without_fields()),
+            count(payloads.readable()),
         ));
     }
     if payloads.is_cut() {

@@ -65,15 +65,8 @@ impl PayloadReader {
         // Nor is it anything for a column that would read a number or a word in it, beside which no other gets it either.
         let of_whole = || {
             let texts = whole.filter(|metadata| metadata.form != Form::Bytes);
-            let mut readers = texts.map(|metadata| metadata.text);
-            let first = readers.next()?;
-            Some(readers.fold(first, |reader, other| {
-                if other.replaces() == reader.replaces() {
-                    reader
-                } else {
-                    reader.without_base64()
-                }
-            }))
+            let readers = texts.map(|metadata| metadata.text);
+            readers.min_by_key(|reader| reader.replaces())
         };
         let reader = of_fields
             .or_else(of_whole)

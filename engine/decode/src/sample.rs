@@ -146,6 +146,19 @@ impl PayloadSample {
         self.unreadable
     }
 
+    /// The others.
+    pub fn readable(&self) -> u64 {
+        self.payloads - self.unreadable
+    }
+
+    /// JSON texts that are no objects, and so have none of the fields that others have; 0 where no payload is an object.
+    pub fn without_fields(&self) -> u64 {
+        match self.top().map_or(0, |top| top.figures().kinds.objects) {
+            0 => 0,
+            objects => self.readable() - objects,
+        }
+    }
+
     /// Whether payloads have fields that the sample did not keep.
     pub fn is_cut(&self) -> bool {
         self.tree.cut

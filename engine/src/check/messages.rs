@@ -161,22 +161,18 @@ impl Trial {
 
     /// Paths that lead nowhere in all messages. A sample that was cut can't tell.
     fn describe_missing(&self, report: &mut CheckReport, job: &Job) {
-        let readable = self.payloads.payloads() - self.payloads.unreadable();
+        let readable = self.payloads.readable();
         if self.finder.is_none() || readable == 0 || self.payloads.is_cut() {
             return;
         }
-        let objects = self
-            .payloads
-            .top()
-            .map_or(0, |top| top.figures().kinds.objects);
+        let without_fields = self.payloads.without_fields();
         let is_field = |mapping: &ColumnMapping| match &mapping.source {
             ColumnSource::Path(path) => matches!(path.steps().first(), Some(Step::Key(_))),
             _ => true,
         };
-        if objects > 0 && objects < readable && job.columns.iter().all(is_field) {
+        if without_fields > 0 && job.columns.iter().all(is_field) {
             let found = format!(
-                "{} of {readable} messages hold no JSON object: in their rows every column of a field is NULL",
-                readable - objects
+                "{without_fields} of {readable} messages hold no JSON object: in their rows every column of a field is NULL"
             );
             report.add("paths", CheckStatus::Warning, found);
         }

@@ -2,12 +2,13 @@
 //!
 //! An array's elements, a map's values and a struct's fields are converted as columns of their types convert; `null` is
 //! NULL. A map's keys are strings converted to the key's type, and never NULL. Of keys that an object has twice the last
-//! counts, but different keys that the conversion or a struct's names make the same are refused. A struct takes its fields by name, without regard to the case of ASCII letters; those that are missing are NULL,
-//! others are left.
+//! counts, but different keys that the conversion or a struct's names make the same are refused. A struct takes its fields by
+//! name, without regard to the case of ASCII letters; those that are missing are NULL, others are left.
 //! A string within one is no array or object again, and neither is the string `null`.
 
 mod keys;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
@@ -73,9 +74,14 @@ impl NestedColumn {
                 _ => return Err(RejectReason::WrongType),
             }
             tokens_of_nodes(document, tokens);
-            let mut room = VALUES_BYTES_MAX;
-            cells.append(Source { document, tokens }, 0, &mut room)?;
-            Ok(VALUES_BYTES_MAX - room)
+            let room = Cell::new(VALUES_BYTES_MAX);
+            let source = Source {
+                document,
+                tokens,
+                room: &room,
+            };
+            cells.append(source, 0)?;
+            Ok(VALUES_BYTES_MAX - room.get())
         });
         read.map_err(RejectReason::of_nested_json)?
     }
@@ -96,11 +102,21 @@ impl NestedColumn {
     }
 }
 
-/// A parsed value, and where the text of its nodes is.
+/// A parsed value, where the text of its nodes is, and how many bytes may still be made of it.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     document: Document<'a>,
     tokens: &'a [u32],
+    room: &'a Cell<usize>,
+}
+
+impl Source<'_> {
+    /// Takes `bytes` of the room that is left.
+    fn take(self, bytes: usize) -> Result<(), RejectReason> {
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.ok_or(RejectReason::TooLong)?);
+        Ok(())
+    }
 }
 
 /// Cells of one type, and those within them.
@@ -132,7 +148,8 @@ struct ArrayCells {
 struct MapCells {
     rows: Rows,
     keys: ColumnBuffer,
-    key_check: KeyCheck,
+    /// Nothing where different texts are different keys.
+    key_check: Option<KeyCheck>,
     values: Cells,
     /// A key and its value.
     entry: Arc<Field>,
@@ -214,7 +231,11 @@ impl Cells {
                 Self::Map(Box::new(MapCells {
                     rows: Rows::new(),
                     keys: *keys,
-                    key_check: KeyCheck::new(&ColumnSpec::plain(key, zone))?,
+                    key_check: if key.is_text() || **key == ColumnType::Binary {
+                        None
+                    } else {
+                        Some(KeyCheck::new(&ColumnSpec::plain(key, zone))?)
+                    },
                     values: inner(value)?,
                     entry_bytes: row_bytes(entry.data_type()),
                     entry,
@@ -240,27 +261,19 @@ impl Cells {
         })
     }
 
-    /// Appends the value at `node`, for which there is so much `room`. After an error the cells must be truncated to those
-    /// that they had.
-    fn append(
-        &mut self,
-        source: Source<'_>,
-        node: u32,
-        room: &mut usize,
-    ) -> Result<(), RejectReason> {
+    /// Appends the value at `node`. After an error the cells must be truncated to those that they had.
+    fn append(&mut self, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
         let tape = source.document.tape;
         let here = tape.get(node as usize).ok_or(RejectReason::InvalidJson)?;
         match (self, here) {
-            (Self::Scalar(buffer), _) => scalar(buffer, source, node, room),
+            (Self::Scalar(buffer), _) => scalar(buffer, source, node),
             (cells, Node::Static(simd_json::StaticNode::Null)) => {
                 cells.append_null();
                 Ok(())
             }
-            (Self::Array(cells), Node::Array { len, .. }) => cells.append(source, node, *len, room),
-            (Self::Map(cells), Node::Object { len, .. }) => cells.append(source, node, *len, room),
-            (Self::Struct(cells), Node::Object { len, .. }) => {
-                cells.append(source, node, *len, room)
-            }
+            (Self::Array(cells), Node::Array { len, .. }) => cells.append(source, node, *len),
+            (Self::Map(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
+            (Self::Struct(cells), Node::Object { len, .. }) => cells.append(source, node, *len),
             _ => Err(RejectReason::WrongType),
         }
     }
@@ -329,17 +342,11 @@ impl Cells {
 }
 
 impl ArrayCells {
-    fn append(
-        &mut self,
-        source: Source<'_>,
-        node: u32,
-        len: usize,
-        room: &mut usize,
-    ) -> Result<(), RejectReason> {
+    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
         let mut element = node + 1;
         for _ in 0..len {
-            take(room, self.element_bytes)?;
-            self.elements.append(source, element, room)?;
+            source.take(self.element_bytes)?;
+            self.elements.append(source, element)?;
             element = behind(source, element)?;
         }
         self.rows.push(len)
@@ -347,35 +354,22 @@ impl ArrayCells {
 }
 
 impl MapCells {
-    fn append(
-        &mut self,
-        source: Source<'_>,
-        node: u32,
-        len: usize,
-        room: &mut usize,
-    ) -> Result<(), RejectReason> {
+    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
         let entries = last_of_each(source, node, len)?;
-        if entries.len() > 1 {
-            let names = entries.iter().map(|(name, _)| *name);
-            self.key_check.check(names)?;
+        if let Some(check) = self.key_check.as_mut().filter(|_| entries.len() > 1) {
+            check.check(entries.iter().map(|(name, _)| *name))?;
         }
         for (name, value) in &entries {
-            take(room, self.entry_bytes)?;
-            take(room, self.keys.append(&Value::Text(name))?)?;
-            self.values.append(source, *value, room)?;
+            source.take(self.entry_bytes)?;
+            source.take(self.keys.append(&Value::Text(name))?)?;
+            self.values.append(source, *value)?;
         }
         self.rows.push(entries.len())
     }
 }
 
 impl StructCells {
-    fn append(
-        &mut self,
-        source: Source<'_>,
-        node: u32,
-        len: usize,
-        room: &mut usize,
-    ) -> Result<(), RejectReason> {
+    fn append(&mut self, source: Source<'_>, node: u32, len: usize) -> Result<(), RejectReason> {
         self.found.clear();
         self.found.resize(self.names.len(), None);
         let tape = source.document.tape;
@@ -397,7 +391,7 @@ impl StructCells {
         }
         for (cells, found) in self.cells.iter_mut().zip(&self.found) {
             match found.map(|key| key + 1) {
-                Some(value) => cells.append(source, value, room)?,
+                Some(value) => cells.append(source, value)?,
                 None => cells.append_null(),
             }
         }
@@ -406,19 +400,10 @@ impl StructCells {
     }
 }
 
-/// Takes `bytes` of the room that is left.
-fn take(room: &mut usize, bytes: usize) -> Result<(), RejectReason> {
-    *room = room.checked_sub(bytes).ok_or(RejectReason::TooLong)?;
-    Ok(())
-}
-
-fn scalar(
-    buffer: &mut ColumnBuffer,
-    source: Source<'_>,
-    node: u32,
-    room: &mut usize,
-) -> Result<(), RejectReason> {
-    let Source { document, tokens } = source;
+fn scalar(buffer: &mut ColumnBuffer, source: Source<'_>, node: u32) -> Result<(), RejectReason> {
+    let Source {
+        document, tokens, ..
+    } = source;
     let value = match value_of(document, node, buffer) {
         Some(Value::Null) => return buffer.append_null(),
         Some(value) => value,
@@ -429,7 +414,7 @@ fn scalar(
                 .ok_or(RejectReason::InvalidJson)?
         }
     };
-    take(room, buffer.append(&value)?)
+    source.take(buffer.append(&value)?)
 }
 
 /// The node behind the value at `node`.

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use arrow::row::{RowConverter, SortField};
-use engine_model::ColumnType;
 
 use crate::column::{ColumnBuffer, ColumnSpec, data_type};
 use crate::reject::RejectReason;
@@ -11,38 +10,21 @@ use crate::value::Value;
 
 /// Finds keys that convert to the same value, such as `"1"` and `"01"` to a BIGINT.
 #[derive(Debug)]
-pub(super) enum KeyCheck {
-    None,
-    Converted(Box<ConvertedKeys>),
-}
-
-#[derive(Debug)]
-pub(super) struct ConvertedKeys {
+pub(super) struct KeyCheck {
     are_integers: bool,
     keys: ColumnBuffer,
     rows: RowConverter,
 }
 
 impl KeyCheck {
-    /// A check of such keys, or nothing where they can't be compared. Where different texts are different keys, it takes all.
+    /// A check of such keys, or nothing where they can't be compared.
     pub(super) fn new(spec: &ColumnSpec<'_>) -> Option<Self> {
-        let are_texts = matches!(
-            spec.column_type,
-            ColumnType::String | ColumnType::VarChar(_) | ColumnType::Char(_) | ColumnType::Binary
-        );
-        if are_texts {
-            return Some(Self::None);
-        }
         let field = SortField::new(data_type(spec.column_type));
-        let are_integers = matches!(
-            spec.column_type,
-            ColumnType::TinyInt | ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt
-        );
-        Some(Self::Converted(Box::new(ConvertedKeys {
-            are_integers,
+        Some(Self {
+            are_integers: spec.column_type.is_integer(),
             keys: ColumnBuffer::new(spec)?,
             rows: RowConverter::new(vec![field]).ok()?,
-        })))
+        })
     }
 
     /// Looks at the keys of one map.
@@ -50,14 +32,11 @@ impl KeyCheck {
         &mut self,
         names: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), RejectReason> {
-        let Self::Converted(converted) = self else {
-            return Ok(());
-        };
-        let ConvertedKeys {
+        let Self {
             are_integers,
             keys,
             rows,
-        } = &mut **converted;
+        } = self;
         if *are_integers && names.clone().all(is_plain_integer) {
             return Ok(());
         }
