@@ -3,12 +3,13 @@
 use std::str::FromStr as _;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// Nanoseconds of a millisecond.
 pub(crate) const NANOS_PER_MS: i64 = 1_000_000;
 
+const SECONDS_PER_DAY: i64 = 86_400;
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// What the integer of a value counts, and whether it is read in a zone.
@@ -26,26 +27,20 @@ pub(crate) enum Scale {
 
 /// The wall clock reading of a value in `zone`.
 pub(crate) fn civil(value: i64, scale: Scale, zone: &TimeZone) -> Option<DateTime> {
-    match scale {
-        Scale::Days => {
-            let epoch = Date::constant(1970, 1, 1);
-            epoch
-                .checked_add(SignedDuration::from_hours(value.checked_mul(24)?))
-                .ok()
-                .map(DateTime::from)
-        }
-        Scale::Millis => {
+    let since_epoch = match scale {
+        Scale::Days => SignedDuration::from_secs(value.checked_mul(SECONDS_PER_DAY)?),
+        Scale::Millis => SignedDuration::from_millis(value),
+        Scale::Nanos | Scale::WallNanos => SignedDuration::from_nanos(value),
+    };
+    let offset = match scale {
+        Scale::Days | Scale::WallNanos => SignedDuration::ZERO,
+        Scale::Millis | Scale::Nanos => {
             // What jiff's timestamps don't reach are the last hours of the year 9999.
-            let instant = Timestamp::from_millisecond(value).unwrap_or(Timestamp::MAX);
-            let offset = SignedDuration::from_secs(zone.to_offset(instant).seconds().into());
-            let shown = SignedDuration::from_millis(value).checked_add(offset)?;
-            EPOCH.checked_add(shown).ok()
+            let instant = Timestamp::from_duration(since_epoch).unwrap_or(Timestamp::MAX);
+            duration(zone.to_offset(instant))
         }
-        Scale::Nanos => Some(zone.to_datetime(Timestamp::from_nanosecond(value.into()).ok()?)),
-        Scale::WallNanos => {
-            Some(TimeZone::UTC.to_datetime(Timestamp::from_nanosecond(value.into()).ok()?))
-        }
-    }
+    };
+    EPOCH.checked_add(since_epoch.checked_add(offset)?).ok()
 }
 
 /// The value of a wall clock reading in `zone`. A reading that a clock change skipped or doubled is taken at the
@@ -56,13 +51,17 @@ pub(crate) fn value(reading: DateTime, scale: Scale, zone: &TimeZone) -> Option<
         AmbiguousOffset::Unambiguous { offset } => offset,
         AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before,
     };
-    let instant = shown.checked_sub(SignedDuration::from_secs(offset.seconds().into()))?;
+    let instant = shown.checked_sub(duration(offset))?;
     match scale {
-        Scale::Days => Some(shown.as_secs().div_euclid(86_400)),
+        Scale::Days => Some(shown.as_secs().div_euclid(SECONDS_PER_DAY)),
         Scale::Millis => i64::try_from(instant.as_nanos().div_euclid(NANOS_PER_MS.into())).ok(),
         Scale::Nanos => i64::try_from(instant.as_nanos()).ok(),
         Scale::WallNanos => i64::try_from(shown.as_nanos()).ok(),
     }
+}
+
+fn duration(offset: Offset) -> SignedDuration {
+    SignedDuration::from_secs(offset.seconds().into())
 }
 
 /// Reads `2026-03-02`, `2026-03-02 03:04:05` and fractions of a second.
