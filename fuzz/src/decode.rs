@@ -61,9 +61,7 @@ fn alone() -> Vec<Alone> {
 /// A payload gives the cells, NULLs and rejects that the slow reading gives, column by column; the columns that take it
 /// take it together, and one that doesn't leaves no trace of it in any.
 pub fn projection(payload: &[u8]) {
-    // A byte order mark in front is no part of the payload, and one further on no part of JSON.
-    let unmarked = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
-    let document = reference::document(unmarked);
+    let document = reference::document(reference::unmarked(payload));
     let is_json = document.is_ok();
     ALONE.with_borrow_mut(|columns| {
         let taken: Vec<_> = columns

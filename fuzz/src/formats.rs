@@ -14,6 +14,8 @@ use engine_model::{
 };
 use jiff::tz::TimeZone;
 
+use crate::reference::unmarked;
+
 const LABELS: [&str; 8] = [
     "UTF-8",
     "GBK",
@@ -107,9 +109,7 @@ fn delimited(separator: &str, quote: Option<char>, record: &[u8]) {
     };
     let columns = [("STRING", "[0]"), ("STRING", "[1]"), ("STRING", "[2]")];
     let found = texts(&columns, &format, record);
-    // A byte order mark in front is no part of the record.
-    let unmarked = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
-    let fields = str::from_utf8(unmarked)
+    let fields = str::from_utf8(unmarked(record))
         .ok()
         .and_then(|record| slow_fields(separator, quote, record));
     let expected = fields.map(|fields| {

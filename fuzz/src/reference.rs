@@ -18,6 +18,11 @@ pub(crate) use columns::{Clock, cell};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Refused;
 
+/// What is behind a byte order mark, which is no part of a payload; a second one is.
+pub(crate) fn unmarked(payload: &[u8]) -> &[u8] {
+    payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload)
+}
+
 /// The payload as one JSON text.
 pub(crate) fn document(payload: &[u8]) -> Result<&RawValue, Refused> {
     let document: &RawValue = serde_json::from_slice(payload).map_err(|_| Refused)?;

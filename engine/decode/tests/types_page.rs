@@ -207,33 +207,31 @@ fn tables() -> String {
             .unwrap();
         }
     }
-    text.push_str("\n## Keys and payloads that are one value\n\n|");
-    for (primitive, _, shown) in PRIMITIVES {
-        write!(text, " | {primitive}: {shown}").unwrap();
-    }
-    writeln!(text, " |\n|---{} |", "|---".repeat(PRIMITIVES.len())).unwrap();
-    for column_type in TYPES {
-        write!(text, "| {column_type}").unwrap();
-        for (primitive, bytes, _) in PRIMITIVES {
-            write!(text, " | {}", key(column_type, primitive, bytes)).unwrap();
-        }
-        text.push_str(" |\n");
-    }
-    text.push_str("\n## Other parts of a message\n\n|");
-    for field in METADATA {
-        write!(text, " | `{}`", field.name()).unwrap();
-    }
-    writeln!(text, " |\n|---{} |", "|---".repeat(METADATA.len())).unwrap();
-    for column_type in TYPES {
-        write!(text, "| {column_type}").unwrap();
-        for field in METADATA {
-            let mapping = ColumnMapping::new("c", ColumnSource::Metadata(field));
-            let cell = cell(column_type, mapping, &MessageFormat::default(), b"");
-            write!(text, " | {cell}").unwrap();
-        }
-        text.push_str(" |\n");
-    }
+    text.push_str("\n## Keys and payloads that are one value\n\n");
+    let heads = PRIMITIVES.map(|(primitive, _, shown)| format!("{primitive}: {shown}"));
+    add_matrix(&mut text, &heads, |column_type, number| {
+        let (primitive, bytes, _) = PRIMITIVES[number];
+        key(column_type, primitive, bytes)
+    });
+    text.push_str("\n## Other parts of a message\n\n");
+    let heads = METADATA.map(|field| format!("`{field}`"));
+    add_matrix(&mut text, &heads, |column_type, number| {
+        let mapping = ColumnMapping::new("c", ColumnSource::Metadata(METADATA[number]));
+        cell(column_type, mapping, &MessageFormat::default(), b"")
+    });
     text
+}
+
+/// Adds a table with a row for each type, and under each head what `cell` makes of the type and the head's number.
+fn add_matrix(text: &mut String, heads: &[String], cell: impl Fn(&str, usize) -> String) {
+    writeln!(text, "| | {} |", heads.join(" | ")).unwrap();
+    writeln!(text, "|---{} |", "|---".repeat(heads.len())).unwrap();
+    for column_type in TYPES {
+        let cells: Vec<String> = (0..heads.len())
+            .map(|number| cell(column_type, number))
+            .collect();
+        writeln!(text, "| {column_type} | {} |", cells.join(" | ")).unwrap();
+    }
 }
 
 /// Settings as a job file spells them.

@@ -22,35 +22,28 @@ const COLUMNS: [(&str, &str); 14] = [
     ("STRUCT<a:STRING,b:ARRAY<BOOLEAN>>", "$"),
 ];
 
-/// Rows of each column and of all of them, with both validations: what the full one accepts makes the same row, and what the other
-/// rejects the full one rejects. Where only a column refuses the value, both say the same.
+/// Rows of each column and of all of them, with both validations: what the full one accepts makes the same row, and what
+/// the other rejects the full one rejects. Where only a column refuses the value, both say the same; of several columns each
+/// may be the first that is asked.
 pub(super) fn check_law(columns: &[(&str, &str)], payload: &[u8]) -> Result<(), String> {
-    for column in columns {
-        let [full, mapped] = both(&[*column], payload);
+    for columns in columns.chunks(1).chain([columns]) {
+        let [full, mapped] = both(columns, payload);
+        let is_checked_whole = columns.iter().any(|(_, path)| *path == "$");
         let agree = match (&full, &mapped) {
             (Ok(full), Ok(mapped)) => full == mapped,
-            (Err(full), Err(mapped)) => full.column().is_none() || full == mapped,
+            (Err(full), Err(mapped)) => {
+                columns.len() > 1 || full.column().is_none() || full == mapped
+            }
             (Ok(_), Err(_)) => false,
             // The payload as a whole; a value that was read has been checked.
-            (Err(full), Ok(_)) => full.column().is_none() && column.1 != "$",
+            (Err(full), Ok(_)) => full.column().is_none() && !is_checked_whole,
         };
         if !agree {
             let payload = payload.escape_ascii();
-            return Err(format!("{column:?} of {payload}: {full:?}, {mapped:?}"));
+            return Err(format!("{columns:?} of {payload}: {full:?}, {mapped:?}"));
         }
     }
-    let [full, mapped] = both(columns, payload);
-    let agree = match (&full, &mapped) {
-        (Ok(full), Ok(mapped)) => full == mapped,
-        // Where several columns refuse their values, each may be the first that is asked.
-        (Err(_), Err(_)) => true,
-        (Ok(_), Err(_)) => false,
-        (Err(full), Ok(_)) => full.column().is_none(),
-    };
-    agree.then_some(()).ok_or_else(|| {
-        let payload = payload.escape_ascii();
-        format!("all columns of {payload}: {full:?}, {mapped:?}")
-    })
+    Ok(())
 }
 
 #[test]
@@ -61,11 +54,7 @@ fn the_payload_as_a_whole_is_the_same_text_for_both() {
         ("JSON", "__value__"),
         ("BINARY", "__value__"),
     ];
-    for (payload, raw) in [
-        ("\"\"", Some("\"\"")),
-        ("{\"a\":\"\"}", Some("{\"a\":\"\"}")),
-        (" 5 ", Some(" 5 ")),
-    ] {
+    for payload in ["\"\"", "{\"a\":\"\"}", " 5 "] {
         let rows = [Validation::Full, Validation::Mapped].map(|validation| {
             let projection = projection_of(&columns, &MessageFormat::default(), true);
             let mut decoder = Decoder::new(validated(projection, validation));
@@ -76,8 +65,8 @@ fn the_payload_as_a_whole_is_the_same_text_for_both() {
         });
         assert_eq!(rows[0], rows[1]);
         assert_eq!(rows[0][0], None);
-        assert_eq!(rows[0][1].as_deref(), raw);
-        assert_eq!(rows[0][2].as_deref(), raw.map(str::trim));
+        assert_eq!(rows[0][1].as_deref(), Some(payload));
+        assert_eq!(rows[0][2].as_deref(), Some(payload.trim()));
     }
 }
 
