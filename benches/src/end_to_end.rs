@@ -181,7 +181,7 @@ impl Topic {
         let engine = Engine::new(self.lanes)?;
         let (progress, cancel) = (Progress::default(), Cancel::default());
         let report = engine.run(
-            &self.job,
+            std::slice::from_ref(&self.job),
             &state,
             &LoadOptions::default(),
             &progress,

@@ -8,12 +8,10 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use engine_load::Error;
 use engine_load::ports::{
-    BlockReceipt, BlockSource, Clock, MessageReader, MessageSource, PartitionOffsets, SessionState,
-    TargetTable, TopicDescription,
+    BlockReceipt, BlockSource, Clock, MessageReader, MessageSource, SessionState, TargetTable,
+    TopicDescription,
 };
-use engine_model::{
-    MessageBlock, OffsetRange, PartitionSpec, TableColumns, TopicPartition, Window,
-};
+use engine_model::{MessageBlock, OffsetRange, PartitionSpec, TableColumns, TopicPartition};
 use jiff::Timestamp;
 
 use crate::decode::Blocks;
@@ -38,19 +36,51 @@ impl MessageSource for Topic {
         })
     }
 
-    fn offsets(
+    fn log_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>, Error> {
+        let log = OffsetRange {
+            start: 0,
+            end: self.end(),
+        };
+        Ok(vec![log; partitions.len()])
+    }
+
+    fn offsets_at(
         &self,
         partitions: &[TopicPartition],
-        _: Window,
-    ) -> Result<Vec<PartitionOffsets>, Error> {
-        let offsets = PartitionOffsets {
-            log_start: 0,
-            high_watermark: self.end(),
-            first: Some(0),
-            start: Some(0),
-            end: None,
-        };
-        Ok(vec![offsets; partitions.len()])
+        timestamp_ms: i64,
+    ) -> Result<Vec<Option<i64>>, Error> {
+        let mut messages = self.0.blocks.iter().flat_map(MessageBlock::iter);
+        let first = messages.find(|message| message.timestamp_ms >= timestamp_ms);
+        Ok(vec![first.map(|message| message.offset); partitions.len()])
+    }
+
+    fn is_compacted(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, Error> {
+        Ok(vec![None; partitions.len()])
+    }
+
+    fn peek(
+        &self,
+        _: &TopicPartition,
+        range: OffsetRange,
+        messages: usize,
+    ) -> Result<MessageBlock, Error> {
+        let mut block = MessageBlock::default();
+        let all = self.0.blocks.iter().flat_map(MessageBlock::iter);
+        let due = all.filter(|message| range.contains(message.offset));
+        for message in due.take(messages) {
+            block.push(
+                message.offset,
+                message.timestamp_ms,
+                message.key,
+                message.payload,
+                message.headers.iter(),
+            );
+        }
+        Ok(block)
     }
 
     fn sample(&self, _: &TopicPartition, _: OffsetRange) -> Result<Option<u64>, Error> {

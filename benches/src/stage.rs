@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use engine_load::plan::WindowOrder;
 use engine_load::{Cancel, FolderStaging, Journal, Ports, Progress, RunOptions};
 use engine_model::job::{Job, JobSpec, Setting};
 use engine_model::params::ScheduledTime;
@@ -109,13 +110,14 @@ pub fn engine(
         allow_open_window: false,
         replace_other_window: false,
         replan: false,
+        order: WindowOrder::OldestFirst,
         assume: None,
         cores: 1,
         holder: "a bench".to_owned(),
     };
     let before = table.rows();
     let report = engine_load::run(
-        &job(fields, &place)?,
+        &[job(fields, &place)?],
         &ports,
         &options,
         &Progress::default(),

@@ -8,8 +8,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::Assume;
 use engine::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT};
+use engine::model::job::Every;
+use engine::{Assume, LoadOptions, WindowOrder};
 
 pub(crate) use ddl::DdlArgs;
 
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Preview(PreviewArgs),
     Run(RunArgs),
+    Backfill(BackfillArgs),
     Rejects(RejectsArgs),
     Params(ParamsArgs),
     Ddl(DdlArgs),
@@ -204,16 +206,72 @@ pub(crate) struct PreviewArgs {
     after_help = "Example: tidegate run orders.yaml --at 2026-11-23T00:15:00\n\n\
     Ctrl-C stops at the next border and leaves a run that the same command resumes; a second one kills."
 )]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of its own on the command line"
-)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     /// Scheduled time: local in the job's zone, or with an offset
     #[arg(long, value_name = "TIME")]
     pub(crate) at: String,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+/// Load many windows in one pass over the topic, each with a commit of its own, or go on with a run that did not end
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate backfill orders.yaml --from 2026-10-01 --to 2026-11-01 --only-missing\n\n\
+    The windows that start at or after --from and before --to are loaded: 31 days of October."
+)]
+pub(crate) struct BackfillArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// First start of a window: local in the job's zone, or with an offset
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// Windows that start then or later are left out
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: String,
+    /// From one scheduled time to the next, such as `1d`, `1h` or `1mo` [default: the cycle of the job's schedule]
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) every: Option<Every>,
+    /// Leave out windows whose table partitions hold rows already
+    #[arg(long)]
+    pub(crate) only_missing: bool,
+    /// Which windows are complete first
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = OrderArg::Asc)]
+    pub(crate) order: OrderArg,
+    /// Show what would be read and loaded; touch nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+/// Which of several windows are complete first.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// The oldest
+    Asc,
+    /// The newest
+    Desc,
+}
+
+impl From<OrderArg> for WindowOrder {
+    fn from(argument: OrderArg) -> Self {
+        match argument {
+            OrderArg::Asc => Self::OldestFirst,
+            OrderArg::Desc => Self::NewestFirst,
+        }
+    }
+}
+
+/// How windows are loaded.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
+pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// Load what is there of a window whose end is still to come
@@ -231,6 +289,19 @@ pub(crate) struct RunArgs {
     /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+impl LoadArgs {
+    /// The same as options, to load in this order.
+    pub(crate) fn options(&self, order: WindowOrder) -> LoadOptions {
+        LoadOptions {
+            allow_open_window: self.allow_open_window,
+            replace_other_window: self.replace_other_window,
+            replan: self.replan,
+            order,
+            assume: self.assume.map(Into::into),
+        }
+    }
 }
 
 /// Show the messages that a run rejected, and why

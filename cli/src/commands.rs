@@ -1,5 +1,6 @@
 //! The verbs, each in its file.
 
+mod backfill;
 mod check;
 mod ddl;
 mod demo;
@@ -15,7 +16,7 @@ use std::ffi::OsString;
 
 use clap::Parser;
 use engine::Engine;
-use engine::model::job::Job;
+use engine::model::job::{CheckedWindows, Job};
 
 use crate::args::{Cli, Command, JobArgs};
 use crate::config::Surroundings;
@@ -47,6 +48,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Plan(args) => plan::plan(&args, output),
         Command::Preview(args) => preview::preview(&args, output),
         Command::Run(args) => run::run(&args, output),
+        Command::Backfill(args) => backfill::backfill(&args, output),
         Command::Rejects(args) => rejects::rejects(&args, output),
         Command::Params(args) => params::params(&args, output),
         Command::Ddl(args) => ddl::ddl(&args, output),
@@ -88,6 +90,14 @@ fn job(
         say_now(&checked.job, output);
     }
     Ok(checked.job)
+}
+
+/// The jobs of a run, after their warnings were said.
+fn windows(checked: CheckedWindows, output: &mut Output<'_>) -> Vec<Job> {
+    for warning in &checked.warnings {
+        output.say(&warning.to_string());
+    }
+    checked.jobs
 }
 
 fn say_now(job: &Job, output: &mut Output<'_>) {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use engine::model::Findings;
 use engine::model::job::{
-    Checked, Draft, JobSpec, MaxComputeConnection, Secret, Setting, SourcesSpec,
+    Checked, CheckedWindows, Draft, Every, JobSpec, MaxComputeConnection, Secret, Setting,
+    SourcesSpec,
 };
 use engine::model::params::ScheduledTime;
 use jiff::Timestamp;
@@ -72,6 +73,46 @@ impl Surroundings<'_> {
         let mut checked = self.read_job(args, at, JobSpec::check)?;
         self.complete(&mut checked.job.destination.connection);
         Ok(checked)
+    }
+
+    /// The job of `args` for the scheduled time `at`, for each part that its window is cut into.
+    pub(crate) fn windows(&self, args: &JobArgs, at: &str) -> Result<CheckedWindows, Failure> {
+        let mut checked = self.read_job(args, Some(at), JobSpec::check_windows)?;
+        self.complete_all(&mut checked);
+        Ok(checked)
+    }
+
+    /// The job of `args` for all scheduled times whose windows start at or after `from` and before `to`.
+    pub(crate) fn backfill(
+        &self,
+        args: &JobArgs,
+        (from, to): (&str, &str),
+        every: Option<Every>,
+    ) -> Result<CheckedWindows, Failure> {
+        let zone = self.zone_of(args)?;
+        let from = self.scheduled_time(Some(from), &zone)?;
+        let to = self.scheduled_time(Some(to), &zone)?;
+        if from.at() >= to.at() {
+            return Err(Failure::usage(format!(
+                "--to {to} is not after --from {from}"
+            )));
+        }
+        let mut checked = self.read_job(args, None, |spec, setting| {
+            spec.check_backfill(setting, (from.at(), to.at()), every)
+        })?;
+        self.complete_all(&mut checked);
+        Ok(checked)
+    }
+
+    fn zone_of(&self, args: &JobArgs) -> Result<TimeZone, Failure> {
+        let spec = JobSpec::parse(&args.job.to_string_lossy(), &read("job file", &args.job)?)?;
+        Ok(spec.time_zone(&self.time_zone)?)
+    }
+
+    fn complete_all(&self, checked: &mut CheckedWindows) {
+        for job in &mut checked.jobs {
+            self.complete(&mut job.destination.connection);
+        }
     }
 
     /// What the job of `args`, which may be unfinished, says of its topic and its table now.

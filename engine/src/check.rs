@@ -2,14 +2,15 @@
 
 mod messages;
 
-use engine_kafka::{BrokerCheck, TimestampType};
+use engine_kafka::{BrokerCheck, TimestampType, TopicConfig};
+use engine_load::plan::WindowOrder;
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
 use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
 
-use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::load::now_ms;
 
@@ -72,10 +73,10 @@ impl CheckReport {
     }
 }
 
-pub(crate) fn check(job: &Job, source: &KafkaTopic, target: &MaxComputeTable) -> CheckReport {
+pub(crate) fn check(job: &Job, source: &KafkaTopics, target: &MaxComputeTable) -> CheckReport {
     let mut report = CheckReport::default();
     check_brokers(&mut report, source);
-    let topic_is_there = check_topic(&mut report, job, source);
+    let topic_is_there = check_topics(&mut report, job, source);
     let table_is_there = check_table(&mut report, job, target);
     explain_paths(&mut report, job);
     if topic_is_there && table_is_there {
@@ -84,7 +85,7 @@ pub(crate) fn check(job: &Job, source: &KafkaTopic, target: &MaxComputeTable) ->
     report
 }
 
-fn check_brokers(report: &mut CheckReport, source: &KafkaTopic) {
+fn check_brokers(report: &mut CheckReport, source: &KafkaTopics) {
     let brokers = source.check_brokers();
     let reachable = brokers.iter().any(|broker| broker.result.is_ok());
     for BrokerCheck { address, result } in brokers {
@@ -106,54 +107,66 @@ fn check_brokers(report: &mut CheckReport, source: &KafkaTopic) {
     }
 }
 
-/// Looks at the topic, and says whether it is there.
-fn check_topic(report: &mut CheckReport, job: &Job, source: &KafkaTopic) -> bool {
-    let topic = match source.describe() {
-        Ok(topic) => topic,
+/// Looks at the topics, and says whether they are there.
+fn check_topics(report: &mut CheckReport, job: &Job, source: &KafkaTopics) -> bool {
+    let described = match source.describe() {
+        Ok(described) => described,
         Err(error) => {
             report.error("topic", &error);
             return false;
         }
     };
-    let cluster = topic.cluster_id.as_deref().unwrap_or("unnamed");
-    let partitions = topic.partitions.len();
-    report.add(
-        "topic",
-        CheckStatus::Ok,
-        format!(
-            "{} has {partitions} topic partitions in cluster {cluster}",
-            job.source.topic
-        ),
-    );
-    match source.config() {
-        Ok(config) => {
-            match config.timestamp_type {
-                Some(TimestampType::CreateTime) => report.add(
-                    "timestamps",
-                    CheckStatus::Note,
-                    "message timestamps are create times: producers set them, in any order, so `lateness: exact` reads to \
-                     the end of each log; `message.timestamp.type=LogAppendTime` would make them the broker's",
-                ),
-                Some(TimestampType::LogAppendTime) => {
-                    report.add("timestamps", CheckStatus::Ok, "message timestamps are log append times");
-                }
-                None => {}
+    let cluster = described.cluster_id.as_deref().unwrap_or("unnamed");
+    for topic in &job.source.topics {
+        let partitions = described.partitions.iter();
+        let partitions = partitions
+            .filter(|partition| *partition.topic == **topic)
+            .count();
+        let found = match job.source.partitions {
+            Some(_) => {
+                format!("{partitions} topic partitions of {topic} are read, in cluster {cluster}")
             }
-            if config.compacted == Some(true) {
-                report.add(
-                    "compaction",
-                    CheckStatus::Warning,
-                    "the topic is compacted: messages of the window may have been replaced by later ones of their key",
-                );
-            }
+            None => format!("{topic} has {partitions} topic partitions in cluster {cluster}"),
+        };
+        report.add("topic", CheckStatus::Ok, found);
+    }
+    for (topic, config) in source.configs() {
+        match config {
+            Ok(config) => check_config(report, topic, &config),
+            Err(error) => report.add(
+                "timestamps",
+                CheckStatus::Note,
+                format!("those of {topic} are not known: {error}"),
+            ),
         }
-        Err(error) => report.add(
-            "timestamps",
-            CheckStatus::Note,
-            format!("not known: {error}"),
-        ),
     }
     true
+}
+
+fn check_config(report: &mut CheckReport, topic: &str, config: &TopicConfig) {
+    match config.timestamp_type {
+        Some(TimestampType::CreateTime) => report.add(
+            "timestamps",
+            CheckStatus::Note,
+            format!(
+                "those of {topic} are create times: producers set them, in any order, so messages of the window may lie \
+                 behind its end, where `lateness` says how far they are looked for; \
+                 `message.timestamp.type=LogAppendTime` would make them the broker's"
+            ),
+        ),
+        Some(TimestampType::LogAppendTime) => report.add(
+            "timestamps",
+            CheckStatus::Ok,
+            format!("those of {topic} are log append times"),
+        ),
+        None => {}
+    }
+    if config.compacted == Some(true) {
+        let found = format!(
+            "{topic} is compacted: messages of the window may have been replaced by later ones of their key"
+        );
+        report.add("compaction", CheckStatus::Warning, found);
+    }
 }
 
 /// Looks at the table, and says whether it is there.
@@ -225,10 +238,10 @@ fn explain_paths(report: &mut CheckReport, job: &Job) {
 fn check_mapping_and_plan(
     report: &mut CheckReport,
     job: &Job,
-    source: &KafkaTopic,
+    source: &KafkaTopics,
     target: &MaxComputeTable,
 ) {
-    let prepared = match Prepared::new(job, source, target) {
+    let prepared = match Prepared::new(std::slice::from_ref(job), source, target) {
         Ok(prepared) => prepared,
         Err(error) => return report.error("mapping", &error),
     };
@@ -242,8 +255,12 @@ fn check_mapping_and_plan(
     for window in &prepared.windows {
         check_target(report, job.destination.write, &window.partition, target);
     }
+    let plan = match prepared.plan(job, source, now_ms(), 1, WindowOrder::OldestFirst) {
+        Ok(plan) => plan,
+        Err(error) => return report.error("window", &error),
+    };
     // What runs have loaded is their state folder's business; `plan` looks at it.
-    match objections(job, &prepared, target, None, &SystemClock::start()) {
+    match objections(job, &plan, target, None, &SystemClock::start()) {
         Ok(found) => {
             for why in found {
                 let found = format!("the run would be refused now: {why}");
@@ -252,13 +269,8 @@ fn check_mapping_and_plan(
         }
         Err(error) => report.error("window", &error),
     }
-    match prepared.plan(job, source, now_ms(), 1) {
-        Ok(plan) => {
-            describe_plan(report, job, &plan);
-            messages::check_messages(report, job, source, &prepared, &plan);
-        }
-        Err(error) => report.error("window", &error),
-    }
+    describe_plan(report, job, &plan);
+    messages::check_messages(report, job, source, &prepared, &plan);
 }
 
 /// Looks at the table partition, and tries whether an upload session can be opened on it. Without a commit, a session

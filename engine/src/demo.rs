@@ -284,8 +284,7 @@ rejects: 0.1%
                 .iter()
                 .find(|entry| entry.topic_partition.partition == *number);
             let counts = entry
-                .and_then(|entry| entry.counts.windows.first())
-                .copied()
+                .map(|entry| entry.counts.window(0))
                 .unwrap_or_default();
             let mut compare = |what: &str, produced: u64, found: u64| {
                 comparisons.push(Comparison::new(

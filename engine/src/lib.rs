@@ -12,7 +12,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let spec = JobSpec::parse("orders.yaml", &std::fs::read_to_string("orders.yaml")?)?;
 //! let zone = spec.time_zone(&TimeZone::UTC)?;
-//! let checked = spec.check(&Setting {
+//! let checked = spec.check_windows(&Setting {
 //!     scheduled_time: &ScheduledTime::parse("2026-11-23T00:15:00", &zone)?,
 //!     environment: None,
 //!     sources: None,
@@ -24,7 +24,7 @@
 //! let engine = Engine::new(2)?;
 //! let state = StateFolder::open("state".into())?;
 //! let report = engine.run(
-//!     &checked.job,
+//!     &checked.jobs,
 //!     &state,
 //!     &LoadOptions::default(),
 //!     &Progress::default(),
@@ -56,6 +56,7 @@ pub use engine_decode::{
     FieldFigures, Inference, InferredColumn, IntegerRange, KindCounts, PayloadSample, SampledField,
     StringCounts,
 };
+pub use engine_load::plan::WindowOrder;
 pub use engine_load::{Assume, Cancel, Error, ErrorKind, Progress};
 pub use engine_model as model;
 

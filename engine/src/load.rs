@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
@@ -14,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::check::{CheckReport, check};
 use crate::preview::{Preview, preview};
@@ -90,15 +91,21 @@ impl Engine {
     }
 
     /// Makes the plan of a run that would keep its state in `state`, and touches nothing.
-    pub fn plan(&self, job: &Job, state: &Path) -> Result<PlanReport, Error> {
+    pub fn plan(
+        &self,
+        jobs: &[Job],
+        state: &Path,
+        order: WindowOrder,
+    ) -> Result<PlanReport, Error> {
+        let job = first(jobs)?;
         let (source, target) = self.edges(job, &Cancel::default())?;
-        let prepared = Prepared::new(job, &source, &target)?;
-        let plan = prepared.plan(job, &source, now_ms(), self.lanes(job))?;
+        let prepared = Prepared::new(jobs, &source, &target)?;
+        let plan = prepared.plan(job, &source, now_ms(), self.lanes(job), order)?;
         let mut notes = plan_notes(&plan);
         let earlier = StateFolder::existing(state)?;
         let journal = earlier.as_ref().map(StateFolder::journal);
         let clock = SystemClock::start();
-        let refused = objections(job, &prepared, &target, journal, &clock)?;
+        let refused = objections(job, &plan, &target, journal, &clock)?;
         notes.extend(
             refused
                 .iter()
@@ -129,6 +136,21 @@ impl Engine {
         })
     }
 
+    /// Of jobs in time order, those whose targets hold no rows yet, or which a run in `state` that has not ended loads.
+    ///
+    /// # Errors
+    ///
+    /// Where the jobs don't fit their table or can't be loaded together.
+    pub fn missing(&self, jobs: &[Job], state: &Path) -> Result<Vec<Job>, Error> {
+        let (source, target) = self.edges(first(jobs)?, &Cancel::default())?;
+        let prepared = Prepared::new(jobs, &source, &target)?;
+        let earlier = StateFolder::existing(state)?;
+        let journal = earlier.as_ref().map(StateFolder::journal);
+        let missing = engine_load::missing(&prepared, &target, journal)?;
+        let job = |number: usize| jobs.get(number).cloned();
+        Ok(missing.into_iter().filter_map(job).collect())
+    }
+
     /// Decodes the first `rows` messages of the window and shows them.
     pub fn preview(&self, job: &Job, rows: usize) -> Result<Preview, Error> {
         let (source, target) = self.edges(job, &Cancel::default())?;
@@ -147,23 +169,25 @@ impl Engine {
         zone: &TimeZone,
         messages: usize,
     ) -> Result<TopicSample, Error> {
-        let topic = KafkaTopic::of_source(source, false, SAMPLE_FETCH_BYTES)?;
+        let topic = KafkaTopics::of_source(source, false, SAMPLE_FETCH_BYTES)?;
         sample(source, &topic, zone, messages)
     }
 
-    /// Loads the job's window, or goes on with an attempt that did not end. Blocks until it is done.
+    /// Loads the windows of `jobs` in one pass over the topic, or goes on with an attempt that did not end. Blocks until it
+    /// is done.
     ///
     /// # Errors
     ///
     /// As [`engine_load::run`].
     pub fn run(
         &self,
-        job: &Job,
+        jobs: &[Job],
         state: &StateFolder,
         options: &LoadOptions,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RunReport, Error> {
+        let job = first(jobs)?;
         let (source, target) = self.edges(job, cancel)?;
         let ports = Ports {
             source: &source,
@@ -177,11 +201,12 @@ impl Engine {
             allow_open_window: options.allow_open_window,
             replace_other_window: options.replace_other_window,
             replan: options.replan,
+            order: options.order,
             assume: options.assume,
             cores: self.cores,
             holder: format!("process {} (job {})", std::process::id(), job.name),
         };
-        engine_load::run(job, &ports, &options, progress, cancel)
+        engine_load::run(jobs, &ports, &options, progress, cancel)
     }
 
     fn lanes(&self, job: &Job) -> usize {
@@ -190,10 +215,10 @@ impl Engine {
             .map_or(self.cores, std::num::NonZero::get)
     }
 
-    fn edges(&self, job: &Job, cancel: &Cancel) -> Result<(KafkaTopic, MaxComputeTable), Error> {
+    fn edges(&self, job: &Job, cancel: &Cancel) -> Result<(KafkaTopics, MaxComputeTable), Error> {
         let lanes = self.lanes(job);
         let fetch_bytes = MemoryShares::new(job.limits.memory_bytes, lanes).fetch_bytes_per_lane;
-        let source = KafkaTopic::new(job, fetch_bytes)?;
+        let source = KafkaTopics::new(job, fetch_bytes)?;
         let destination = &job.destination;
         let runtime = self.runtime.handle().clone();
         let target = MaxComputeTable::new(
@@ -206,6 +231,15 @@ impl Engine {
     }
 }
 
+fn first(jobs: &[Job]) -> Result<&Job, Error> {
+    jobs.first().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Job,
+            "there is no window to load; check the range of time",
+        )
+    })
+}
+
 /// How to run, beyond what the job says.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
@@ -215,6 +249,8 @@ pub struct LoadOptions {
     pub replace_other_window: bool,
     /// Begin anew where a run that did not end would be gone on with. A commit of it that was sent is settled first.
     pub replan: bool,
+    /// Which of several windows are to be complete first.
+    pub order: WindowOrder,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<engine_load::Assume>,
 }
@@ -230,7 +266,7 @@ pub(crate) fn window_start(
     source: &dyn MessageSource,
     target: &dyn TargetTable,
 ) -> Result<(Prepared, LoadPlan), Error> {
-    let prepared = Prepared::new(job, source, target)?;
-    let plan = prepared.plan(job, source, now_ms(), 1)?;
+    let prepared = Prepared::new(std::slice::from_ref(job), source, target)?;
+    let plan = prepared.plan(job, source, now_ms(), 1, WindowOrder::OldestFirst)?;
     Ok((prepared, plan))
 }

@@ -2,12 +2,13 @@
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine_decode::Decoder;
+use engine_load::ports::MessageSource as _;
 use engine_load::{Error, ErrorKind};
+use engine_model::Verdict;
 use engine_model::job::{Job, Tombstones};
-use engine_model::{PlannedPartition, Verdict};
 use serde::Serialize;
 
-use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::load::window_start;
 
@@ -27,12 +28,12 @@ pub struct Preview {
 
 pub(crate) fn preview(
     job: &Job,
-    source: &KafkaTopic,
+    source: &KafkaTopics,
     target: &MaxComputeTable,
     rows: usize,
 ) -> Result<Preview, Error> {
     let (prepared, plan) = window_start(job, source, target)?;
-    let mut decoder = Decoder::new(std::sync::Arc::clone(&prepared.projection));
+    let mut decoder = Decoder::new(std::sync::Arc::clone(prepared.projection()));
     let names = prepared
         .columns
         .columns
@@ -42,21 +43,17 @@ pub(crate) fn preview(
         columns: names.collect(),
         ..Preview::default()
     };
-    for PlannedPartition {
-        topic_partition,
-        range,
-        ..
-    } in &plan.partitions
-    {
+    let ranges = plan.partitions.iter().flat_map(|partition| {
+        let ranges = partition.ranges.iter();
+        ranges.map(|range| (&partition.topic_partition, *range))
+    });
+    for (topic_partition, range) in ranges {
         let wanted = rows.saturating_sub(decoder.rows() + shown.rejected.len());
-        if wanted == 0 || range.is_empty() {
-            continue;
+        if wanted == 0 {
+            break;
         }
-        let block = source.read_some(
-            topic_partition,
-            *range,
-            wanted.saturating_mul(MESSAGES_PER_ROW),
-        )?;
+        let messages = wanted.saturating_mul(MESSAGES_PER_ROW);
+        let block = source.peek(topic_partition, range, messages)?;
         let in_window = block.iter().filter(|message| {
             let kept = message.payload.is_some() || job.tombstones == Tombstones::Keep;
             kept && job.window.verdict(message.timestamp_ms) == Verdict::Inside

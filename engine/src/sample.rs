@@ -6,7 +6,7 @@ use engine_model::job::KafkaSource;
 use engine_model::{Message, OffsetRange, PayloadType, TopicPartition};
 use jiff::tz::TimeZone;
 
-use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::kafka::KafkaTopics;
 
 /// Places that are read from, at most: each costs some round trips.
 const PLACES_MAX: usize = 96;
@@ -14,9 +14,9 @@ const PLACES_MAX: usize = 96;
 /// What messages from the start, the middle and the end of a topic's logs hold.
 #[derive(Debug)]
 pub struct TopicSample {
-    /// The topic.
+    /// The topics' names.
     pub topic: String,
-    /// Its topic partitions.
+    /// Their topic partitions.
     pub topic_partitions: usize,
     /// Messages that were read.
     pub messages: u64,
@@ -38,20 +38,20 @@ pub(crate) struct Place {
 /// Samples up to `messages` messages of the whole topic. Instants without an offset are read in `zone`.
 pub(crate) fn sample(
     source: &KafkaSource,
-    topic: &KafkaTopic,
+    topic: &KafkaTopics,
     zone: &TimeZone,
     messages: usize,
 ) -> Result<TopicSample, Error> {
     if source.format.payload != PayloadType::Json {
         let message = format!(
             "the payloads of topic {:?} are not read as JSON, and columns are proposed for JSON only; `source.kafka.value` says how they are read",
-            source.topic,
+            source.topic_list(),
         );
         return Err(Error::new(ErrorKind::Job, message));
     }
     let logs = topic.logs()?;
     let mut sample = TopicSample {
-        topic: source.topic.clone(),
+        topic: source.topic_list(),
         topic_partitions: logs.len(),
         messages: 0,
         tombstones: 0,

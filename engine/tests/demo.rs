@@ -8,7 +8,9 @@ use std::path::Path;
 use engine::demo::{Demo, Produced};
 use engine::model::job::Job;
 use engine::model::{ColumnSource, RunReport};
-use engine::{Cancel, CheckReport, Engine, LoadOptions, Progress, StateFolder};
+use engine::{Cancel, CheckReport, Engine, LoadOptions, Progress, StateFolder, WindowOrder};
+
+const OLDEST: WindowOrder = WindowOrder::OldestFirst;
 
 #[test]
 fn every_count_agrees_with_what_was_produced() {
@@ -23,7 +25,9 @@ fn every_count_agrees_with_what_was_produced() {
     let state = StateFolder::open(folder.path().join("state")).unwrap();
     let check = engine.check(&job);
     assert!(check.is_good(), "{check:?}");
-    let plan = engine.plan(&job, state.path()).unwrap();
+    let plan = engine
+        .plan(std::slice::from_ref(&job), state.path(), OLDEST)
+        .unwrap();
     assert!(
         plan.offsets > 15_000 && plan.bytes_estimate > plan.offsets * 100,
         "{plan:?}"
@@ -33,7 +37,13 @@ fn every_count_agrees_with_what_was_produced() {
 
     let (progress, cancel) = (Progress::default(), Cancel::default());
     let report = engine
-        .run(&job, &state, &LoadOptions::default(), &progress, &cancel)
+        .run(
+            std::slice::from_ref(&job),
+            &state,
+            &LoadOptions::default(),
+            &progress,
+            &cancel,
+        )
         .unwrap();
     check_rejects(&state, folder.path(), &produced, &report);
     check_unmapped(&engine, &job, &check, &report);
@@ -135,11 +145,19 @@ fn check_objections(engine: &Engine, job: &Job, state: &StateFolder) {
         (&narrower, "--replace-other-window"),
         (&later, "--allow-open-window"),
     ] {
-        let notes = engine.plan(job, state.path()).unwrap().notes.join("\n");
+        let notes = engine
+            .plan(std::slice::from_ref(job), state.path(), OLDEST)
+            .unwrap()
+            .notes
+            .join("\n");
         assert!(notes.contains("the run would be refused: "), "{notes}");
         assert!(notes.contains(flag), "{notes}");
         let elsewhere = state.path().join("nothing");
-        let unknown = engine.plan(job, &elsewhere).unwrap().notes.join("\n");
+        let unknown = engine
+            .plan(std::slice::from_ref(job), &elsewhere, OLDEST)
+            .unwrap()
+            .notes
+            .join("\n");
         assert_eq!(
             unknown.contains(flag),
             flag == "--allow-open-window",
@@ -147,5 +165,11 @@ fn check_objections(engine: &Engine, job: &Job, state: &StateFolder) {
         );
         assert!(!elsewhere.try_exists().unwrap(), "a plan touches nothing");
     }
-    assert!(engine.plan(job, state.path()).unwrap().notes.is_empty());
+    assert!(
+        engine
+            .plan(std::slice::from_ref(job), state.path(), OLDEST)
+            .unwrap()
+            .notes
+            .is_empty()
+    );
 }

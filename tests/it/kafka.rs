@@ -79,7 +79,7 @@ fn aborted_messages_are_holes_even_at_the_end_of_the_log() {
         let truth = &truth.partitions[&partition];
         let (planned, rows) = (
             number(&entry["planned"]),
-            number(&entry["windows"][0]["rows"]),
+            number(&entry["windows"]["0"]["rows"]),
         );
         assert_eq!(
             i64::try_from(planned).unwrap(),

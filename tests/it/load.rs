@@ -50,7 +50,7 @@ fn assert_ledger(report: &Value, truth: &TopicTruth) {
     for entry in ledger {
         let number = i32::try_from(entry["partition"].as_i64().unwrap()).unwrap();
         let expected = &truth.partitions[&number];
-        let window = &entry["windows"][0];
+        let window = &entry["windows"]["0"];
         assert_eq!(window["rows"], expected.rows, "{entry}");
         assert_eq!(window["rejected"], expected.rejected, "{entry}");
         assert_eq!(window["tombstones_kept"], expected.tombstones, "{entry}");

@@ -39,14 +39,14 @@ pub(super) fn ddl(args: &DdlArgs, output: &mut Output<'_>) -> Result<Exit, Failu
 /// The table as far as arguments and job tell.
 fn spec(args: &DdlArgs, draft: Option<&Draft>) -> Result<DdlSpec, Failure> {
     let topic = match (&args.topic, draft) {
-        (Some(topic), _) => topic,
-        (None, Some(draft)) => &draft.source.topic,
+        (Some(topic), _) => topic.clone(),
+        (None, Some(draft)) => draft.source.topics.first().cloned().unwrap_or_default(),
         (None, None) => {
             let message = "no topic is named; name a job file, or add --topic";
             return Err(Failure::usage(message));
         }
     };
-    let mut spec = DdlSpec::for_topic(topic);
+    let mut spec = DdlSpec::for_topic(&topic);
     if spec.table.is_empty() {
         let message = "--topic: the name is empty; name the topic";
         return Err(Failure::usage(message));

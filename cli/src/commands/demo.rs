@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::demo::{Comparison, Demo, JOB_FILE, Produced};
 use engine::model::RunReport;
-use engine::{Error, ErrorKind, LoadOptions, QueryResult, StateFolder};
+use engine::{Error, ErrorKind, LoadOptions, QueryResult, StateFolder, WindowOrder};
 use serde::Serialize;
 
 use super::engine;
@@ -60,7 +60,11 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     let job = demo.job()?;
     let state = StateFolder::open(folder.path().join("state"))?;
     let engine = engine()?;
-    let plan = engine.plan(&job, state.path())?;
+    let plan = engine.plan(
+        std::slice::from_ref(&job),
+        state.path(),
+        WindowOrder::OldestFirst,
+    )?;
     explain(
         output,
         &render::demo::heading("The plan of the daily run that is due at 2022-11-22 00:15"),
@@ -69,7 +73,13 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     explain(output, &render::demo::heading("The run"))?;
     let options = LoadOptions::default();
     let report = watched(output, |progress, cancel| {
-        let report = engine.run(&job, &state, &options, progress, cancel);
+        let report = engine.run(
+            std::slice::from_ref(&job),
+            &state,
+            &options,
+            progress,
+            cancel,
+        );
         report.map_err(|error| match error.kind() {
             ErrorKind::Stopped => Error::new(
                 ErrorKind::Stopped,

@@ -1,6 +1,8 @@
 //! `tidegate plan`.
 
-use super::{engine, job};
+use engine::WindowOrder;
+
+use super::{engine, windows};
 use crate::args::PlanArgs;
 use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
@@ -9,11 +11,11 @@ use crate::render;
 
 pub(super) fn plan(args: &PlanArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
-    let job = job(&args.job, Some(&args.at), &surroundings, output)?;
+    let jobs = windows(surroundings.windows(&args.job, &args.at)?, output);
     let state = surroundings.state_folder(&args.state)?;
-    let report = engine()?.plan(&job, &state)?;
+    let report = engine()?.plan(&jobs, &state, WindowOrder::OldestFirst)?;
     output.result(
-        || render::plan::text(&job, &report),
+        || render::plan::text(&jobs[0], &report),
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(Exit::Done)

@@ -5,10 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use engine::model::RunReport;
-use engine::{Cancel, Error, LoadOptions, Progress, StateFolder};
+use engine::model::job::Job;
+use engine::{Cancel, Error, LoadOptions, Progress, StateFolder, WindowOrder};
+use jiff::tz::TimeZone;
 
-use super::{engine, job};
-use crate::args::RunArgs;
+use super::{engine, windows};
+use crate::args::{LoadArgs, RunArgs};
 use crate::config::Surroundings;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -21,20 +23,29 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
-    let job = job(&args.job, Some(&args.at), &surroundings, output)?;
+    let jobs = windows(surroundings.windows(&args.job, &args.at)?, output);
+    let options = args.load.options(WindowOrder::OldestFirst);
+    load(&jobs, &args.load, &options, &surroundings, output)
+}
+
+/// Loads the windows of `jobs` and shows the report.
+pub(super) fn load(
+    jobs: &[Job],
+    args: &LoadArgs,
+    options: &LoadOptions,
+    surroundings: &Surroundings<'_>,
+    output: &mut Output<'_>,
+) -> Result<Exit, Failure> {
     let state = StateFolder::open(surroundings.state_folder(&args.state)?)?;
     let engine = engine()?;
-    let options = LoadOptions {
-        allow_open_window: args.allow_open_window,
-        replace_other_window: args.replace_other_window,
-        replan: args.replan,
-        assume: args.assume.map(Into::into),
-    };
     let report = watched(output, |progress, cancel| {
-        engine.run(&job, &state, &options, progress, cancel)
+        engine.run(jobs, &state, options, progress, cancel)
     })?;
+    let zone = jobs
+        .first()
+        .map_or(TimeZone::UTC, |job| job.time_zone.clone());
     output.result(
-        || render::report::text(&report, &job.time_zone, Some(&state.staging_path())),
+        || render::report::text(&report, &zone, Some(&state.staging_path())),
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(exit(&report, args.strict))

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::model::job::{Job, JobSpec, Setting};
+use engine::model::job::{Job, JobSpec, OffsetBounds, Setting};
 use engine::model::params::ScheduledTime;
 use engine::model::{
-    Counts, Finding, LedgerEntry, LoadPlan, OffsetRange, PlannedPartition, PlannedWindow,
+    Counts, Finding, LedgerEntry, LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach,
     RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange, SliceSpec, StepFigures, Steps,
     TopicPartition, UnmappedFields, WindowCounts, WindowOutcome, WindowReport,
 };
@@ -84,41 +84,45 @@ fn windows() -> Vec<PlannedWindow> {
 pub(crate) fn plan_report() -> PlanReport {
     let orders = |partition| TopicPartition::new("orders", partition);
     let range = |start, end| OffsetRange::new(start, end).unwrap();
-    let busy = PlannedPartition {
-        topic_partition: orders(0),
-        log_start: 0,
-        high_watermark: 2_000_000,
+    let planned = |number, log_start, high_watermark, reach: Reach| PlannedPartition {
+        topic_partition: orders(number),
+        log_start,
+        high_watermark,
+        ranges: OffsetRange::merged(vec![reach.range]),
+        reaches: vec![reach],
+    };
+    let busy = Reach {
         start_offset: Some(500_000),
         end_offset: Some(1_500_000),
         range: range(500_000, 2_000_000),
         closed: true,
         retention_gap: false,
     };
-    let young = PlannedPartition {
-        topic_partition: orders(1),
-        log_start: 70,
-        high_watermark: 100,
+    let young = Reach {
         start_offset: Some(70),
         end_offset: None,
         range: range(70, 100),
         closed: false,
         retention_gap: true,
     };
-    let idle = PlannedPartition {
-        topic_partition: orders(2),
-        log_start: 5,
-        high_watermark: 5,
+    let idle = Reach {
         start_offset: None,
         range: range(5, 5),
         retention_gap: false,
         ..young.clone()
     };
+    let partitions = vec![
+        planned(0, 0, 2_000_000, busy),
+        planned(1, 70, 100, young),
+        planned(2, 5, 5, idle),
+    ];
     let slice = |number, partition, range| SliceSpec {
         format: SLICE_FORMAT,
         number,
         ranges: vec![SliceRange {
             topic_partition: orders(partition),
             range,
+            windows: vec![0],
         }],
     };
     let slices = vec![
@@ -129,7 +133,9 @@ pub(crate) fn plan_report() -> PlanReport {
     let plan = LoadPlan {
         planned_at_ms: 1_795_400_000_000,
         windows: windows(),
-        partitions: vec![busy, young, idle],
+        bounds: OffsetBounds::default(),
+        newest_first: false,
+        partitions,
         slices,
         message_bytes_mean: 512,
     };
@@ -143,6 +149,22 @@ pub(crate) fn plan_report() -> PlanReport {
     }
 }
 
+fn steps() -> Steps {
+    let figures = |seconds, items, bytes| StepFigures {
+        seconds,
+        items,
+        bytes,
+    };
+    Steps {
+        plan: figures(0.25, 2, 0),
+        read: figures(8.5, 1_500_137, 768_000_000),
+        decode: figures(6.0, 500_104, 256_000_000),
+        stage: figures(2.0, 500_100, 40_000_000),
+        upload: figures(75.0, 500_100, 42_000_000),
+        commit: figures(0.0, 1, 0),
+    }
+}
+
 pub(crate) fn report() -> RunReport {
     let entry = |partition, planned, outside_after, rows| LedgerEntry {
         topic_partition: TopicPartition::new("orders", partition),
@@ -150,19 +172,20 @@ pub(crate) fn report() -> RunReport {
             planned,
             outside_before: 10,
             outside_after,
+            outside_reach: 0,
             holes: 3,
-            windows: vec![WindowCounts {
-                rows,
-                tombstones_kept: 4,
-                tombstones_skipped: 5,
-                rejected: 2,
-            }],
+            unread: 0,
+            windows: BTreeMap::from([(
+                0,
+                WindowCounts {
+                    rows,
+                    tombstones_kept: 4,
+                    tombstones_skipped: 5,
+                    rejected: 2,
+                },
+            )]),
         },
-    };
-    let figures = |seconds, items, bytes| StepFigures {
-        seconds,
-        items,
-        bytes,
+        hole_spans: vec![OffsetRange { start: 7, end: 10 }],
     };
     RunReport {
         run: 12,
@@ -190,18 +213,12 @@ pub(crate) fn report() -> RunReport {
                 outcome: WindowOutcome::Committed,
                 session: Some("20261123001500abc".to_owned()),
                 rows: 500_100,
+                rows_past_look_up: 30,
                 rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
                 reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
             })
             .collect(),
-        steps: Steps {
-            plan: figures(0.25, 2, 0),
-            read: figures(8.5, 1_500_137, 768_000_000),
-            decode: figures(6.0, 500_104, 256_000_000),
-            stage: figures(2.0, 500_100, 40_000_000),
-            upload: figures(75.0, 500_100, 42_000_000),
-            commit: figures(0.0, 1, 0),
-        },
+        steps: steps(),
         seconds: 95.4,
         memory_bytes_peak: Some(150 << 20),
         unmapped_fields: UnmappedFields {

@@ -1,10 +1,8 @@
 //! What `plan` found.
 
-use std::cmp::max;
-
 use engine::PlanReport;
 use engine::model::job::Job;
-use engine::model::{LoadPlan, PlannedPartition};
+use engine::model::{LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach};
 
 use super::number::{bytes, count};
 use super::table::{Columns, pairs};
@@ -14,7 +12,7 @@ use super::time::window_lines;
 pub(crate) fn text(job: &Job, report: &PlanReport) -> String {
     let mut parts = vec![
         header(job, &report.plan),
-        partitions(&report.plan),
+        reads(&report.plan),
         costs(job, report),
     ];
     if !report.notes.is_empty() {
@@ -34,22 +32,33 @@ fn header(job: &Job, plan: &LoadPlan) -> String {
             "job",
             vec![format!("{} at {}", job.name, job.scheduled_time)],
         ),
-        ("topic", vec![job.source.topic.clone()]),
+        ("topic", vec![job.source.topic_list()]),
         ("table", vec![job.destination.table.to_string()]),
     ];
-    for planned in &plan.windows {
+    if let [planned] = plan.windows.as_slice() {
         lines.push(("window", window_lines(planned.window, &job.time_zone)));
-        let target = if planned.partition.is_empty() {
-            "the whole table".to_owned()
-        } else {
-            format!("table partition {}", planned.partition)
-        };
-        lines.push(("target", vec![target]));
+        lines.push(("target", vec![target(planned)]));
     }
     pairs(&lines)
 }
 
-fn partitions(plan: &LoadPlan) -> String {
+fn target(planned: &PlannedWindow) -> String {
+    if planned.partition.is_empty() {
+        "the whole table".to_owned()
+    } else {
+        format!("table partition {}", planned.partition)
+    }
+}
+
+/// A line for each topic partition; of one window with its look-ups, of several with a line for each of these above.
+fn reads(plan: &LoadPlan) -> String {
+    if plan.windows.len() == 1 {
+        return partitions_of_one_window(plan);
+    }
+    format!("{}\n\n{}", windows(plan), partitions(plan))
+}
+
+fn partitions_of_one_window(plan: &LoadPlan) -> String {
     let mut columns = Columns::new(&[
         "topic partition",
         "log start>",
@@ -63,16 +72,68 @@ fn partitions(plan: &LoadPlan) -> String {
     ]);
     let offset = |offset: Option<i64>| offset.map_or("-".to_owned(), |offset| offset.to_string());
     for partition in &plan.partitions {
+        let Some(reach) = partition.reaches.first() else {
+            continue;
+        };
         columns.row([
             partition.topic_partition.to_string(),
             partition.log_start.to_string(),
-            offset(partition.start_offset),
-            offset(partition.end_offset),
+            offset(reach.start_offset),
+            offset(reach.end_offset),
             partition.high_watermark.to_string(),
-            partition.range.to_string(),
-            count(partition.range.len()),
-            if partition.closed { "closed" } else { "open" }.to_owned(),
-            if partition.retention_gap { "gap" } else { "ok" }.to_owned(),
+            ranges(&partition.ranges),
+            count(partition.offsets()),
+            if reach.closed { "closed" } else { "open" }.to_owned(),
+            if reach.retention_gap { "gap" } else { "ok" }.to_owned(),
+        ]);
+    }
+    columns.text()
+}
+
+/// The ranges, or how many there are where a line would be too long.
+fn ranges(ranges: &[OffsetRange]) -> String {
+    match ranges {
+        [] => "-".to_owned(),
+        [one] => one.to_string(),
+        [one, other] => format!("{one} {other}"),
+        [first, .., last] => format!("{} ranges in [{}, {})", ranges.len(), first.start, last.end),
+    }
+}
+
+fn windows(plan: &LoadPlan) -> String {
+    let mut columns = Columns::new(&["window", "target", "open in>", "retention"]);
+    for (number, planned) in plan.windows.iter().enumerate() {
+        let partitions = plan.partitions.iter();
+        let reaches: Vec<&Reach> = partitions
+            .filter_map(|partition| partition.reaches.get(number))
+            .collect();
+        let open = reaches.iter().filter(|reach| !reach.closed).count();
+        let gap = reaches.iter().any(|reach| reach.retention_gap);
+        columns.row([
+            planned.window.to_string(),
+            target(planned),
+            count(open as u64),
+            if gap { "gap" } else { "ok" }.to_owned(),
+        ]);
+    }
+    columns.text()
+}
+
+fn partitions(plan: &LoadPlan) -> String {
+    let mut columns = Columns::new(&[
+        "topic partition",
+        "log start>",
+        "high watermark>",
+        "range>",
+        "offsets>",
+    ]);
+    for partition in &plan.partitions {
+        columns.row([
+            partition.topic_partition.to_string(),
+            partition.log_start.to_string(),
+            partition.high_watermark.to_string(),
+            ranges(&partition.ranges),
+            count(partition.offsets()),
         ]);
     }
     columns.text()
@@ -83,7 +144,7 @@ fn costs(job: &Job, report: &PlanReport) -> String {
         .plan
         .partitions
         .iter()
-        .map(offsets_past_look_up)
+        .map(PlannedPartition::offsets_past_look_up)
         .sum();
     let mean = report.plan.message_bytes_mean;
     let (offsets, estimate) = (count(report.offsets), bytes(report.bytes_estimate));
@@ -110,18 +171,6 @@ fn costs(job: &Job, report: &PlanReport) -> String {
             vec![format!("{free} free for staging, limit {limit}")],
         ),
     ])
-}
-
-/// Offsets that are read only because messages of the window may lie behind the look-up of its end.
-fn offsets_past_look_up(partition: &PlannedPartition) -> u64 {
-    let range = partition.range;
-    partition.end_offset.map_or(0, |end| {
-        range
-            .end
-            .saturating_sub(max(end, range.start))
-            .max(0)
-            .unsigned_abs()
-    })
 }
 
 #[cfg(test)]

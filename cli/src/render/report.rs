@@ -14,12 +14,11 @@ const FIELDS_NAMED_MAX: usize = 10;
 
 /// The report with its ledger; reject files are named with their folder, `staging`, unless they go with it.
 pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) -> String {
-    let mut parts = vec![
-        header(report, zone),
-        ledger(report),
-        slices(report),
-        steps(report),
-    ];
+    let mut parts = vec![header(report, zone)];
+    if report.windows.len() > 1 {
+        parts.push(windows(report));
+    }
+    parts.extend([ledger(report), slices(report), steps(report)]);
     parts.extend(
         report
             .windows
@@ -47,21 +46,59 @@ fn header(report: &RunReport, zone: &TimeZone) -> String {
         ("topic", vec![report.topic.clone()]),
         ("table", vec![report.table.clone()]),
     ];
-    for window in &report.windows {
-        lines.push(("window", window_lines(window.window, zone)));
-        if !window.partition.is_empty() {
-            lines.push((
-                "target",
-                vec![format!("table partition {}", window.partition)],
-            ));
+    match report.windows.as_slice() {
+        [window] => {
+            lines.push(("window", window_lines(window.window, zone)));
+            if !window.partition.is_empty() {
+                lines.push((
+                    "target",
+                    vec![format!("table partition {}", window.partition)],
+                ));
+            }
+            lines.push(("outcome", vec![outcome(window)]));
         }
-        lines.push(("outcome", vec![outcome(window)]));
+        windows => lines.push(("windows", vec![count(windows.len() as u64)])),
     }
     let memory = report.memory_bytes_peak.map_or(String::new(), |peak| {
         format!(", {} of memory at most", bytes(peak))
     });
     lines.push(("time", vec![format!("{}{memory}", seconds(report.seconds))]));
     pairs(&lines)
+}
+
+/// A line for each of several windows.
+fn windows(report: &RunReport) -> String {
+    let mut columns = Columns::new(&[
+        "window",
+        "target",
+        "outcome",
+        "rows>",
+        "past look-up>",
+        "rejected>",
+    ]);
+    for window in &report.windows {
+        let target = if window.partition.is_empty() {
+            "the whole table".to_owned()
+        } else {
+            window.partition.to_string()
+        };
+        let outcome = match window.outcome {
+            WindowOutcome::Committed => "committed",
+            WindowOutcome::Empty => "empty",
+            WindowOutcome::Emptied => "emptied",
+            WindowOutcome::Kept => "kept",
+            WindowOutcome::Superseded => "superseded",
+        };
+        columns.row([
+            window.window.to_string(),
+            target,
+            outcome.to_owned(),
+            count(window.rows),
+            count(window.rows_past_look_up),
+            count(window.rejected.values().sum()),
+        ]);
+    }
+    columns.text()
 }
 
 fn outcome(window: &WindowReport) -> String {
@@ -71,10 +108,20 @@ fn outcome(window: &WindowReport) -> String {
         WindowOutcome::Empty => "empty: no rows, and none were there".to_owned(),
         WindowOutcome::Emptied => "emptied: no rows, and those that were there are gone".to_owned(),
         WindowOutcome::Kept => "kept: no rows, and those that were there stay".to_owned(),
+        WindowOutcome::Superseded => {
+            "superseded: another run loads into its target since".to_owned()
+        }
+    };
+    let late = match window.rows_past_look_up {
+        0 => String::new(),
+        late => format!(
+            ", {} of them behind the look-up of the window's end",
+            count(late)
+        ),
     };
     match &window.session {
-        Some(session) => format!("{text} with upload session {session}"),
-        None => text,
+        Some(session) => format!("{text}{late}, with upload session {session}"),
+        None => format!("{text}{late}"),
     }
 }
 
@@ -89,7 +136,9 @@ fn ledger(report: &RunReport) -> String {
         "rejected>",
         "outside before>",
         "outside after>",
+        "outside reach>",
         "holes>",
+        "unread>",
     ]);
     let mut total = Counts::default();
     let mut balanced = true;
@@ -103,7 +152,7 @@ fn ledger(report: &RunReport) -> String {
     }
     columns.row(ledger_row("total", &total));
     let verdict = if balanced {
-        "balanced: planned = rows + tombstones skipped + rejected + outside + holes, in each topic partition"
+        "balanced: planned = rows + tombstones skipped + rejected + outside + holes + unread, in each topic partition"
     } else {
         "not balanced: the counts of a topic partition don't add up to what was planned"
     };
@@ -112,7 +161,7 @@ fn ledger(report: &RunReport) -> String {
 
 fn ledger_row(name: &str, counts: &Counts) -> Vec<String> {
     let mut windows = engine::model::WindowCounts::default();
-    for window in &counts.windows {
+    for window in counts.windows.values() {
         windows.add(window);
     }
     let numbers = [
@@ -123,7 +172,9 @@ fn ledger_row(name: &str, counts: &Counts) -> Vec<String> {
         windows.rejected,
         counts.outside_before,
         counts.outside_after,
+        counts.outside_reach,
         counts.holes,
+        counts.unread,
     ];
     std::iter::once(name.to_owned())
         .chain(numbers.map(count))

@@ -24,6 +24,22 @@ pub struct GroupPosition {
     pub kept: BTreeMap<TopicPartition, i64>,
 }
 
+/// The offsets of `group` in the order of `partitions`; nothing where it has none.
+///
+/// # Errors
+///
+/// [`ErrorKind::Authorization`] where the log-in may not use the group, and those of every call.
+pub fn group_offsets(
+    settings: &Settings,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<Vec<Option<i64>>> {
+    let consumer = group_consumer(settings, group)?;
+    let committed = committed(&consumer, settings, group, partitions)?;
+    let offset = |partition| committed.get(partition).copied();
+    Ok(partitions.iter().map(offset).collect())
+}
+
 /// Sets the offsets of `group` to `offsets`, the first of each topic partition that is not loaded, but never back: where
 /// the group is further on it stays. Waits for the broker's answer.
 ///
@@ -47,25 +63,13 @@ pub fn set_group_position(
         return Err(Error::new(ErrorKind::InvalidOption, message));
     }
     let brokers = settings.broker_list();
-    let consumer: BaseConsumer<Watch> = settings
-        .for_group(group)
-        .create_with_context(Watch::new(settings))
-        .map_err(|error| settings.refused(&error))?;
-    let wanted = partition_list(offsets.keys().map(|one| (one, Offset::Invalid)))?;
-    let what = format!("reading the offsets of group {group:?}");
-    let committed = call(&consumer, settings, &what, |wait| {
-        consumer.committed_offsets(wanted.clone(), wait)
-    })?;
+    let consumer = group_consumer(settings, group)?;
+    let partitions: Vec<_> = offsets.keys().cloned().collect();
+    let committed = committed(&consumer, settings, group, &partitions)?;
     for (topic_partition, &offset) in offsets {
-        let found = committed.find_partition(&topic_partition.topic, topic_partition.partition);
-        let found = found.map(|element| (element.error(), element.offset()));
-        match found {
-            Some((Ok(()), Offset::Offset(ahead))) if ahead >= offset => {
-                position.kept.insert(topic_partition.clone(), ahead);
-            }
-            Some((Err(error), _)) => {
-                let message = format!("group {group:?}: the offset of {topic_partition}: {error}");
-                return Err(Error::new(ErrorKind::Other, message).at(topic_partition, None));
+        match committed.get(topic_partition) {
+            Some(ahead) if *ahead >= offset => {
+                position.kept.insert(topic_partition.clone(), *ahead);
             }
             _ => {
                 position.moved.insert(topic_partition.clone(), offset);
@@ -86,4 +90,40 @@ pub fn set_group_position(
         Error::new(kind, message)
     })?;
     Ok(position)
+}
+
+fn group_consumer(settings: &Settings, group: &str) -> Result<BaseConsumer<Watch>> {
+    settings
+        .for_group(group)
+        .create_with_context(Watch::new(settings))
+        .map_err(|error| settings.refused(&error))
+}
+
+/// The offsets that the group has.
+fn committed(
+    consumer: &BaseConsumer<Watch>,
+    settings: &Settings,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    let wanted = partition_list(partitions.iter().map(|one| (one, Offset::Invalid)))?;
+    let what = format!("reading the offsets of group {group:?}");
+    let found = call(consumer, settings, &what, |wait| {
+        consumer.committed_offsets(wanted.clone(), wait)
+    })?;
+    let mut committed = BTreeMap::new();
+    for topic_partition in partitions {
+        let (topic, partition) = (&*topic_partition.topic, topic_partition.partition);
+        let Some(element) = found.find_partition(topic, partition) else {
+            continue;
+        };
+        element.error().map_err(|error| {
+            let message = format!("group {group:?}: the offset of {topic_partition}: {error}");
+            Error::new(ErrorKind::Other, message).at(topic_partition, None)
+        })?;
+        if let Offset::Offset(offset) = element.offset() {
+            committed.insert(topic_partition.clone(), offset);
+        }
+    }
+    Ok(committed)
 }

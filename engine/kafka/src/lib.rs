@@ -27,7 +27,7 @@ mod watch;
 pub use check::{BrokerCheck, KafkaRelease, check_brokers};
 pub use client::{Broker, Client, PartitionMetadata, TopicMetadata};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{GroupPosition, set_group_position};
+pub use group::{GroupPosition, group_offsets, set_group_position};
 pub use offsets::LogEnds;
 pub use probe::SAMPLE_MESSAGES_MAX;
 pub use produce::{Producer, create_topic};

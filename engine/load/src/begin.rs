@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine_model::job::{Job, WriteMode};
-use engine_model::{PlannedWindow, WindowOutcome};
+use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 
 use crate::commit::{blocks, target_key};
+use crate::extent::Extent;
 use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
 use crate::ports::{Clock, TargetTable};
 use crate::prepare::{Prepared, check_retention, check_window_is_over};
@@ -38,19 +39,20 @@ impl Begin<'_> {
             .iter()
             .map(|window| target_key(*target, window))
             .collect();
-        let key = targets.join(" ");
-        let fingerprint = prepared.fingerprint(self.job)?;
-        if let Some(open) = journal.open_run(&key, &fingerprint)?
+        let fingerprint = prepared.fingerprint()?;
+        if let Some(open) = journal.open_run(&targets, &fingerprint)?
             && self.goes_on(&open)
         {
             return Ok((open, true));
         }
-        self.settle_undecided(&key)?;
-        self.check_earlier_loads(prepared)?;
+        for target in &targets {
+            self.settle_undecided(target)?;
+        }
         let now_ms = clock.now().as_millisecond();
-        let plan = prepared.plan(self.job, *source, now_ms, self.lanes)?;
+        let plan = prepared.plan(self.job, *source, now_ms, self.lanes, self.options.order)?;
+        self.check_earlier_loads(&plan)?;
         check_retention(self.job, &plan, *target)?;
-        let id = journal.begin_run(&key, &fingerprint, &self.job.name, &plan)?;
+        let id = journal.begin_run(&targets, &fingerprint, &self.job.name, &plan)?;
         self.delete_leftovers(id)?;
         let window = |_| WindowState {
             phase: Phase::Loading,
@@ -74,29 +76,34 @@ impl Begin<'_> {
         let loading = |window: &WindowState| window.phase == Phase::Loading;
         // Planned before the window was over, the run would miss what was written since. A commit that was sent is looked
         // after first.
-        let over = self.job.window.end_ms <= self.ports.clock.now().as_millisecond();
+        let now_ms = self.ports.clock.now().as_millisecond();
+        let mut windows = open.plan.windows.iter();
+        let over = !windows.any(|planned| planned.window.ends_after(now_ms));
         let too_early = open.plan.is_open() && over && open.windows.iter().all(loading);
         !self.options.replan && !too_early
     }
 
     /// Finds out about commits of the same target whose end nobody saw, before another run takes their place.
-    fn settle_undecided(&self, key: &str) -> Result<(), Error> {
+    fn settle_undecided(&self, loaded: &str) -> Result<(), Error> {
         let Ports {
             target, journal, ..
         } = self.ports;
         let write = self.job.destination.write;
-        for run in journal.undecided_runs(key)? {
-            for (number, (state, planned)) in run.windows.iter().zip(&run.plan.windows).enumerate()
+        for run in journal.undecided_runs(loaded)? {
+            for (number, (state, planned)) in
+                (0_u32..).zip(run.windows.iter().zip(&run.plan.windows))
             {
-                if state.phase != Phase::Committing {
+                if state.phase != Phase::Committing || target_key(*target, planned) != loaded {
                     continue;
                 }
                 let sent = blocks(run.staged.values(), number);
-                if self.is_committed(&run, planned, state, &sent)? {
-                    let loaded = target_key(*target, planned);
+                let extent = Extent::of(&run.plan, number as usize, &run.plan.bounds);
+                if let Some(extent) = extent
+                    && self.is_committed(&run, planned, state, &sent)?
+                {
                     let change = Change {
-                        target: &loaded,
-                        window: planned.window,
+                        target: loaded,
+                        extent: &extent,
                         replaced: write == WriteMode::Replace,
                     };
                     journal.window_done(run.id, number, WindowOutcome::Committed, Some(change))?;
@@ -148,12 +155,18 @@ impl Begin<'_> {
     }
 
     /// Fails where earlier loads stand against loading these windows now.
-    fn check_earlier_loads(&self, prepared: &Prepared) -> Result<(), Error> {
+    fn check_earlier_loads(&self, plan: &LoadPlan) -> Result<(), Error> {
         if self.options.replace_other_window && self.job.destination.write == WriteMode::Replace {
             return Ok(());
         }
-        for planned in &prepared.windows {
-            let found = earlier_load(self.job, planned, self.ports.target, self.ports.journal)?;
+        for number in 0..plan.windows.len() {
+            let found = earlier_load(
+                self.job,
+                plan,
+                number,
+                self.ports.target,
+                self.ports.journal,
+            )?;
             if let Some(message) = found {
                 return Err(Error::new(ErrorKind::Job, message));
             }
@@ -179,6 +192,30 @@ impl Begin<'_> {
     }
 }
 
+/// The windows whose targets hold no rows yet, by their places in `prepared`. Those that a run which has not ended loads
+/// count too, whatever it has loaded of them, so that the same call goes on with it.
+///
+/// # Errors
+///
+/// Those of journal and target, where they can't be asked.
+pub fn missing(
+    prepared: &Prepared,
+    target: &dyn TargetTable,
+    journal: Option<&Journal>,
+) -> Result<Vec<usize>, Error> {
+    let under_way = journal.map(Journal::open_targets).transpose()?;
+    let under_way = under_way.unwrap_or_default();
+    let mut missing = Vec::new();
+    for (number, planned) in prepared.windows.iter().enumerate() {
+        if under_way.contains(&target_key(target, planned))
+            || target.row_count(&planned.partition)?.unwrap_or(0) == 0
+        {
+            missing.push(number);
+        }
+    }
+    Ok(missing)
+}
+
 /// Why a run of the job would be refused as things are: its window is not over, or its target holds what it would lose or
 /// load twice. Empty where nothing stands against it. Without a journal nothing is known of earlier loads.
 ///
@@ -187,7 +224,7 @@ impl Begin<'_> {
 /// Those of journal and target, where they can't be asked.
 pub fn objections(
     job: &Job,
-    prepared: &Prepared,
+    plan: &LoadPlan,
     target: &dyn TargetTable,
     journal: Option<&Journal>,
     clock: &dyn Clock,
@@ -196,9 +233,9 @@ pub fn objections(
     if let Err(error) = check_window_is_over(job, clock, false) {
         found.push(error.to_string());
     }
-    for planned in &prepared.windows {
+    for number in 0..plan.windows.len() {
         if let Some(journal) = journal {
-            found.extend(earlier_load(job, planned, target, journal)?);
+            found.extend(earlier_load(job, plan, number, target, journal)?);
         }
     }
     Ok(found)
@@ -209,19 +246,26 @@ pub fn objections(
 /// neither be doubled nor lost.
 fn earlier_load(
     job: &Job,
-    planned: &PlannedWindow,
+    plan: &LoadPlan,
+    number: usize,
     target: &dyn TargetTable,
     journal: &Journal,
 ) -> Result<Option<String>, Error> {
+    let Some((planned, extent)) =
+        plan.windows
+            .get(number)
+            .zip(Extent::of(plan, number, &plan.bounds))
+    else {
+        return Ok(None);
+    };
     let key = target_key(target, planned);
-    let window = planned.window;
     let append = job.destination.write == WriteMode::Append;
     let held = journal.loads_held(&key)?;
     let mut others = held.iter().filter(|earlier| {
         if append {
-            window.overlaps(earlier.window)
+            extent.overlaps(&earlier.extent)
         } else {
-            !window.contains(earlier.window)
+            !extent.contains(&earlier.extent)
         }
     });
     let (Some(other), more) = (others.next(), others.count()) else {
@@ -232,9 +276,9 @@ fn earlier_load(
     }
     Ok(Some(if append {
         format!(
-            "{key} already got {} in run {}: appending {window} would load messages twice; load another window, or one \
+            "{key} already got {} in run {}: appending {extent} would load messages twice; load another window, or one \
              that contains all that the target got with `write: replace`, which replaces all of it",
-            other.window, other.run,
+            other.extent, other.run,
         )
     } else {
         let more = match more {
@@ -242,9 +286,9 @@ fn earlier_load(
             more => format!(" and {more} more"),
         };
         format!(
-            "{key} got {} in run {}{more}, which {window} does not contain: replacing it would lose rows; correct the \
+            "{key} got {} in run {}{more}, which {extent} does not contain: replacing it would lose rows; correct the \
              partition or the window, or pass --replace-other-window",
-            other.window, other.run,
+            other.extent, other.run,
         )
     }))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
 use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
+use crate::extent::Extent;
 use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
 use crate::upload::Uploads;
@@ -20,18 +21,18 @@ pub(crate) struct Commits<'a> {
     pub(crate) on_empty: OnEmpty,
     pub(crate) target: &'a dyn TargetTable,
     pub(crate) journal: &'a Journal,
-    pub(crate) uploads: &'a Uploads<'a>,
 }
 
 /// A window whose slices are all staged and uploaded.
 pub(crate) struct LoadedWindow<'a> {
-    pub(crate) number: usize,
+    pub(crate) number: u32,
     pub(crate) planned: &'a PlannedWindow,
+    pub(crate) extent: Extent,
     pub(crate) counts: WindowCounts,
     /// Rows by block id.
     pub(crate) blocks: BTreeMap<u32, u64>,
     /// The first rejected message in words, where there is one.
-    pub(crate) first_reject: Option<&'a str>,
+    pub(crate) first_reject: Option<String>,
 }
 
 /// How a window ended, and the session that was committed for it.
@@ -39,7 +40,11 @@ pub(crate) type Committed = (WindowOutcome, Option<String>);
 
 impl Commits<'_> {
     /// Commits one window, whose ledger balances.
-    pub(crate) fn commit(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+    pub(crate) fn commit(
+        &self,
+        window: &LoadedWindow<'_>,
+        uploads: &Uploads<'_>,
+    ) -> Result<Committed, Error> {
         check_reject_share(self.rejects, window)?;
         let rows: u64 = window.blocks.values().sum();
         if rows != window.counts.rows {
@@ -50,9 +55,9 @@ impl Commits<'_> {
             return Err(Error::new(ErrorKind::Unbalanced, message));
         }
         let (outcome, session) = if rows == 0 {
-            self.commit_empty(window)?
+            self.commit_empty(window, uploads)?
         } else {
-            self.commit_rows(window)?
+            self.commit_rows(window, uploads)?
         };
         self.record(window, outcome)?;
         Ok((outcome, session))
@@ -64,7 +69,7 @@ impl Commits<'_> {
         let changed = matches!(outcome, WindowOutcome::Committed | WindowOutcome::Emptied);
         let change = changed.then_some(Change {
             target: &target,
-            window: window.planned.window,
+            extent: &window.extent,
             replaced: self.write == WriteMode::Replace,
         });
         let recorded = self
@@ -82,13 +87,16 @@ impl Commits<'_> {
 
     /// The outcome of a window that an earlier attempt committed without living to tell. Where the server still knows
     /// the session, its blocks are compared with those that were to be committed.
-    pub(crate) fn already_done(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+    pub(crate) fn already_done(
+        &self,
+        window: &LoadedWindow<'_>,
+        session: Option<String>,
+    ) -> Result<Committed, Error> {
         let outcome = if window.counts.rows == 0 {
             WindowOutcome::Emptied
         } else {
             WindowOutcome::Committed
         };
-        let session = self.uploads.open_session(window.number);
         if let Some(session) = &session {
             self.target
                 .commit(&window.planned.partition, session, &window.blocks)
@@ -98,8 +106,12 @@ impl Commits<'_> {
         Ok((outcome, session))
     }
 
-    fn commit_rows(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
-        let session = self.uploads.session(window.number)?;
+    fn commit_rows(
+        &self,
+        window: &LoadedWindow<'_>,
+        uploads: &Uploads<'_>,
+    ) -> Result<Committed, Error> {
+        let session = uploads.session(window.number)?;
         self.journal
             .set_phase(self.run, window.number, Phase::Committing)?;
         self.target
@@ -108,7 +120,11 @@ impl Commits<'_> {
         Ok((WindowOutcome::Committed, Some(session)))
     }
 
-    fn commit_empty(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
+    fn commit_empty(
+        &self,
+        window: &LoadedWindow<'_>,
+        uploads: &Uploads<'_>,
+    ) -> Result<Committed, Error> {
         let partition = &window.planned.partition;
         let held = self.target.row_count(partition)?.unwrap_or(0);
         if held == 0 || self.write == WriteMode::Append {
@@ -117,7 +133,7 @@ impl Commits<'_> {
         match self.on_empty {
             OnEmpty::Keep => Ok((WindowOutcome::Kept, None)),
             OnEmpty::Replace => {
-                let (_, session) = self.commit_rows(window)?;
+                let (_, session) = self.commit_rows(window, uploads)?;
                 Ok((WindowOutcome::Emptied, session))
             }
             OnEmpty::Fail => {
@@ -134,8 +150,8 @@ impl Commits<'_> {
 
     /// A commit that failed, with what to do. The window's phase goes back only where it is sure that nothing of the
     /// commit happened or can still happen, also of one that an earlier attempt sent.
-    fn uncommitted(&self, window: usize, error: Error, session: &str) -> Error {
-        let begun = &self.begun[window];
+    fn uncommitted(&self, window: u32, error: Error, session: &str) -> Error {
+        let begun = &self.begun[window as usize];
         let sent_before =
             begun.phase == Phase::Committing && begun.session.as_deref() == Some(session);
         let message = match error.kind() {
@@ -188,14 +204,14 @@ pub(crate) fn ledger<'a>(reports: impl IntoIterator<Item = &'a SliceReport>) -> 
 /// Rows by block id, for the slices that have rows for a window.
 pub(crate) fn blocks<'a>(
     reports: impl IntoIterator<Item = &'a SliceReport>,
-    window: usize,
+    window: u32,
 ) -> BTreeMap<u32, u64> {
     reports
         .into_iter()
         .filter_map(|report| {
             Some((
                 report.number,
-                report.windows.get(window)?.rows.as_ref()?.rows,
+                report.windows.get(&window)?.rows.as_ref()?.rows,
             ))
         })
         .collect()
@@ -210,7 +226,7 @@ fn check_reject_share(limit: RejectLimit, window: &LoadedWindow<'_>) -> Result<(
         "window {}: {rejected} of {messages} messages were rejected, more than `rejects` allows; nothing was committed: \
          correct the mapping or raise `rejects`; `tidegate rejects` shows them, and the first is {}",
         window.planned.window,
-        window.first_reject.unwrap_or("not known"),
+        window.first_reject.as_deref().unwrap_or("not known"),
     );
     Err(Error::new(ErrorKind::Rejects, message))
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use engine_decode::{Decoder, RejectReason, Rejection};
 use engine_model::job::Tombstones;
+use engine_model::limits::HOLE_SPANS_MAX;
 use engine_model::{
     Counts, MessageBlock, OffsetRange, RangeReport, SLICE_FORMAT, SliceRange, SliceReport,
-    SliceSpec, TopicPartition, Verdict, Window,
+    SliceSpec, Verdict, Window, WindowCounts,
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use crate::progress::{Progress, count};
 use crate::read::{ReadEvent, ReadHandle};
+use crate::resolve::without_timestamp;
 use crate::rules::SliceRules;
 use crate::sample::FieldSampler;
 use crate::stage::SliceFiles;
@@ -25,27 +27,23 @@ const BATCHES_PER_BLOCK: usize = 8;
 pub(crate) struct Lane<'a> {
     rules: &'a SliceRules<'a>,
     read: ReadHandle<'a>,
-    /// For each thread that shares a block, a decoder for each window.
+    /// The windows that take messages of the slice under way, in order; places in this list stand for them.
+    windows: Vec<u32>,
+    /// For each thread that shares a block, a decoder for each of these windows.
     decoders: Vec<Vec<Decoder>>,
     sampler: FieldSampler,
 }
 
 impl<'a> Lane<'a> {
     pub(crate) fn new(rules: &'a SliceRules<'a>, read: ReadHandle<'a>) -> Self {
-        let decoders = (0..rules.threads_per_block.max(1))
-            .map(|_| {
-                rules
-                    .windows
-                    .iter()
-                    .map(|_| Decoder::new(Arc::clone(&rules.projection)))
-                    .collect()
-            })
-            .collect();
         Self {
             rules,
             read,
-            decoders,
-            sampler: FieldSampler::new(rules.mapped_fields.clone(), rules.projection.format()),
+            windows: Vec::new(),
+            decoders: (0..rules.threads_per_block.max(1))
+                .map(|_| Vec::new())
+                .collect(),
+            sampler: FieldSampler::new(rules.mapped_fields.clone(), rules.format()),
         }
     }
 
@@ -53,14 +51,11 @@ impl<'a> Lane<'a> {
     pub(crate) fn execute_slice(&mut self, spec: &SliceSpec) -> Result<SliceReport, Error> {
         self.read.begin(spec)?;
         self.sampler.begin(spec);
-        let mut files = SliceFiles::new(self.rules, spec.number);
+        self.decode_for(spec.windows());
+        let mut files = SliceFiles::new(self.rules, spec.number, &self.windows);
         let mut ranges = Vec::with_capacity(spec.ranges.len());
-        for SliceRange {
-            topic_partition,
-            range,
-        } in &spec.ranges
-        {
-            let mut tally = RangeTally::new(topic_partition, *range, self.rules.windows.len());
+        for range in &spec.ranges {
+            let mut tally = RangeTally::new(range, &self.windows);
             loop {
                 match self.read.next()? {
                     ReadEvent::Block(block) => {
@@ -72,8 +67,8 @@ impl<'a> Lane<'a> {
                     ReadEvent::Failed(error) => return Err(error),
                 }
             }
-            self.sampler.end_range(range.len());
-            ranges.push(tally.finish(self.rules.progress));
+            self.sampler.end_range(range.range.len());
+            ranges.push(tally.finish(&self.windows, self.rules.progress));
         }
         self.flush(&mut files, 0)?;
         let windows = files.finish()?;
@@ -86,6 +81,19 @@ impl<'a> Lane<'a> {
         })
     }
 
+    /// Makes decoders for these windows, unless they are there.
+    fn decode_for(&mut self, windows: Vec<u32>) {
+        if self.windows == windows {
+            return;
+        }
+        self.windows = windows;
+        for decoders in &mut self.decoders {
+            let windows = self.windows.iter();
+            let decoder = |window: &u32| Decoder::new(Arc::clone(self.rules.projection(*window)));
+            *decoders = windows.map(decoder).collect();
+        }
+    }
+
     fn decode_block(
         &mut self,
         block: &MessageBlock,
@@ -95,8 +103,9 @@ impl<'a> Lane<'a> {
         let started = self.rules.clock.elapsed();
         tally.count_holes(block, self.rules.progress)?;
         let windows = &self.rules.windows;
-        self.sampler.look(block, tally.range.start, |message| {
-            matches!(place(windows, message.timestamp_ms), Place::Window(_))
+        let start = tally.slice_range.range.start;
+        self.sampler.look(block, start, |message| {
+            matches!(tally.place(windows, message.timestamp_ms), Place::Window(_))
         });
         let counted = self.rules.clock.elapsed().saturating_sub(started);
         self.rules
@@ -110,15 +119,16 @@ impl<'a> Lane<'a> {
             .collect();
         loop {
             let started = self.rules.clock.elapsed();
-            let decoded = self.decode_parts(block, &mut parts, tally.topic_partition);
+            let decoded = self.decode_parts(block, &mut parts, tally);
             let busy = self.rules.clock.elapsed().saturating_sub(started);
             self.rules.progress.decode.add(busy, 0, 0);
             for part in decoded {
                 let part = part?;
-                tally.counts.add(&part.counts);
+                tally.add(&part);
                 for (index, window, rejection) in part.rejected {
                     if let Some(message) = block.get(index) {
-                        files.reject(tally.topic_partition, message, window, &rejection)?;
+                        let topic_partition = &tally.slice_range.topic_partition;
+                        files.reject(topic_partition, message, window, &rejection)?;
                     }
                 }
             }
@@ -142,11 +152,11 @@ impl<'a> Lane<'a> {
         &mut self,
         block: &MessageBlock,
         parts: &mut [Range<usize>],
-        topic_partition: &TopicPartition,
+        tally: &RangeTally<'_>,
     ) -> Vec<Result<PartResult, Error>> {
         let rules = self.rules;
         let decode = |decoders: &mut Vec<Decoder>, part: &mut Range<usize>| {
-            decode_part(rules, decoders, block, part, topic_partition)
+            decode_part(rules, decoders, block, part, tally)
         };
         if let ([decoders], [part]) = (&mut self.decoders[..], &mut parts[..]) {
             return vec![decode(decoders, part)];
@@ -158,9 +168,12 @@ impl<'a> Lane<'a> {
             .collect()
     }
 
-    /// Stages the rows of every decoder that holds more than `hold` bytes.
+    /// Stages the rows of every decoder that holds more than `hold` bytes, and all of them where together they hold twice as
+    /// much.
     fn flush(&mut self, files: &mut SliceFiles<'_>, hold: usize) -> Result<(), Error> {
         for decoders in &mut self.decoders {
+            let all: usize = decoders.iter().map(Decoder::size).sum();
+            let hold = if all >= 2 * hold { 0 } else { hold };
             for (window, decoder) in decoders.iter_mut().enumerate() {
                 if decoder.rows() > 0 && decoder.size() >= hold {
                     files.write(window, decoder)?;
@@ -173,8 +186,12 @@ impl<'a> Lane<'a> {
 
 /// What came of a part of a block.
 struct PartResult {
-    counts: Counts,
-    /// Position in the block, window and reason of each message that could not become a row.
+    outside_before: u64,
+    outside_after: u64,
+    outside_reach: u64,
+    /// By the window's place in the slice.
+    windows: Vec<WindowCounts>,
+    /// Position in the block, window's place and reason of each message that could not become a row.
     rejected: Vec<(usize, usize, Rejection)>,
 }
 
@@ -183,44 +200,49 @@ fn decode_part(
     decoders: &mut [Decoder],
     block: &MessageBlock,
     part: &mut Range<usize>,
-    topic_partition: &TopicPartition,
+    tally: &RangeTally<'_>,
 ) -> Result<PartResult, Error> {
-    let mut counts = Counts::new(0, rules.windows.len());
-    let mut rejected = Vec::new();
+    let topic_partition = &tally.slice_range.topic_partition;
+    let mut result = PartResult {
+        outside_before: 0,
+        outside_after: 0,
+        outside_reach: 0,
+        windows: vec![WindowCounts::default(); decoders.len()],
+        rejected: Vec::new(),
+    };
     let size_max = rules.batch_bytes.saturating_mul(BATCHES_PER_BLOCK);
     for index in part.by_ref() {
         let Some(message) = block.get(index) else {
             break;
         };
-        if message.timestamp_ms < 0 {
-            let message = format!(
-                "the message at offset {} of {topic_partition} has no timestamp, so no window can be told for it; a \
-                 topic that is loaded by time needs timestamps",
-                message.offset,
-            );
-            return Err(Error::new(ErrorKind::Source, message));
+        if message.timestamp_ms < 0 && rules.windows.iter().any(|window| window.is_by_time()) {
+            return Err(without_timestamp(topic_partition, message.offset));
         }
-        let window = match place(&rules.windows, message.timestamp_ms) {
+        let window = match tally.place(&rules.windows, message.timestamp_ms) {
             Place::Before => {
-                counts.outside_before += 1;
+                result.outside_before += 1;
                 continue;
             }
             Place::After => {
-                counts.outside_after += 1;
+                result.outside_after += 1;
+                continue;
+            }
+            Place::BeyondReach => {
+                result.outside_reach += 1;
                 continue;
             }
             Place::Window(window) => window,
         };
         let tombstone = message.payload.is_none();
-        let tally = &mut counts.windows[window];
+        let counts = &mut result.windows[window];
         if tombstone && rules.tombstones == Tombstones::Skip {
-            tally.tombstones_skipped += 1;
+            counts.tombstones_skipped += 1;
             continue;
         }
         match decoders[window].decode(&message, topic_partition) {
             Ok(()) => {
-                tally.rows += 1;
-                tally.tombstones_kept += u64::from(tombstone);
+                counts.rows += 1;
+                counts.tombstones_kept += u64::from(tombstone);
                 if decoders[window].size() >= size_max {
                     break;
                 }
@@ -233,77 +255,127 @@ fn decode_part(
                 return Err(Error::new(ErrorKind::Internal, message));
             }
             Err(rejection) => {
-                tally.rejected += 1;
-                rejected.push((index, window, rejection));
+                counts.rejected += 1;
+                result.rejected.push((index, window, rejection));
             }
         }
     }
-    Ok(PartResult { counts, rejected })
+    Ok(result)
 }
 
 /// Where a timestamp lies among the windows of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Before,
+    /// In the window at this place of those that take messages of the slice.
     Window(usize),
+    /// In a window that takes no messages of this range.
+    BeyondReach,
     After,
-}
-
-fn place(windows: &[Window], timestamp_ms: i64) -> Place {
-    let later = windows.partition_point(|window| window.start_ms <= timestamp_ms);
-    let Some(candidate) = later.checked_sub(1) else {
-        return Place::Before;
-    };
-    match windows[candidate].verdict(timestamp_ms) {
-        Verdict::Inside => Place::Window(candidate),
-        Verdict::Before | Verdict::After => Place::After,
-    }
 }
 
 /// The counts of one range while it is read.
 struct RangeTally<'a> {
-    topic_partition: &'a TopicPartition,
-    range: OffsetRange,
+    slice_range: &'a SliceRange,
+    /// The places in the slice of the windows that take messages of the range, by their numbers from the first of them on.
+    places: Vec<Option<usize>>,
+    first_window: u32,
     /// The offset that comes next where there are no holes.
     position: i64,
     counts: Counts,
+    /// By the window's place in the slice.
+    windows: Vec<WindowCounts>,
+    hole_spans: Vec<OffsetRange>,
 }
 
 impl<'a> RangeTally<'a> {
-    fn new(topic_partition: &'a TopicPartition, range: OffsetRange, windows: usize) -> Self {
-        let counts = Counts::new(range.len(), windows);
+    /// A tally of a range of a slice of which `windows` take messages.
+    fn new(slice_range: &'a SliceRange, windows: &[u32]) -> Self {
+        let numbers = &slice_range.windows;
+        let first_window = numbers.first().copied().unwrap_or_default();
+        let last_window = numbers.last().copied().unwrap_or_default();
+        let place = |number: u32| {
+            let taken = numbers.binary_search(&number).is_ok();
+            windows.binary_search(&number).ok().filter(|_| taken)
+        };
         Self {
-            topic_partition,
-            range,
-            position: range.start,
-            counts,
+            slice_range,
+            places: (first_window..=last_window).map(place).collect(),
+            first_window,
+            position: slice_range.range.start,
+            counts: Counts::new(slice_range.range.len()),
+            windows: vec![WindowCounts::default(); windows.len()],
+            hole_spans: Vec::new(),
+        }
+    }
+
+    /// The place of a timestamp among all `windows` of the run.
+    fn place(&self, windows: &[Window], timestamp_ms: i64) -> Place {
+        let later = windows.partition_point(|window| window.start_ms <= timestamp_ms);
+        let Some(number) = later.checked_sub(1) else {
+            return Place::Before;
+        };
+        if windows[number].verdict(timestamp_ms) != Verdict::Inside {
+            return Place::After;
+        }
+        let known = number.checked_sub(self.first_window as usize);
+        let place = known.and_then(|index| self.places.get(index).copied().flatten());
+        place.map_or(Place::BeyondReach, Place::Window)
+    }
+
+    fn add(&mut self, part: &PartResult) {
+        self.counts.outside_before += part.outside_before;
+        self.counts.outside_after += part.outside_after;
+        self.counts.outside_reach += part.outside_reach;
+        for (mine, theirs) in self.windows.iter_mut().zip(&part.windows) {
+            mine.add(theirs);
         }
     }
 
     fn count_holes(&mut self, block: &MessageBlock, progress: &Progress) -> Result<(), Error> {
         let before = self.position;
+        let end = self.slice_range.range.end;
         for message in block.iter() {
-            if message.offset < self.position || message.offset >= self.range.end {
+            if message.offset < self.position || message.offset >= end {
                 let message = format!(
-                    "{} delivered offset {} where {} or later, below {}, was due; nothing was committed",
-                    self.topic_partition, message.offset, self.position, self.range.end,
+                    "{} delivered offset {} where {} or later, below {end}, was due; nothing was committed",
+                    self.slice_range.topic_partition, message.offset, self.position,
                 );
                 return Err(Error::new(ErrorKind::Source, message));
             }
-            self.counts.holes += message.offset.abs_diff(self.position);
+            self.skip_to(message.offset);
             self.position = message.offset + 1;
         }
         count(&progress.offsets_read, self.position.abs_diff(before));
         Ok(())
     }
 
-    fn finish(mut self, progress: &Progress) -> RangeReport {
-        let tail = self.range.end.abs_diff(self.position);
-        self.counts.holes += tail;
-        count(&progress.offsets_read, tail);
+    /// Counts the offsets before `offset` that were not delivered.
+    fn skip_to(&mut self, offset: i64) {
+        if offset == self.position {
+            return;
+        }
+        self.counts.holes += offset.abs_diff(self.position);
+        if self.hole_spans.len() < HOLE_SPANS_MAX {
+            self.hole_spans.push(OffsetRange {
+                start: self.position,
+                end: offset,
+            });
+        }
+    }
+
+    fn finish(mut self, windows: &[u32], progress: &Progress) -> RangeReport {
+        let end = self.slice_range.range.end;
+        count(&progress.offsets_read, end.abs_diff(self.position));
+        self.skip_to(end);
+        let numbered = windows.iter().copied().zip(self.windows);
+        let taken = numbered.filter(|(number, _)| self.slice_range.windows.contains(number));
+        self.counts.windows = taken.collect();
         RangeReport {
-            topic_partition: self.topic_partition.clone(),
+            topic_partition: self.slice_range.topic_partition.clone(),
+            range: self.slice_range.range,
             counts: self.counts,
+            hole_spans: self.hole_spans,
         }
     }
 }
@@ -312,7 +384,17 @@ impl<'a> RangeTally<'a> {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use engine_model::TopicPartition;
+
     use super::*;
+
+    fn slice_range(windows: &[u32]) -> SliceRange {
+        SliceRange {
+            topic_partition: TopicPartition::new("orders", 0),
+            range: OffsetRange { start: 5, end: 20 },
+            windows: windows.to_vec(),
+        }
+    }
 
     #[test]
     fn a_timestamp_belongs_to_one_window_or_to_none() {
@@ -320,30 +402,31 @@ mod tests {
             Window::new(10, 20).unwrap(),
             Window::new(20, 30).unwrap(),
             Window::new(50, 60).unwrap(),
+            Window::new(60, 70).unwrap(),
         ];
+        // Of the slice's windows 1, 2 and 3, the range has messages for 1 and 3.
+        let slice_range = slice_range(&[1, 3]);
+        let tally = RangeTally::new(&slice_range, &[1, 2, 3]);
         let expected = [
             (9, Place::Before),
-            (10, Place::Window(0)),
-            (19, Place::Window(0)),
-            (20, Place::Window(1)),
+            (10, Place::BeyondReach),
+            (19, Place::BeyondReach),
+            (20, Place::Window(0)),
             (30, Place::After),
-            (50, Place::Window(2)),
-            (60, Place::After),
+            (50, Place::BeyondReach),
+            (60, Place::Window(2)),
+            (70, Place::After),
         ];
-        for (timestamp_ms, place_expected) in expected {
-            assert_eq!(
-                place(&windows, timestamp_ms),
-                place_expected,
-                "{timestamp_ms}"
-            );
+        for (timestamp_ms, place) in expected {
+            assert_eq!(tally.place(&windows, timestamp_ms), place, "{timestamp_ms}");
         }
     }
 
     #[test]
     fn holes_are_the_offsets_that_nobody_delivered() {
-        let topic_partition = TopicPartition::new("orders", 0);
+        let slice_range = slice_range(&[0]);
         let progress = Progress::default();
-        let mut tally = RangeTally::new(&topic_partition, OffsetRange { start: 5, end: 20 }, 1);
+        let mut tally = RangeTally::new(&slice_range, &[0]);
         let mut block = MessageBlock::default();
         for offset in [7, 8, 12] {
             block.push(offset, 0, None, None, std::iter::empty());
@@ -354,7 +437,10 @@ mod tests {
             tally.count_holes(&block, &progress).is_err(),
             "offsets that go back are refused"
         );
-        assert_eq!(tally.finish(&progress).counts.holes, 12);
+        let report = tally.finish(&[0], &progress);
+        assert_eq!(report.counts.holes, 12);
+        let spans = report.hole_spans.iter().map(ToString::to_string);
+        assert_eq!(spans.collect::<Vec<_>>(), ["[5, 7)", "[9, 12)", "[13, 20)"]);
         assert_eq!(progress.offsets_read.load(Ordering::Relaxed), 15);
     }
 }

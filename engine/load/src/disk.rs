@@ -85,9 +85,7 @@ impl DiskBudget {
             cancel.check()?;
             if let Some(file) = state.uploaded.pop_front() {
                 state.held = state.held.saturating_sub(file.bytes);
-                self.staging.remove(&file.name).map_err(|error| {
-                    Error::staging("deleting an uploaded file", &self.staging.location(), error)
-                })?;
+                self.remove(&file)?;
                 continue;
             }
             let waited = self.freed.wait_timeout(state, CANCEL_POLL);
@@ -113,6 +111,30 @@ impl DiskBudget {
         self.freed.notify_all();
     }
 
+    /// Deletes the staged rows of a window that is done; nobody needs them any more.
+    pub(crate) fn release(&self, files: &[StagedFile]) -> Result<(), Error> {
+        let mut state = self.lock();
+        for file in files {
+            let place = state
+                .uploaded
+                .iter()
+                .position(|held| held.name == file.name);
+            // Otherwise it made room before.
+            if let Some(file) = place.and_then(|place| state.uploaded.remove(place)) {
+                state.held = state.held.saturating_sub(file.bytes);
+                self.remove(&file)?;
+            }
+        }
+        self.freed.notify_all();
+        Ok(())
+    }
+
+    fn remove(&self, file: &StagedFile) -> Result<(), Error> {
+        self.staging.remove(&file.name).map_err(|error| {
+            Error::staging("deleting an uploaded file", &self.staging.location(), error)
+        })
+    }
+
     /// Bytes that a slice is expected to stage: as many as are read. Projection and compression make it less.
     fn estimate(&self, slice: &SliceSpec) -> u64 {
         let offsets: u64 = slice.ranges.iter().map(|range| range.range.len()).sum();
@@ -128,7 +150,7 @@ fn staged_bytes(report: &SliceReport) -> u64 {
     // Rejected messages stay, so that counting them would take a place that is never given back.
     let files = report
         .windows
-        .iter()
+        .values()
         .filter_map(|window| window.rows.as_ref());
     files.map(|file| file.bytes).sum()
 }
@@ -155,6 +177,7 @@ mod tests {
             ranges: vec![SliceRange {
                 topic_partition,
                 range,
+                windows: vec![0],
             }],
         }
     }
@@ -166,15 +189,15 @@ mod tests {
             bytes,
             crc32c: 0,
         };
-        let windows = vec![SliceWindowReport {
+        let window = SliceWindowReport {
             rows: Some(file),
             ..SliceWindowReport::default()
-        }];
+        };
         SliceReport {
             format: SLICE_FORMAT,
             number,
             ranges: Vec::new(),
-            windows,
+            windows: [(0, window)].into(),
             unmapped_fields: UnmappedFields::default(),
         }
     }
@@ -187,12 +210,14 @@ mod tests {
         staging.create("file-0").unwrap().publish().unwrap();
         let plan = LoadPlan {
             windows: Vec::new(),
+            bounds: engine_model::job::OffsetBounds::default(),
+            newest_first: false,
             partitions: Vec::new(),
             slices: vec![slice(0), slice(1)],
             planned_at_ms: 0,
             message_bytes_mean: 10,
         };
-        let uploaded = report(0, 900).windows[0].rows.clone().unwrap();
+        let uploaded = report(0, 900).windows[&0].rows.clone().unwrap();
         let budget = DiskBudget::new(
             Arc::clone(&staging),
             Some(200),
@@ -214,6 +239,8 @@ mod tests {
         let slices: Vec<_> = (0..4).map(slice).collect();
         let plan = LoadPlan {
             windows: Vec::new(),
+            bounds: engine_model::job::OffsetBounds::default(),
+            newest_first: false,
             partitions: Vec::new(),
             slices: slices.clone(),
             planned_at_ms: 0,
@@ -230,7 +257,7 @@ mod tests {
         budget.reserve(&slices[0], &cancel).unwrap();
         budget.staged(&slices[0], &report(0, 90));
         budget.reserve(&slices[1], &cancel).unwrap();
-        budget.uploaded(report(0, 90).windows[0].rows.clone().unwrap());
+        budget.uploaded(report(0, 90).windows[&0].rows.clone().unwrap());
         budget.reserve(&slices[2], &cancel).unwrap();
         assert!(
             staging.list().unwrap().is_empty(),

@@ -4,7 +4,7 @@
 
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::extent::Extent;
 use crate::{Error, ErrorKind};
 
 /// The journal of one state folder.
@@ -80,17 +81,17 @@ impl Phase {
 }
 
 /// A window that a target got from us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) run: i64,
-    pub(crate) window: Window,
+    pub(crate) extent: Extent,
 }
 
 /// What a window that is done has changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change<'a> {
     pub(crate) target: &'a str,
-    pub(crate) window: Window,
+    pub(crate) extent: &'a Extent,
     /// Whether what the target held before was taken away.
     pub(crate) replaced: bool,
 }
@@ -120,31 +121,40 @@ impl Journal {
         })
     }
 
-    /// The run of `target` that was begun with this very `fingerprint` and has not ended.
+    /// The run that was begun with this very `fingerprint`, loads into these `targets` in this order, and has not ended.
     pub(crate) fn open_run(
         &self,
-        target: &str,
+        targets: &[String],
         fingerprint: &str,
     ) -> Result<Option<OpenRun>, Error> {
         let connection = self.lock();
-        let found = connection
-            .query_row(
-                "SELECT id FROM runs WHERE target = ?1 AND fingerprint = ?2 AND state = 'open' \
-                 ORDER BY id DESC LIMIT 1",
-                [target, fingerprint],
+        let found: Vec<i64> = rows(
+            &connection,
+            "SELECT id FROM runs WHERE fingerprint = ?1 AND state = 'open' ORDER BY id DESC",
+            [fingerprint],
+            |row| row.get(0),
+        )?;
+        for run in found {
+            let loads: Vec<String> = rows(
+                &connection,
+                "SELECT target FROM windows WHERE run = ?1 ORDER BY number",
+                [run],
                 |row| row.get(0),
-            )
-            .optional()?;
-        found.map(|run| load_run(&connection, run)).transpose()
+            )?;
+            if loads == targets {
+                return load_run(&connection, run).map(Some);
+            }
+        }
+        Ok(None)
     }
 
-    /// The open runs of `target` of which a commit was sent, or was about to be, and whose end is not known.
+    /// The open runs of which a commit into `target` was sent, or was about to be, and whose end is not known.
     pub(crate) fn undecided_runs(&self, target: &str) -> Result<Vec<OpenRun>, Error> {
         let connection = self.lock();
         let found = rows(
             &connection,
             "SELECT DISTINCT runs.id FROM runs JOIN windows ON windows.run = runs.id \
-             WHERE runs.target = ?1 AND runs.state = 'open' AND windows.phase = 'committing' ORDER BY runs.id",
+             WHERE windows.target = ?1 AND runs.state = 'open' AND windows.phase = 'committing' ORDER BY runs.id",
             [target],
             |row| row.get(0),
         )?;
@@ -152,6 +162,17 @@ impl Journal {
             .into_iter()
             .map(|run| load_run(&connection, run))
             .collect()
+    }
+
+    /// The targets of all runs that have not ended.
+    pub fn open_targets(&self) -> Result<BTreeSet<String>, Error> {
+        let found: Vec<String> = rows(
+            &self.lock(),
+            "SELECT DISTINCT windows.target FROM windows JOIN runs ON runs.id = windows.run WHERE runs.state = 'open'",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(found.into_iter().collect())
     }
 
     /// The runs that have not ended, of all targets.
@@ -164,36 +185,47 @@ impl Journal {
         )
     }
 
-    /// Begins a run. Every other open run of the target is given up, and its slices are forgotten.
+    /// Begins a run whose windows go into `targets`, in the plan's order. Windows of other open runs that go into one of
+    /// these are superseded; a run without any other is given up, and its slices are forgotten.
     pub(crate) fn begin_run(
         &self,
-        target: &str,
+        targets: &[String],
         fingerprint: &str,
         job: &str,
         plan: &LoadPlan,
     ) -> Result<i64, Error> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
+        for target in targets {
+            transaction.execute(
+                "UPDATE windows SET phase = 'done', outcome = ?2 WHERE target = ?1 AND phase <> 'done' \
+                 AND run IN (SELECT id FROM runs WHERE state = 'open')",
+                params![target, to_json(&WindowOutcome::Superseded)?],
+            )?;
+        }
+        let given_up = "state = 'open' AND NOT EXISTS \
+             (SELECT 1 FROM windows WHERE windows.run = runs.id AND windows.phase <> 'done')";
         transaction.execute(
-            "DELETE FROM slices WHERE run IN (SELECT id FROM runs WHERE target = ?1 AND state = 'open')",
-            [target],
+            &format!("DELETE FROM slices WHERE run IN (SELECT id FROM runs WHERE {given_up})"),
+            [],
         )?;
         transaction.execute(
-            "UPDATE runs SET state = 'given up', plan = '' WHERE target = ?1 AND state = 'open'",
-            [target],
+            &format!("UPDATE runs SET state = 'given up', plan = '' WHERE {given_up}"),
+            [],
         )?;
         transaction.execute(
-            "INSERT INTO runs (target, fingerprint, job, state, plan) VALUES (?1, ?2, ?3, 'open', ?4)",
-            params![target, fingerprint, job, to_json(plan)?],
+            "INSERT INTO runs (fingerprint, job, state, plan) VALUES (?1, ?2, 'open', ?3)",
+            params![fingerprint, job, to_json(plan)?],
         )?;
         let run = transaction.last_insert_rowid();
-        for (number, window) in plan.windows.iter().enumerate() {
+        for ((number, window), target) in (0_u32..).zip(&plan.windows).zip(targets) {
             transaction.execute(
-                "INSERT INTO windows (run, number, phase, start_ms, end_ms, partition) \
-                 VALUES (?1, ?2, 'loading', ?3, ?4, ?5)",
+                "INSERT INTO windows (run, number, target, phase, start_ms, end_ms, partition) \
+                 VALUES (?1, ?2, ?3, 'loading', ?4, ?5, ?6)",
                 params![
                     run,
-                    key(number),
+                    number,
+                    target,
                     window.window.start_ms,
                     window.window.end_ms,
                     window.partition.to_string()
@@ -221,23 +253,18 @@ impl Journal {
     }
 
     /// Records the upload session of a window, before any block is sent to it.
-    pub(crate) fn session_opened(
-        &self,
-        run: i64,
-        window: usize,
-        session: &str,
-    ) -> Result<(), Error> {
+    pub(crate) fn session_opened(&self, run: i64, window: u32, session: &str) -> Result<(), Error> {
         self.execute(
             "UPDATE windows SET session = ?3, phase = 'loading' WHERE run = ?1 AND number = ?2",
-            params![run, key(window), session],
+            params![run, window, session],
         )
     }
 
     /// Records a window's phase.
-    pub(crate) fn set_phase(&self, run: i64, window: usize, phase: Phase) -> Result<(), Error> {
+    pub(crate) fn set_phase(&self, run: i64, window: u32, phase: Phase) -> Result<(), Error> {
         self.execute(
             "UPDATE windows SET phase = ?3 WHERE run = ?1 AND number = ?2",
-            params![run, key(window), phase.name()],
+            params![run, window, phase.name()],
         )
     }
 
@@ -245,7 +272,7 @@ impl Journal {
     pub(crate) fn window_done(
         &self,
         run: i64,
-        window: usize,
+        window: u32,
         outcome: WindowOutcome,
         change: Option<Change<'_>>,
     ) -> Result<(), Error> {
@@ -253,17 +280,27 @@ impl Journal {
         let transaction = connection.transaction()?;
         transaction.execute(
             "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND number = ?2",
-            params![run, key(window), to_json(&outcome)?],
+            params![run, window, to_json(&outcome)?],
         )?;
         if let Some(Change {
             target,
-            window,
+            extent,
             replaced,
         }) = change
         {
+            let Extent { window, offsets } = extent;
+            let offsets = offsets.as_ref().map(to_json).transpose()?;
             transaction.execute(
-                "INSERT INTO loads (target, run, start_ms, end_ms, replaced) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![target, run, window.start_ms, window.end_ms, replaced],
+                "INSERT INTO loads (target, run, start_ms, end_ms, offsets, replaced) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    target,
+                    run,
+                    window.start_ms,
+                    window.end_ms,
+                    offsets,
+                    replaced
+                ],
             )?;
         }
         transaction.commit()?;
@@ -286,13 +323,25 @@ impl Journal {
 
     /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
     pub(crate) fn loads_held(&self, target: &str) -> Result<Vec<Load>, Error> {
-        rows(
+        let found = rows(
             &self.lock(),
-            "SELECT run, start_ms, end_ms FROM loads WHERE target = ?1 AND id >= \
+            "SELECT run, start_ms, end_ms, offsets FROM loads WHERE target = ?1 AND id >= \
              (SELECT COALESCE(MAX(id), 0) FROM loads WHERE target = ?1 AND replaced) ORDER BY id",
             [target],
-            load_of,
-        )
+            |row| {
+                let window = Window {
+                    start_ms: row.get(1)?,
+                    end_ms: row.get(2)?,
+                };
+                Ok((row.get(0)?, window, row.get::<_, Option<String>>(3)?))
+            },
+        )?;
+        let load = |(run, window, offsets): (i64, Window, Option<String>)| {
+            let offsets = offsets.as_deref().map(from_json).transpose()?;
+            let extent = Extent { window, offsets };
+            Ok(Load { run, extent })
+        };
+        found.into_iter().map(load).collect()
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {
@@ -386,22 +435,6 @@ fn check_format(format: u32) -> Result<(), Error> {
          the version that began it, or begin anew with another state folder"
     );
     Err(Error::new(ErrorKind::Journal, message))
-}
-
-/// A window's number as SQLite keeps it; plans have far fewer windows than that.
-fn key(window: usize) -> i64 {
-    i64::try_from(window).unwrap_or(i64::MAX)
-}
-
-fn load_of(row: &Row<'_>) -> rusqlite::Result<Load> {
-    let window = Window {
-        start_ms: row.get(1)?,
-        end_ms: row.get(2)?,
-    };
-    Ok(Load {
-        run: row.get(0)?,
-        window,
-    })
 }
 
 fn rows<T>(

@@ -1,6 +1,6 @@
 //! The pipeline that loads one window, against ports and not products.
 //!
-//! Read the files in the order of the flow: [`plan`], `read`, `decode`, `stage`, `upload`, `commit`; `pipeline` is the
+//! Read the files in the order of the flow: `resolve`, [`plan`], `read`, `decode`, `stage`, `upload`, `commit`; `pipeline` is the
 //! only one that joins them, and [`run()`] calls it between the lock and the report. The journal is written at each
 //! border, so that the same call goes on where a crash left off.
 
@@ -9,9 +9,11 @@ mod budget;
 mod cancel;
 mod clock;
 mod commit;
+mod complete;
 mod decode;
 mod disk;
 mod error;
+mod extent;
 mod journal;
 mod lock;
 mod pipeline;
@@ -21,6 +23,8 @@ mod prepare;
 mod progress;
 mod read;
 pub mod rejects;
+mod report;
+mod resolve;
 mod resume;
 mod rules;
 mod run;
@@ -28,9 +32,10 @@ mod sample;
 mod settle;
 mod shares;
 mod stage;
+mod survey;
 mod upload;
 
-pub use begin::objections;
+pub use begin::{missing, objections};
 pub use cancel::Cancel;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};

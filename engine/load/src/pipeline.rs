@@ -4,12 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
-use engine_model::{SliceReport, SliceSpec};
+use engine_model::{Ledger, SliceReport, SliceSpec};
 
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
+use crate::complete::Completion;
 use crate::decode::Lane;
-use crate::plan::SliceQueue;
+use crate::plan::{SliceQueue, WindowOrder};
 use crate::ports::MessageSource;
 use crate::progress::count;
 use crate::read;
@@ -27,34 +28,47 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) source: &'a dyn MessageSource,
     pub(crate) rules: &'a SliceRules<'a>,
     pub(crate) uploads: &'a Uploads<'a>,
+    pub(crate) completion: &'a Completion,
     pub(crate) budget: &'a ByteBudget,
     pub(crate) cancel: &'a Cancel,
     /// At least 1, and no more than there are slices.
     pub(crate) lanes: usize,
+    pub(crate) order: WindowOrder,
 }
 
 impl Pipeline<'_> {
-    /// Executes `slices` and uploads their blocks and those of `staged_before`.
+    /// Executes `slices`, uploads their blocks and those of `staged_before`, and ends each window that is complete.
     ///
     /// Returns when all of it is done, or with the first error after every thread has stopped. Calls `on_staged` for
-    /// each slice that was staged, after the journal knows it.
+    /// each slice that was staged, after the journal knows it, and `end_window` for each window, one at a time.
     pub(crate) fn run(
         &self,
         slices: Vec<SliceSpec>,
         staged_before: Vec<BlockTask>,
         on_staged: &(dyn Fn(SliceReport) + Sync),
+        end_window: &mut (dyn FnMut(u32) -> Result<(), Error> + Send),
     ) -> Result<(), Error> {
         let lanes = self.lanes;
-        let queue = Mutex::new(SliceQueue::new(slices, lanes));
+        let queue = Mutex::new(SliceQueue::new(slices, lanes, self.order));
         let failure = FirstFailure::default();
         let (blocks, waiting_blocks) = bounded(BLOCKS_WAITING_MAX);
         thread::scope(|scope| -> Result<(), Error> {
             for upload in 0..UPLOADS_MAX {
                 let (waiting_blocks, failure) = (waiting_blocks.clone(), &failure);
                 spawn(scope, format!("upload-{upload}"), self.cancel, move || {
-                    failure.watch(self.cancel, self.uploads.run(&waiting_blocks));
+                    let on_uploaded = |window| self.completion.uploaded(window);
+                    failure.watch(self.cancel, self.uploads.run(&waiting_blocks, &on_uploaded));
                 })?;
             }
+            let failures = &failure;
+            spawn(scope, "commit".to_owned(), self.cancel, move || {
+                let end_all = || {
+                    (0..self.completion.windows())
+                        .try_for_each(|_| end_window(self.completion.next(self.cancel)?))
+                };
+                let mut end_all = end_all;
+                failures.watch(self.cancel, end_all());
+            })?;
             // The receivers that count are the uploads' own: when they are gone, sending fails.
             drop(waiting_blocks);
             for number in 0..lanes {
@@ -109,31 +123,55 @@ impl Pipeline<'_> {
             let Some(spec) = next else { return Ok(()) };
             self.uploads.disk.reserve(&spec, self.cancel)?;
             let report = lane.execute_slice(&spec)?;
+            check_slice(&spec, &report)?;
             self.uploads.disk.staged(&spec, &report);
             self.uploads.journal.slice_staged(self.rules.run, &report)?;
             count(&self.rules.progress.slices_staged, 1);
-            for task in block_tasks(&report) {
+            // Before the window can be complete: its end looks at the reports.
+            on_staged(report.clone());
+            for task in self.completion.staged(&spec, &report) {
                 count(&self.rules.progress.blocks_known, 1);
                 self.cancel.send(blocks, task)?;
             }
-            on_staged(report);
         }
     }
 }
 
+/// Every offset of the slice must be accounted for, in each of its ranges.
+fn check_slice(spec: &SliceSpec, report: &SliceReport) -> Result<(), Error> {
+    let mut ledger = Ledger::default();
+    for range in &report.ranges {
+        ledger.add(&range.topic_partition, &range.counts);
+    }
+    let read = report
+        .ranges
+        .iter()
+        .map(|range| (&range.topic_partition, range.range));
+    let planned = spec
+        .ranges
+        .iter()
+        .map(|range| (&range.topic_partition, range.range));
+    if !read.eq(planned) {
+        let message = format!(
+            "slice {} was not read as it was planned; nothing of it was committed",
+            spec.number
+        );
+        return Err(Error::new(ErrorKind::Unbalanced, message));
+    }
+    ledger.check().map_err(|imbalance| {
+        Error::with_source(ErrorKind::Unbalanced, imbalance.to_string(), imbalance)
+    })
+}
+
 /// The blocks that a staged slice makes, one for each window that it has rows for.
 pub(crate) fn block_tasks(report: &SliceReport) -> impl Iterator<Item = BlockTask> + '_ {
-    report
-        .windows
-        .iter()
-        .enumerate()
-        .filter_map(|(window, staged)| {
-            staged.rows.clone().map(|file| BlockTask {
-                window,
-                block: report.number,
-                file,
-            })
+    report.windows.iter().filter_map(|(window, staged)| {
+        staged.rows.clone().map(|file| BlockTask {
+            window: *window,
+            block: report.number,
+            file,
         })
+    })
 }
 
 /// The first error of any thread; the threads that stop because of it don't hide it.

@@ -1,60 +1,44 @@
-//! Planning: from the offsets of the window's bounds to the slices of a run.
+//! Planning: from the ranges to read to the slices of a run.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
 
+use engine_model::job::OffsetBounds;
 use engine_model::limits::{
     SLICE_BYTES_MAX, SLICE_BYTES_MIN, SLICE_BYTES_TARGET, SLICES_MAX, SLICES_PER_LANE,
 };
 use engine_model::{
-    LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, SLICE_FORMAT, SliceRange, SliceSpec,
-    TopicPartition,
+    LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach, SLICE_FORMAT, SliceRange,
+    SliceSpec,
 };
 
-use crate::ports::PartitionOffsets;
 use crate::{Error, ErrorKind};
 
 /// Mean message size assumed where no message could be sampled, in bytes.
 const MESSAGE_BYTES_ASSUMED: u64 = 1_024;
 
-/// How far behind the look-up of the window's end messages of the window are searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// To the high watermark: no message of the window that the log holds is missed.
-    Exact,
-    /// Only to the first message at or after the window's end, as the service does it.
-    LookUp,
+/// Which of several windows are to be complete first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowOrder {
+    /// The first in time.
+    #[default]
+    OldestFirst,
+    /// The last in time.
+    NewestFirst,
 }
 
-/// The range of one topic partition and what is worth saying about it.
-///
-/// The lower bound is exact even where timestamps are out of order: no message at or after the window's start lies
-/// before the first of them.
-pub fn plan_partition(
-    topic_partition: TopicPartition,
-    offsets: PartitionOffsets,
-    reach: Reach,
-) -> PlannedPartition {
-    let high_watermark = offsets.high_watermark.max(offsets.log_start);
-    let start = offsets
-        .start
-        .unwrap_or(high_watermark)
-        .clamp(offsets.log_start, high_watermark);
-    let end = match reach {
-        Reach::Exact => high_watermark,
-        Reach::LookUp => offsets
-            .end
-            .unwrap_or(high_watermark)
-            .clamp(start, high_watermark),
-    };
-    PlannedPartition {
-        topic_partition,
-        log_start: offsets.log_start,
-        high_watermark,
-        start_offset: offsets.start,
-        end_offset: offsets.end,
-        range: OffsetRange { start, end },
-        closed: offsets.end.is_some(),
-        retention_gap: offsets.log_start > 0 && offsets.first == offsets.start,
+impl WindowOrder {
+    /// When the messages of these windows, which are in time order, are due: a lower number is earlier.
+    fn turn(self, windows: &[u32]) -> i64 {
+        match self {
+            Self::OldestFirst => windows.first().map_or(0, |first| i64::from(*first)),
+            Self::NewestFirst => windows.last().map_or(0, |last| -i64::from(*last)),
+        }
+    }
+
+    fn turn_of_slice(self, slice: &SliceSpec) -> i64 {
+        let turns = slice.ranges.iter().map(|range| self.turn(&range.windows));
+        turns.min().unwrap_or(0)
     }
 }
 
@@ -72,12 +56,10 @@ pub fn plan_slices(
     planned_at_ms: i64,
     message_bytes_mean: Option<u64>,
     lanes: usize,
+    order: WindowOrder,
 ) -> Result<LoadPlan, Error> {
     let message_bytes = message_bytes_mean.unwrap_or(MESSAGE_BYTES_ASSUMED).max(1);
-    let offsets: u64 = partitions
-        .iter()
-        .map(|partition| partition.range.len())
-        .sum();
+    let offsets: u64 = partitions.iter().map(PlannedPartition::offsets).sum();
     let bytes = offsets.saturating_mul(message_bytes);
     let share = bytes / (SLICES_PER_LANE * (lanes as u64).max(1));
     let mut slice_bytes = share.clamp(SLICE_BYTES_MIN, SLICE_BYTES_TARGET);
@@ -85,7 +67,7 @@ pub fn plan_slices(
         let offsets_per_slice = (slice_bytes / message_bytes).max(1);
         // Only worth cutting where the slices can be few enough at all.
         if offsets / offsets_per_slice <= u64::from(SLICES_MAX) {
-            let slices = cut(&partitions, offsets_per_slice);
+            let slices = cut(&partitions, offsets_per_slice, order);
             if slices.len() <= SLICES_MAX as usize {
                 break slices;
             }
@@ -101,6 +83,8 @@ pub fn plan_slices(
     };
     Ok(LoadPlan {
         windows,
+        bounds: OffsetBounds::default(),
+        newest_first: order == WindowOrder::NewestFirst,
         partitions,
         slices,
         planned_at_ms,
@@ -108,37 +92,46 @@ pub fn plan_slices(
     })
 }
 
-fn cut(partitions: &[PlannedPartition], offsets_per_slice: u64) -> Vec<SliceSpec> {
+/// Slices of about so many offsets, in the order in which windows are to be complete.
+fn cut(
+    partitions: &[PlannedPartition],
+    offsets_per_slice: u64,
+    order: WindowOrder,
+) -> Vec<SliceSpec> {
+    let mut pieces: Vec<SliceRange> = partitions.iter().flat_map(pieces).collect();
+    // Stable: topic partitions and offsets stay in order within a window.
+    let turn = |piece: &SliceRange| order.turn(&piece.windows);
+    pieces.sort_by_key(turn);
     let mut slices: Vec<Vec<SliceRange>> = Vec::new();
-    let mut shared: Vec<SliceRange> = Vec::new();
-    let mut shared_offsets = 0;
-    for partition in partitions
-        .iter()
-        .filter(|partition| !partition.range.is_empty())
-    {
-        let topic_partition = partition.topic_partition.clone();
-        let length = partition.range.len();
-        if length < offsets_per_slice {
-            if shared_offsets + length > offsets_per_slice {
-                slices.push(std::mem::take(&mut shared));
-                shared_offsets = 0;
+    for of_window in pieces.chunk_by(|one, next| turn(one) == turn(next)) {
+        let mut shared: Vec<SliceRange> = Vec::new();
+        let mut shared_offsets = 0;
+        for piece in of_window {
+            let length = piece.range.len();
+            if length < offsets_per_slice {
+                if shared_offsets + length > offsets_per_slice {
+                    slices.push(std::mem::take(&mut shared));
+                    shared_offsets = 0;
+                }
+                shared.push(piece.clone());
+                shared_offsets += length;
+                continue;
             }
-            shared.push(SliceRange {
-                topic_partition,
-                range: partition.range,
-            });
-            shared_offsets += length;
-            continue;
+            let parts = length.div_ceil(offsets_per_slice);
+            slices.extend((0..parts).map(|part| {
+                let range = OffsetRange {
+                    start: piece.range.part(part, parts),
+                    end: piece.range.part(part + 1, parts),
+                };
+                vec![SliceRange {
+                    range,
+                    ..piece.clone()
+                }]
+            }));
         }
-        for range in split(partition.range, length.div_ceil(offsets_per_slice)) {
-            slices.push(vec![SliceRange {
-                topic_partition: topic_partition.clone(),
-                range,
-            }]);
+        if !shared.is_empty() {
+            slices.push(shared);
         }
-    }
-    if !shared.is_empty() {
-        slices.push(shared);
     }
     (0..)
         .zip(slices)
@@ -150,18 +143,31 @@ fn cut(partitions: &[PlannedPartition], offsets_per_slice: u64) -> Vec<SliceSpec
         .collect()
 }
 
-/// Splits `range` into `pieces` ranges of equal length, give or take one offset.
-fn split(range: OffsetRange, pieces: u64) -> impl Iterator<Item = OffsetRange> {
-    let at = move |piece: u64| {
-        let share = u128::from(range.len()) * u128::from(piece) / u128::from(pieces);
-        range
-            .start
-            .saturating_add(i64::try_from(share).unwrap_or(i64::MAX))
-    };
-    (0..pieces).map(move |piece| OffsetRange {
-        start: at(piece),
-        end: at(piece + 1),
-    })
+/// The ranges of a topic partition, cut where a window begins or ends to reach and where the look-up of its end lies, each
+/// with the windows that its messages may go to.
+fn pieces(partition: &PlannedPartition) -> Vec<SliceRange> {
+    let reaches = partition.reaches.iter();
+    let borders: BTreeSet<i64> = reaches
+        .flat_map(|reach| [reach.range.start, reach.look_up_end(), reach.range.end])
+        .collect();
+    let mut pieces = Vec::new();
+    for range in &partition.ranges {
+        let inner = borders.range(range.start.saturating_add(1)..range.end);
+        let ends = inner.copied().chain([range.end]);
+        let mut start = range.start;
+        for end in ends {
+            let range = OffsetRange { start, end };
+            start = end;
+            let takes = |(_, reach): &(u32, &Reach)| reach.range.intersection(range).is_some();
+            let windows = (0..).zip(&partition.reaches).filter(takes);
+            pieces.push(SliceRange {
+                topic_partition: partition.topic_partition.clone(),
+                range,
+                windows: windows.map(|(number, _)| number).collect(),
+            });
+        }
+    }
+    pieces
 }
 
 /// Hands slices to lanes so that each reads neighbours in a row and none waits while another has work left.
@@ -174,18 +180,26 @@ pub(crate) struct SliceQueue {
 }
 
 impl SliceQueue {
-    /// Queues `slices`, in order of number, for `lanes` lanes.
-    pub(crate) fn new(slices: impl IntoIterator<Item = SliceSpec>, lanes: usize) -> Self {
+    /// Queues `slices`, in order of number, for `lanes` lanes. Those whose windows are to be complete first come first.
+    pub(crate) fn new(
+        slices: impl IntoIterator<Item = SliceSpec>,
+        lanes: usize,
+        order: WindowOrder,
+    ) -> Self {
         let mut rows: Vec<VecDeque<SliceSpec>> = Vec::new();
         for slice in slices {
             match rows.last_mut() {
-                Some(row) if row.back().is_some_and(|last| follows(last, &slice)) => {
+                Some(row) if row.back().is_some_and(|last| follows(last, &slice, order)) => {
                     row.push_back(slice);
                 }
                 _ => rows.push(VecDeque::from([slice])),
             }
         }
-        rows.sort_by_key(VecDeque::len);
+        // Taken from the end.
+        rows.sort_by_key(|row| {
+            let turn = row.front().map(|slice| order.turn_of_slice(slice));
+            (Reverse(turn), row.len())
+        });
         Self {
             rows,
             lanes: vec![VecDeque::new(); lanes],
@@ -209,11 +223,13 @@ impl SliceQueue {
     }
 }
 
-/// Whether `next` begins where `last` ends.
-fn follows(last: &SliceSpec, next: &SliceSpec) -> bool {
+/// Whether `next` begins where `last` ends, and its windows have the same turn.
+fn follows(last: &SliceSpec, next: &SliceSpec, order: WindowOrder) -> bool {
     match (last.ranges.last(), next.ranges.first()) {
-        (Some(last), Some(next)) => {
-            last.topic_partition == next.topic_partition && last.range.end == next.range.start
+        (Some(last_range), Some(next_range)) => {
+            last_range.topic_partition == next_range.topic_partition
+                && last_range.range.end == next_range.range.start
+                && order.turn_of_slice(last) == order.turn_of_slice(next)
         }
         _ => false,
     }

@@ -7,24 +7,42 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use engine_model::{
-    MessageBlock, OffsetRange, PartitionSpec, TableColumns, TopicPartition, Window,
-};
+use engine_model::{MessageBlock, OffsetRange, PartitionSpec, TableColumns, TopicPartition};
 use jiff::Timestamp;
 
 use crate::Error;
 
-/// The topic that a run reads.
+/// The topics that a run reads.
 pub trait MessageSource: Send + Sync {
-    /// Says which cluster and topic this is, and which topic partitions it has.
+    /// Says which cluster and topics these are, and which topic partitions they have.
     fn describe(&self) -> Result<TopicDescription, Error>;
 
-    /// Looks up the offsets that planning needs, for each of `partitions` in the same order.
-    fn offsets(
+    /// Where the log of each of `partitions` begins and ends, in the same order: from the first offset that is kept to one
+    /// past the last readable message, which is the last stable offset under read committed.
+    fn log_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>, Error>;
+
+    /// The offset of the first message of each of `partitions` whose timestamp is `timestamp_ms` or later, in the same
+    /// order; nothing where there is none.
+    fn offsets_at(
         &self,
         partitions: &[TopicPartition],
-        window: Window,
-    ) -> Result<Vec<PartitionOffsets>, Error>;
+        timestamp_ms: i64,
+    ) -> Result<Vec<Option<i64>>, Error>;
+
+    /// Whether newer messages take the place of older ones of their key in `topic`, so that holes are to be expected; nothing
+    /// where the brokers don't say.
+    fn is_compacted(&self, topic: &str) -> Option<bool>;
+
+    /// The position of the job's consumer group in each of `partitions`, in the same order; nothing where it has none.
+    fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, Error>;
+
+    /// The first messages of `range`, at most `messages` of them and some MiB; fewer where the range holds fewer.
+    fn peek(
+        &self,
+        partition: &TopicPartition,
+        range: OffsetRange,
+        messages: usize,
+    ) -> Result<MessageBlock, Error>;
 
     /// Mean bytes of key, payload and headers of the first messages of `range`; nothing where there are none.
     fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error>;
@@ -50,30 +68,15 @@ pub trait MessageReader: Send {
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error>;
 }
 
-/// What a topic is.
+/// What the topics of a run are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
     /// The cluster's id, where the brokers say it.
     pub cluster_id: Option<String>,
     /// The topic's id, where the brokers say it: a topic that was deleted and made again has another.
     pub topic_id: Option<String>,
-    /// The topic's partitions, by number.
+    /// The topic partitions to read, by topic and number.
     pub partitions: Vec<TopicPartition>,
-}
-
-/// Where the window's bounds lie in one topic partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartitionOffsets {
-    /// First offset still kept.
-    pub log_start: i64,
-    /// One past the last readable message: the last stable offset under read committed.
-    pub high_watermark: i64,
-    /// Offset of the first message that is kept.
-    pub first: Option<i64>,
-    /// Offset of the first message with a timestamp at or after the window's start.
-    pub start: Option<i64>,
-    /// Offset of the first message with a timestamp at or after the window's end.
-    pub end: Option<i64>,
 }
 
 /// The table that a run loads into, with its upload sessions.

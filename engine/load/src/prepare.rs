@@ -1,72 +1,92 @@
 //! Before anything is touched: the job against the table, the topic and the clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine_decode::{Projection, ProjectionSpec};
-use engine_model::job::{Job, Lateness, WriteMode};
-use engine_model::{
-    LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, TableColumns, TopicPartition, Window,
-};
+use engine_model::job::{Job, JobIdentity, OnRetentionGap, WriteMode};
+use engine_model::{LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, Reach, TableColumns};
 use serde::Serialize;
 
 use crate::commit::target_key;
-use crate::plan::{Reach, plan_partition, plan_slices};
-use crate::ports::{Clock, MessageSource, PartitionOffsets, TargetTable, TopicDescription};
+use crate::plan::{WindowOrder, plan_slices};
+use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
+use crate::resolve::resolve;
 use crate::{Error, ErrorKind};
 
-/// A job that fits its table and its topic.
+/// Jobs that fit their table and their topic.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// How messages become rows.
-    pub projection: Arc<Projection>,
+    /// How messages become rows, for each window.
+    pub projections: Vec<Arc<Projection>>,
     /// The table's columns.
     pub columns: TableColumns,
     /// The topic.
     pub topic: TopicDescription,
-    /// The windows to load; one, for a single run.
+    /// The windows to load, in time order; one, for a single run.
     pub windows: Vec<PlannedWindow>,
+    /// What each window's rows are made by.
+    identities: Vec<JobIdentity>,
 }
 
 /// Everything that decides which rows a run loads. Two runs with the same text load the same rows.
 #[derive(Serialize)]
-struct Fingerprint<'a, I: Serialize> {
-    job: I,
+struct Fingerprint<'a> {
+    jobs: &'a [JobIdentity],
     cluster_id: &'a Option<String>,
     topic_id: &'a Option<String>,
     columns: &'a TableColumns,
 }
 
 impl Prepared {
-    /// Compares the job with the table and the topic.
+    /// Compares jobs with the table and the topic. The jobs must differ in windows, table partitions and constants alone.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Job`] names everything that doesn't fit; the ports' own errors where they can't be asked.
     pub fn new(
-        job: &Job,
+        jobs: &[Job],
         source: &dyn MessageSource,
         target: &dyn TargetTable,
     ) -> Result<Self, Error> {
+        let mut jobs: Vec<&Job> = jobs.iter().collect();
+        jobs.sort_by_key(|job| job.window.start_ms);
+        check_together(&jobs)?;
         let columns = target.columns()?;
         let topic = source.describe()?;
-        let projection = compile(job, &columns, target)?;
-        let partition = partition_in_table_order(&job.destination.partition, &columns, target)?;
-        let windows = vec![PlannedWindow {
-            window: job.window,
-            partition,
-        }];
+        let mut projections = Vec::with_capacity(jobs.len());
+        let mut windows: Vec<PlannedWindow> = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            projections.push(Arc::new(compile(job, &columns, target)?));
+            let written = &job.destination.partition;
+            windows.push(PlannedWindow {
+                window: job.window,
+                partition: partition_in_table_order(written, &columns, target)?,
+            });
+        }
+        check_targets(
+            &windows,
+            jobs.first().map(|job| job.destination.write),
+            target,
+        )?;
         Ok(Self {
-            projection: Arc::new(projection),
+            projections,
             columns,
             topic,
             windows,
+            identities: jobs.iter().map(|job| job.identity()).collect(),
         })
     }
 
+    /// How messages become rows of the first window.
+    pub fn projection(&self) -> &Arc<Projection> {
+        &self.projections[0]
+    }
+
     /// The text that a run is recognised by when it goes on after a crash.
-    pub(crate) fn fingerprint(&self, job: &Job) -> Result<String, Error> {
+    pub(crate) fn fingerprint(&self) -> Result<String, Error> {
         let fingerprint = Fingerprint {
-            job: job.identity(),
+            jobs: &self.identities,
             cluster_id: &self.topic.cluster_id,
             topic_id: &self.topic.topic_id,
             columns: &self.columns,
@@ -87,23 +107,69 @@ impl Prepared {
         source: &dyn MessageSource,
         now_ms: i64,
         lanes: usize,
+        order: WindowOrder,
     ) -> Result<LoadPlan, Error> {
-        let reach = match job.lateness {
-            Lateness::Exact => Reach::Exact,
-            Lateness::None => Reach::LookUp,
-        };
-        let found = source.offsets(&self.topic.partitions, job.window)?;
-        let partitions: Vec<_> = self
-            .topic
-            .partitions
-            .iter()
-            .cloned()
-            .zip(found)
-            .map(|(topic_partition, offsets)| plan_partition(topic_partition, offsets, reach))
-            .collect();
+        let partitions = resolve(job, source, &self.topic.partitions, &self.windows)?;
         let mean = sample(source, &partitions)?;
-        plan_slices(self.windows.clone(), partitions, now_ms, mean, lanes)
+        let plan = plan_slices(self.windows.clone(), partitions, now_ms, mean, lanes, order)?;
+        Ok(LoadPlan {
+            bounds: job.offsets.clone(),
+            ..plan
+        })
     }
+}
+
+/// Fails where jobs in time order can't be loaded by one pass over a topic.
+fn check_together(jobs: &[&Job]) -> Result<(), Error> {
+    for pair in jobs.windows(2) {
+        let [one, next] = pair else { continue };
+        if one.window.overlaps(next.window) {
+            let message = format!(
+                "the windows {} and {} overlap, and a message goes to one of them; load them one by one",
+                one.window, next.window
+            );
+            return Err(Error::new(ErrorKind::Job, message));
+        }
+        let (one, next) = (one.identity(), next.identity());
+        let differs = if one.topics != next.topics || one.partitions != next.partitions {
+            "topics"
+        } else if one.table != next.table {
+            "tables"
+        } else if one.alike() != next.alike() {
+            "settings"
+        } else {
+            continue;
+        };
+        let message = format!(
+            "the windows have different {differs}, and one pass reads the same topics into the same table; load them one by \
+             one"
+        );
+        return Err(Error::new(ErrorKind::Job, message));
+    }
+    Ok(())
+}
+
+/// Fails where two windows would replace the same target.
+fn check_targets(
+    windows: &[PlannedWindow],
+    write: Option<WriteMode>,
+    target: &dyn TargetTable,
+) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for planned in windows {
+        let key = target_key(target, planned);
+        if let Some(other) = seen.insert(key.clone(), planned.window)
+            && write != Some(WriteMode::Append)
+        {
+            let message = format!(
+                "the windows {other} and {} would both replace {key}, and one would take the other's rows away; give each a \
+                 table partition of its own, or append",
+                planned.window
+            );
+            return Err(Error::new(ErrorKind::Job, message));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a window whose end is still to come, unless the caller allows it; to append one is refused in any case, for the
@@ -114,7 +180,7 @@ pub(crate) fn check_window_is_over(
     allowed: bool,
 ) -> Result<(), Error> {
     let now = clock.now();
-    if job.window.end_ms <= now.as_millisecond() {
+    if !job.window.ends_after(now.as_millisecond()) {
         return Ok(());
     }
     if allowed && job.destination.write == WriteMode::Replace {
@@ -138,41 +204,48 @@ pub(crate) fn check_window_is_over(
 
 /// Fails where the topic is not the one that `plan` was made for: the rest of the slices would be read from other messages
 /// than those that are staged.
-pub(crate) fn check_same_topic(
-    plan: &LoadPlan,
-    window: Window,
-    source: &dyn MessageSource,
-) -> Result<(), Error> {
+pub(crate) fn check_same_topic(plan: &LoadPlan, source: &dyn MessageSource) -> Result<(), Error> {
     let partitions: Vec<_> = plan
         .partitions
         .iter()
         .map(|partition| partition.topic_partition.clone())
         .collect();
-    let found = source.offsets(&partitions, window)?;
-    let changed = plan
-        .partitions
-        .iter()
-        .zip(found)
-        .find(|(planned, now)| has_changed(planned, now));
-    let Some((planned, now)) = changed else {
-        return Ok(());
+    let logs = source.log_ends(&partitions)?;
+    let look_up = |instant_ms: Option<i64>| match instant_ms {
+        None | Some(i64::MIN | i64::MAX) => Ok(None),
+        Some(instant_ms) => source.offsets_at(&partitions, instant_ms).map(Some),
     };
-    let message = format!(
-        "{} is not what it was when the run was planned: its log now is [{}, {}), and {} was to be read; if the topic \
-         was made anew or messages of the window are gone, pass --replan to begin from what is there now",
-        planned.topic_partition, now.log_start, now.high_watermark, planned.range,
-    );
-    Err(Error::new(ErrorKind::Source, message))
-}
-
-/// Whether a topic partition can't be the one that was planned.
-fn has_changed(planned: &PlannedPartition, now: &PartitionOffsets) -> bool {
-    let moved = |planned: Option<i64>, now: Option<i64>, kept_from: i64| {
-        planned.is_some_and(|offset| offset >= kept_from && now != Some(offset))
-    };
-    now.high_watermark < planned.range.end
-        || moved(planned.start_offset, now.start, now.log_start)
-        || moved(planned.end_offset, now.end, now.log_start)
+    let starts = look_up(plan.windows.first().map(|planned| planned.window.start_ms))?;
+    let ends = look_up(plan.windows.last().map(|planned| planned.window.end_ms))?;
+    for (index, (planned, log)) in plan.partitions.iter().zip(logs).enumerate() {
+        let moved = |planned: Option<i64>, now: &Option<Vec<Option<i64>>>| match (planned, now) {
+            (Some(offset), Some(now)) => {
+                offset >= log.start && now.get(index).copied().flatten() != Some(offset)
+            }
+            _ => false,
+        };
+        let read_end = planned.ranges.last().map_or(0, |range| range.end);
+        let changed = log.end < read_end
+            || moved(
+                planned.reaches.first().and_then(|reach| reach.start_offset),
+                &starts,
+            )
+            || moved(
+                planned.reaches.last().and_then(|reach| reach.end_offset),
+                &ends,
+            );
+        if changed {
+            let read = planned.ranges.iter().map(ToString::to_string);
+            let message = format!(
+                "{} is not what it was when the run was planned: its log now is {log}, and {} was to be read; if the topic \
+                 was made anew or messages of the window are gone, pass --replan to begin from what is there now",
+                planned.topic_partition,
+                read.collect::<Vec<_>>().join(" and "),
+            );
+            return Err(Error::new(ErrorKind::Source, message));
+        }
+    }
+    Ok(())
 }
 
 fn compile(
@@ -262,17 +335,15 @@ fn sample(
     const SAMPLED_MAX: usize = 8;
     let mut longest: Vec<_> = partitions
         .iter()
-        .filter(|partition| !partition.range.is_empty())
+        .filter_map(|partition| {
+            let range = partition.ranges.iter().max_by_key(|range| range.len())?;
+            Some((&partition.topic_partition, *range))
+        })
         .collect();
-    longest.sort_by_key(|partition| std::cmp::Reverse(partition.range.len()));
+    longest.sort_by_key(|(_, range)| std::cmp::Reverse(range.len()));
     let (mut bytes, mut offsets) = (0_u128, 0_u128);
-    for partition in longest.into_iter().take(SAMPLED_MAX) {
-        let PlannedPartition {
-            topic_partition,
-            range,
-            ..
-        } = partition;
-        if let Some(mean) = source.sample(topic_partition, *range)? {
+    for (topic_partition, range) in longest.into_iter().take(SAMPLED_MAX) {
+        if let Some(mean) = source.sample(topic_partition, range)? {
             bytes += u128::from(mean) * u128::from(range.len());
             offsets += u128::from(range.len());
         }
@@ -292,78 +363,69 @@ pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let name = |partitions: Vec<&TopicPartition>| {
-        partitions
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let open: Vec<_> = plan
-        .partitions
-        .iter()
-        .filter(|partition| !partition.closed)
-        .collect();
+    let open = names(plan, |reach| !reach.closed);
     if !open.is_empty() {
         notes.push(format!(
-            "no message at or after the window's end was seen yet in {}: if producers are late, messages of the window \
-             may still come there",
-            name(open.iter().map(|partition| &partition.topic_partition).collect()),
+            "messages at and after the window's end were not seen yet in {open}: if producers are late, messages of the \
+             window may still come there",
         ));
     }
-    let gaps: Vec<_> = plan
-        .partitions
-        .iter()
-        .filter(|partition| partition.retention_gap)
-        .collect();
+    let gaps = names(plan, |reach| reach.retention_gap);
     if !gaps.is_empty() {
         notes.push(format!(
-            "the log of {} no longer reaches back to the window's start: messages of the window may have been deleted \
+            "the log of {gaps} no longer reaches back to the window's start: messages of the window may have been deleted \
              by retention",
-            name(gaps.iter().map(|partition| &partition.topic_partition).collect()),
         ));
     }
     notes
 }
 
-/// Fails where retention may have cut the window and the load would replace rows that exist.
+/// The topic partitions in which some window reaches in such a way.
+fn names(plan: &LoadPlan, is_so: impl Fn(&Reach) -> bool) -> String {
+    let found = plan
+        .partitions
+        .iter()
+        .filter(|partition| partition.reaches.iter().any(&is_so));
+    let names: Vec<_> = found
+        .map(|partition| partition.topic_partition.to_string())
+        .collect();
+    names.join(", ")
+}
+
+/// Fails where retention may have cut a window and the load would replace rows that exist.
 pub(crate) fn check_retention(
     job: &Job,
     plan: &LoadPlan,
     target: &dyn TargetTable,
 ) -> Result<(), Error> {
-    let gap = plan
-        .partitions
-        .iter()
-        .find(|partition| partition.retention_gap);
-    let Some(gap) = gap else { return Ok(()) };
-    let fatal = match job.on_retention_gap {
-        engine_model::job::OnRetentionGap::Warn => false,
-        engine_model::job::OnRetentionGap::Fail => true,
-        engine_model::job::OnRetentionGap::Auto => {
-            job.destination.write == WriteMode::Replace && holds_rows(plan, target)?
-        }
-    };
-    if !fatal {
-        return Ok(());
-    }
-    let message = format!(
-        "the log of {} now begins at offset {}, within the window: part of the window may have been deleted by \
-         retention, and rows of it may be in {} that would be lost; set `on_retention_gap: warn` to load what is left",
-        gap.topic_partition,
-        gap.log_start,
-        plan.windows
-            .first()
-            .map_or_else(|| target.name(), |window| target_key(target, window)),
-    );
-    Err(Error::new(ErrorKind::Source, message))
-}
-
-fn holds_rows(plan: &LoadPlan, target: &dyn TargetTable) -> Result<bool, Error> {
-    for window in &plan.windows {
-        if target.row_count(&window.partition)?.unwrap_or(0) > 0 {
-            return Ok(true);
+    for (number, planned) in plan.windows.iter().enumerate() {
+        let has_gap = |partition: &&PlannedPartition| {
+            let reach = partition.reaches.get(number);
+            reach.is_some_and(|reach| reach.retention_gap)
+        };
+        let Some(gap) = plan.partitions.iter().find(has_gap) else {
+            continue;
+        };
+        let fatal = match job.on_retention_gap {
+            OnRetentionGap::Warn => false,
+            OnRetentionGap::Fail => true,
+            OnRetentionGap::Auto => {
+                job.destination.write == WriteMode::Replace
+                    && target.row_count(&planned.partition)?.unwrap_or(0) > 0
+            }
+        };
+        if fatal {
+            let message = format!(
+                "the log of {} now begins at offset {}, within the window {}: part of the window may have been deleted by \
+                 retention, and rows of it may be in {} that would be lost; set `on_retention_gap: warn` to load what is \
+                 left",
+                gap.topic_partition,
+                gap.log_start,
+                planned.window,
+                target_key(target, planned),
+            );
+            return Err(Error::new(ErrorKind::Source, message));
         }
     }
-    Ok(false)
+    Ok(())
 }

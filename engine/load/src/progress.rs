@@ -12,6 +12,10 @@ pub struct Progress {
     pub offsets_planned: AtomicU64,
     /// Offsets that are behind the readers, those of slices from an earlier attempt included.
     pub offsets_read: AtomicU64,
+    /// Windows of the plan.
+    pub windows_planned: AtomicU64,
+    /// Windows that are committed or need no commit.
+    pub windows_ended: AtomicU64,
     /// Slices of the plan.
     pub slices_planned: AtomicU64,
     /// Slices that are staged, those of an earlier attempt included.

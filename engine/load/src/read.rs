@@ -127,6 +127,7 @@ impl Consumer<'_> {
         for SliceRange {
             topic_partition,
             range,
+            ..
         } in &slice.ranges
         {
             reader.open(topic_partition, *range)?;

@@ -24,8 +24,6 @@ pub(crate) struct Remaining {
     pub(crate) staged: BTreeMap<u32, SliceReport>,
     /// The upload session of each window that can still be used, or that was committed without an answer.
     pub(crate) sessions: Vec<Option<String>>,
-    /// The windows that are done.
-    pub(crate) done: Vec<bool>,
     /// Blocks that the sessions already have.
     pub(crate) blocks_uploaded: u64,
     /// The staged files of these blocks that are still there.
@@ -41,19 +39,27 @@ pub(crate) struct Resume<'a> {
 }
 
 /// What the server has of one window.
-struct Held {
-    done: bool,
-    session: Option<String>,
+pub(crate) struct Held {
+    /// The window's rows are in the table, or it was given up.
+    pub(crate) done: bool,
+    /// The upload session that can still be used, or that was committed without an answer.
+    pub(crate) session: Option<String>,
     blocks: BTreeMap<u32, u64>,
 }
 
 impl Resume<'_> {
-    /// Compares journal, staged files and server.
-    pub(crate) fn remaining(&self, run: &OpenRun) -> Result<Remaining, Error> {
+    /// Asks the server about every window, in the plan's order.
+    pub(crate) fn held_of_all(&self, run: &OpenRun) -> Result<Vec<Held>, Error> {
         let mut held = Vec::with_capacity(run.windows.len());
         for window in 0..run.windows.len() {
+            self.cancel.check()?;
             held.push(self.held(run, window)?);
         }
+        Ok(held)
+    }
+
+    /// Compares journal, staged files and what the server has.
+    pub(crate) fn remaining(&self, run: &OpenRun, mut held: Vec<Held>) -> Result<Remaining, Error> {
         let lost = self.lost_slices(run, &mut held)?;
         for number in &lost {
             self.journal.slice_lost(run.id, *number)?;
@@ -63,9 +69,9 @@ impl Resume<'_> {
         let known = staged
             .values()
             .flat_map(block_tasks)
-            .filter(|task| !held[task.window].done);
+            .filter(|task| !held[task.window as usize].done);
         let (uploaded, blocks): (Vec<_>, Vec<_>) =
-            known.partition(|task| has_block(&held[task.window], task));
+            known.partition(|task| has_block(&held[task.window as usize], task));
         let slices = run
             .plan
             .slices
@@ -81,7 +87,6 @@ impl Resume<'_> {
             slices,
             blocks,
             staged,
-            done: held.iter().map(|held| held.done).collect(),
             sessions: held.into_iter().map(|held| held.session).collect(),
             blocks_uploaded,
             files_uploaded,
@@ -119,8 +124,9 @@ impl Resume<'_> {
         let mut lost = BTreeSet::new();
         loop {
             let needed = run.staged.values().flat_map(block_tasks);
-            let needed = needed
-                .filter(|task| !held[task.window].done && !has_block(&held[task.window], task));
+            let needed = needed.filter(|task| {
+                !held[task.window as usize].done && !has_block(&held[task.window as usize], task)
+            });
             for task in needed.collect::<Vec<_>>() {
                 self.cancel.check()?;
                 if verified.insert((task.window, task.block))
@@ -153,7 +159,7 @@ impl Resume<'_> {
     ) -> Result<BTreeSet<String>, Error> {
         let known: BTreeSet<&str> = staged
             .values()
-            .flat_map(|report| &report.windows)
+            .flat_map(|report| report.windows.values())
             .flat_map(|window| window.rows.iter().chain(&window.rejects))
             .map(|file| file.name.as_str())
             .collect();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_decode::{MappedFields, Projection};
-use engine_model::Window;
 use engine_model::job::{RejectLimit, Tombstones};
+use engine_model::{MessageFormat, Window};
 
 use crate::ports::{Clock, Staging};
 use crate::progress::Progress;
@@ -17,7 +17,8 @@ pub(crate) struct SliceRules<'a> {
     /// In time order, not overlapping.
     pub(crate) windows: Vec<Window>,
     pub(crate) tombstones: Tombstones,
-    pub(crate) projection: Arc<Projection>,
+    /// How messages become rows, for each window: constants may differ.
+    pub(crate) projections: Vec<Arc<Projection>>,
     /// The fields that columns take; nothing where those that none takes are not looked for.
     pub(crate) mapped_fields: Option<Arc<MappedFields>>,
     pub(crate) staging: Arc<dyn Staging>,
@@ -30,6 +31,18 @@ pub(crate) struct SliceRules<'a> {
     pub(crate) threads_per_block: usize,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) progress: &'a Progress,
+}
+
+impl SliceRules<'_> {
+    /// How messages become rows of one window.
+    pub(crate) fn projection(&self, window: u32) -> &Arc<Projection> {
+        &self.projections[window as usize]
+    }
+
+    /// How the bytes of messages are read, for all windows.
+    pub(crate) fn format(&self) -> &MessageFormat {
+        self.projections[0].format()
+    }
 }
 
 /// Counts the rejected messages of all lanes and stops the run at the first one above a fixed limit.
@@ -48,8 +61,8 @@ impl RejectGuard {
         }
     }
 
-    pub(crate) fn record(&self, window: usize, rejected: &str) -> Result<(), Error> {
-        let seen = self.seen[window].fetch_add(1, Ordering::Relaxed) + 1;
+    pub(crate) fn record(&self, window: u32, rejected: &str) -> Result<(), Error> {
+        let seen = self.seen[window as usize].fetch_add(1, Ordering::Relaxed) + 1;
         match self.limit {
             RejectLimit::Count(max) if seen > max => Err(Error::new(
                 ErrorKind::Rejects,

@@ -10,21 +10,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine_decode::MappedFields;
 use engine_model::job::{Job, WriteMode};
 use engine_model::{
-    Counts, Ledger, LedgerEntry, LoadPlan, RunReport, SliceCounts, SliceReport, WindowReport,
+    Counts, Ledger, LoadPlan, Reach, RunReport, SliceCounts, SliceReport, StagedFile, WindowCounts,
 };
 
 use crate::begin::Begin;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
+use crate::complete::Completion;
 use crate::disk::DiskBudget;
+use crate::extent::Extent;
 use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
+use crate::plan::WindowOrder;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
-use crate::prepare::{Prepared, check_same_topic, check_window_is_over, plan_notes};
+use crate::prepare::{Prepared, check_same_topic, check_window_is_over};
 use crate::progress::{Progress, count};
-use crate::resume::{Remaining, Resume, delete_files};
+use crate::report::{Done, report};
+use crate::resume::{Held, Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
@@ -65,6 +69,8 @@ pub struct RunOptions {
     pub replace_other_window: bool,
     /// Begin anew where a run that did not end would be gone on with. A commit of it that was sent is settled first.
     pub replan: bool,
+    /// Which of several windows are to be complete first.
+    pub order: WindowOrder,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<Assume>,
     /// Cores that the run may use, at least 1.
@@ -73,19 +79,28 @@ pub struct RunOptions {
     pub holder: String,
 }
 
-/// Loads the job's window: plans it, or goes on with the plan of an attempt that did not end, and commits it once.
+/// Loads the windows of `jobs`, which differ in nothing else than windows, table partitions and constants: plans them, or
+/// goes on with the plan of an attempt that did not end, reads the topic once for all of them, and commits each of them
+/// once, as soon as it is complete.
 ///
 /// # Errors
 ///
-/// Nothing was committed where it fails, except with [`ErrorKind::CommitUnknown`] and where the text says that only a
-/// record of the commit is missing. What was staged is kept: the same call goes on from there.
+/// Nothing of a single window was committed where it fails, except with [`ErrorKind::CommitUnknown`] and where the text says
+/// that only a record of the commit is missing. Of several windows, those that were complete are committed. What was staged
+/// is kept: the same call goes on from there.
 pub fn run(
-    job: &Job,
+    jobs: &[Job],
     ports: &Ports<'_>,
     options: &RunOptions,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<RunReport, Error> {
+    let job = jobs.first().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Job,
+            "there is no window to load; check the range of time",
+        )
+    })?;
     let attempt = Attempt {
         job,
         ports,
@@ -94,8 +109,10 @@ pub fn run(
         cancel,
     };
     let started = ports.clock.elapsed();
-    check_window_is_over(job, ports.clock, options.allow_open_window)?;
-    let prepared = Prepared::new(job, ports.source, ports.target)?;
+    for job in jobs {
+        check_window_is_over(job, ports.clock, options.allow_open_window)?;
+    }
+    let prepared = Prepared::new(jobs, ports.source, ports.target)?;
     let mut locks = Vec::new();
     for window in &prepared.windows {
         let target = target_key(ports.target, window);
@@ -120,6 +137,17 @@ pub fn run(
     })?;
     attempt.clean_up(&run, &mut report);
     Ok(report)
+}
+
+/// How windows ended, by their numbers.
+pub(crate) type Ended = BTreeMap<u32, Committed>;
+
+/// What the steps of one attempt work with.
+struct Work<'a> {
+    plan: &'a LoadPlan,
+    rules: &'a SliceRules<'a>,
+    uploads: &'a Uploads<'a>,
+    commits: &'a Commits<'a>,
 }
 
 /// One attempt at a run.
@@ -154,11 +182,22 @@ impl Attempt<'_> {
             journal: self.ports.journal,
             cancel: self.cancel,
         };
-        let remaining = resume.remaining(run)?;
+        let commits = Commits {
+            run: run.id,
+            begun: &run.windows,
+            write: self.job.destination.write,
+            rejects: self.job.rejects,
+            on_empty: self.job.on_empty,
+            target: self.ports.target,
+            journal: self.ports.journal,
+        };
+        let held = resume.held_of_all(run)?;
+        let mut ended = ended_before(run, &held, &commits)?;
+        let remaining = resume.remaining(run, held)?;
         if resumed && !remaining.slices.is_empty() {
-            check_same_topic(&run.plan, self.job.window, self.ports.source)?;
+            check_same_topic(&run.plan, self.ports.source)?;
         }
-        self.count_known(&run.plan, &remaining);
+        self.count_known(&run.plan, &remaining, &ended);
         let mut slices = SliceCounts {
             planned: run.plan.slices.len() as u64,
             read: remaining.slices.len() as u64,
@@ -166,7 +205,6 @@ impl Attempt<'_> {
             uploaded: 0,
             uploaded_before: remaining.blocks_uploaded,
         };
-        let done = remaining.done.clone();
         let lanes = self.lanes(remaining.slices.len());
         let rules = self.rules(prepared, run, &remaining.staged, lanes);
         let waiting = remaining.blocks.iter().map(|task| task.file.bytes).sum();
@@ -178,18 +216,32 @@ impl Attempt<'_> {
             (waiting, remaining.files_uploaded.clone()),
         )?;
         let uploads = self.uploads(run, remaining.sessions.clone(), &disk);
-        let reports = self.execute(&rules, &uploads, remaining, lanes)?;
+        let work = Work {
+            plan: &run.plan,
+            rules: &rules,
+            uploads: &uploads,
+            commits: &commits,
+        };
+        let reports = self.execute(&work, remaining, &mut ended)?;
         slices.uploaded =
             self.progress.blocks_uploaded.load(Ordering::Relaxed) - slices.uploaded_before;
         let ledger = check_ledger(&run.plan, &reports)?;
-        let outcomes = self.commit(run, &uploads, &done, &ledger, &reports)?;
-        let mut report = self.report(run, slices, &ledger, &reports, outcomes);
+        let mut report = report(&Done {
+            job: self.job,
+            source: self.ports.source,
+            run,
+            slices,
+            ledger: &ledger,
+            reports: &reports,
+            ended: &ended,
+            steps: self.progress.steps(),
+        });
         report.resumed = resumed;
         Ok(report)
     }
 
     /// Lets the progress start from what an earlier attempt has done.
-    fn count_known(&self, plan: &LoadPlan, remaining: &Remaining) {
+    fn count_known(&self, plan: &LoadPlan, remaining: &Remaining, ended: &Ended) {
         let offsets_staged: u64 = remaining
             .staged
             .values()
@@ -198,6 +250,8 @@ impl Attempt<'_> {
             .sum();
         count(&self.progress.offsets_planned, plan.offsets());
         count(&self.progress.offsets_read, offsets_staged);
+        count(&self.progress.windows_planned, plan.windows.len() as u64);
+        count(&self.progress.windows_ended, ended.len() as u64);
         count(&self.progress.slices_planned, plan.slices.len() as u64);
         count(&self.progress.slices_staged, remaining.staged.len() as u64);
         count(
@@ -219,9 +273,11 @@ impl Attempt<'_> {
         lanes: usize,
     ) -> SliceRules<'_> {
         let windows = run.plan.windows.len();
-        let rejected = (0..windows).map(|window| {
-            let of_window =
-                |report: &SliceReport| report.windows[window].rejected.values().sum::<u64>();
+        let rejected = (0_u32..).take(windows).map(|window| {
+            let of_window = |report: &SliceReport| {
+                let staged = report.windows.get(&window);
+                staged.map_or(0, |staged| staged.rejected.values().sum::<u64>())
+            };
             staged.values().map(of_window).sum()
         });
         let shares = self.shares(lanes);
@@ -234,7 +290,7 @@ impl Attempt<'_> {
                 .map(|planned| planned.window)
                 .collect(),
             tombstones: self.job.tombstones,
-            projection: Arc::clone(&prepared.projection),
+            projections: prepared.projections.clone(),
             mapped_fields: MappedFields::new(&self.job.columns).map(Arc::new),
             staging: Arc::clone(&self.ports.staging),
             rejects: RejectGuard::new(self.job.rejects, rejected),
@@ -267,119 +323,81 @@ impl Attempt<'_> {
         }
     }
 
-    /// Runs the pipeline over what remains and returns the reports of all slices.
+    /// Runs the pipeline over what remains, notes how each window ends, and returns the reports of all slices.
     fn execute(
         &self,
-        rules: &SliceRules<'_>,
-        uploads: &Uploads<'_>,
+        work: &Work<'_>,
         remaining: Remaining,
-        lanes: usize,
+        ended: &mut Ended,
     ) -> Result<BTreeMap<u32, SliceReport>, Error> {
-        let reports = Mutex::new(remaining.staged);
+        let Work {
+            plan,
+            rules,
+            uploads,
+            commits,
+        } = work;
+        let windows = plan.windows.len();
+        let open: Vec<u32> = (0_u32..)
+            .take(windows)
+            .filter(|number| !ended.contains_key(number))
+            .collect();
+        let completion = Completion::new(&open, &remaining.slices, &remaining.blocks);
+        let lanes = self.lanes(remaining.slices.len());
         let budget = ByteBudget::new(self.shares(lanes).block_bytes);
         let pipeline = Pipeline {
             source: self.ports.source,
             rules,
             uploads,
+            completion: &completion,
             budget: &budget,
             cancel: self.cancel,
             lanes,
-        };
-        pipeline.run(remaining.slices, remaining.blocks, &|report| {
-            reports
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(report.number, report);
-        })?;
-        Ok(reports.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn commit(
-        &self,
-        run: &OpenRun,
-        uploads: &Uploads<'_>,
-        done: &[bool],
-        ledger: &Ledger,
-        reports: &BTreeMap<u32, SliceReport>,
-    ) -> Result<Vec<Committed>, Error> {
-        let started = self.ports.clock.elapsed();
-        let commits = Commits {
-            run: run.id,
-            begun: &run.windows,
-            write: self.job.destination.write,
-            rejects: self.job.rejects,
-            on_empty: self.job.on_empty,
-            target: self.ports.target,
-            journal: self.ports.journal,
-            uploads,
-        };
-        let total = ledger.total();
-        let mut outcomes = Vec::with_capacity(run.plan.windows.len());
-        for (number, planned) in run.plan.windows.iter().enumerate() {
-            let window = LoadedWindow {
-                number,
-                planned,
-                counts: total.windows.get(number).copied().unwrap_or_default(),
-                blocks: blocks(reports.values(), number),
-                first_reject: first_reject(reports, number),
-            };
-            self.cancel.check()?;
-            outcomes.push(match run.windows[number].outcome {
-                Some(outcome) => (outcome, run.windows[number].session.clone()),
-                None if done[number] => commits.already_done(&window)?,
-                None => commits.commit(&window)?,
-            });
-        }
-        let busy = self.ports.clock.elapsed().saturating_sub(started);
-        self.progress.commit.add(busy, outcomes.len() as u64, 0);
-        Ok(outcomes)
-    }
-
-    fn report(
-        &self,
-        run: &OpenRun,
-        slices: SliceCounts,
-        ledger: &Ledger,
-        reports: &BTreeMap<u32, SliceReport>,
-        outcomes: Vec<Committed>,
-    ) -> RunReport {
-        let total = ledger.total();
-        let windows = run.plan.windows.iter().zip(outcomes).enumerate().map(
-            |(number, (planned, (outcome, session)))| {
-                let counts = total.windows.get(number).copied().unwrap_or_default();
-                let (rejected, reject_files) = rejects_of(reports, number);
-                WindowReport {
-                    window: planned.window,
-                    partition: planned.partition.clone(),
-                    outcome,
-                    session,
-                    rows: counts.rows,
-                    rejected,
-                    reject_files,
-                }
+            order: if plan.newest_first {
+                WindowOrder::NewestFirst
+            } else {
+                WindowOrder::OldestFirst
             },
-        );
-        RunReport {
-            run: run.id,
-            job: self.job.name.clone(),
-            topic: self.job.source.topic.clone(),
-            table: self.job.destination.table.to_string(),
-            open: run.plan.is_open(),
-            resumed: false,
-            slices,
-            ledger: ledger
-                .iter()
-                .map(|(topic_partition, counts)| LedgerEntry {
-                    topic_partition: topic_partition.clone(),
-                    counts: counts.clone(),
-                })
-                .collect(),
-            windows: windows.collect(),
-            steps: self.progress.steps(),
-            seconds: 0.0,
-            memory_bytes_peak: memory_bytes_peak(),
-            unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
-            warnings: plan_notes(&run.plan),
+        };
+        let reports = Mutex::new(remaining.staged);
+        let lock = || reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = Vec::new();
+        let mut end_window = |number: u32| {
+            let started = self.ports.clock.elapsed();
+            let (window, files) = {
+                let reports = lock();
+                let window = loaded_window(plan, &reports, number);
+                (window, row_files(&reports, number))
+            };
+            match commits.commit(&window, uploads) {
+                Ok(done) => {
+                    ended.insert(number, done);
+                    uploads.disk.release(&files)?;
+                    count(&self.progress.windows_ended, 1);
+                }
+                // It is about this window alone; the others need not wait for it.
+                Err(error)
+                    if windows > 1
+                        && matches!(error.kind(), ErrorKind::Job | ErrorKind::Rejects) =>
+                {
+                    refused.push(error);
+                }
+                Err(error) => return Err(error),
+            }
+            let busy = self.ports.clock.elapsed().saturating_sub(started);
+            self.progress.commit.add(busy, 1, 0);
+            Ok(())
+        };
+        pipeline.run(
+            remaining.slices,
+            remaining.blocks,
+            &|report| {
+                lock().insert(report.number, report);
+            },
+            &mut end_window,
+        )?;
+        match refused.len() {
+            0 => Ok(reports.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            _ => Err(not_all(&refused, windows)),
         }
     }
 
@@ -406,11 +424,10 @@ impl Attempt<'_> {
             .plan
             .partitions
             .iter()
-            .map(|partition| {
+            .filter_map(|partition| {
                 // Messages behind the look-up of the end are mostly of later windows, and a group never goes back.
-                let end = partition.end_offset.unwrap_or(partition.range.end);
-                let end = end.clamp(partition.range.start, partition.range.end);
-                (partition.topic_partition.clone(), end)
+                let end = partition.reaches.iter().map(Reach::look_up_end).max()?;
+                Some((partition.topic_partition.clone(), end))
             })
             .collect();
         let told = self.ports.source.set_group_position(&ends);
@@ -426,12 +443,9 @@ fn check_ledger(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>) -> Result
     for partition in plan
         .partitions
         .iter()
-        .filter(|partition| partition.range.is_empty())
+        .filter(|partition| partition.ranges.is_empty())
     {
-        ledger.add(
-            &partition.topic_partition,
-            &Counts::new(0, plan.windows.len()),
-        );
+        ledger.add(&partition.topic_partition, &Counts::new(0));
     }
     ledger.check().map_err(|imbalance| {
         Error::with_source(ErrorKind::Unbalanced, imbalance.to_string(), imbalance)
@@ -440,11 +454,11 @@ fn check_ledger(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>) -> Result
         let counted = ledger
             .get(&partition.topic_partition)
             .map_or(0, |counts| counts.planned);
-        if counted != partition.range.len() {
+        if counted != partition.offsets() {
             let message = format!(
                 "{} of the {} offsets planned for {} were read; nothing was committed",
                 counted,
-                partition.range.len(),
+                partition.offsets(),
                 partition.topic_partition,
             );
             return Err(Error::new(ErrorKind::Unbalanced, message));
@@ -453,38 +467,67 @@ fn check_ledger(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>) -> Result
     Ok(ledger)
 }
 
-/// The reject counts of one window by reason, and the files that keep the messages.
-fn rejects_of(
-    reports: &BTreeMap<u32, SliceReport>,
-    window: usize,
-) -> (BTreeMap<String, u64>, Vec<String>) {
-    let mut counts = BTreeMap::new();
-    let mut files = Vec::new();
-    for staged in reports
-        .values()
-        .filter_map(|report| report.windows.get(window))
-    {
-        for (reason, count) in &staged.rejected {
-            *counts.entry(reason.clone()).or_default() += count;
-        }
-        files.extend(staged.rejects.iter().map(|file| file.name.clone()));
-    }
-    (counts, files)
-}
-
 /// The first rejected message of a window in words.
-fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: usize) -> Option<&str> {
+fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Option<String> {
     reports
         .values()
-        .find_map(|report| report.windows.get(window)?.first_reject.as_deref())
+        .find_map(|report| report.windows.get(&window)?.first_reject.clone())
 }
 
-/// The most memory that the process held at once, as Linux tells it.
-fn memory_bytes_peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+/// The windows that an earlier attempt has ended, also those that it committed without living to tell.
+fn ended_before(run: &OpenRun, held: &[Held], commits: &Commits<'_>) -> Result<Ended, Error> {
+    let mut ended = Ended::new();
+    for (number, (state, held)) in (0_u32..).zip(run.windows.iter().zip(held)) {
+        if let Some(outcome) = state.outcome {
+            ended.insert(number, (outcome, state.session.clone()));
+        } else if held.done {
+            let window = loaded_window(&run.plan, &run.staged, number);
+            let done = commits.already_done(&window, held.session.clone())?;
+            ended.insert(number, done);
+        }
+    }
+    Ok(ended)
+}
+
+/// What the slices of a complete window come to.
+fn loaded_window<'a>(
+    plan: &'a LoadPlan,
+    reports: &BTreeMap<u32, SliceReport>,
+    number: u32,
+) -> LoadedWindow<'a> {
+    let mut counts = WindowCounts::default();
+    for report in reports.values() {
+        counts.add(&report.window(number));
+    }
+    let planned = &plan.windows[number as usize];
+    let extent = Extent::of(plan, number as usize, &plan.bounds);
+    LoadedWindow {
+        number,
+        planned,
+        extent: extent.unwrap_or(Extent {
+            window: planned.window,
+            offsets: None,
+        }),
+        counts,
+        blocks: blocks(reports.values(), number),
+        first_reject: first_reject(reports, number),
+    }
+}
+
+/// The staged rows of a window.
+fn row_files(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Vec<StagedFile> {
+    let of_window = |report: &SliceReport| report.windows.get(&window)?.rows.clone();
+    reports.values().filter_map(of_window).collect()
+}
+
+/// The error for a run of which some windows were refused.
+fn not_all(refused: &[Error], windows: usize) -> Error {
+    let kind = refused.first().map_or(ErrorKind::Internal, Error::kind);
+    let list: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "{} of {windows} windows were not committed, and the others are; run the same command again once it is mended: {}",
+        refused.len(),
+        list.join("; ")
+    );
+    Error::new(kind, message)
 }

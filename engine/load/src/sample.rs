@@ -99,6 +99,7 @@ mod tests {
                 start: *start,
                 end: *end,
             },
+            windows: vec![0],
         };
         let slice = SliceSpec {
             format: SLICE_FORMAT,

@@ -16,7 +16,8 @@ use crate::{Error, ErrorKind};
 /// One block to upload: a slice's rows for one window.
 #[derive(Debug)]
 pub(crate) struct BlockTask {
-    pub(crate) window: usize,
+    /// The window's number.
+    pub(crate) window: u32,
     /// The slice's number.
     pub(crate) block: u32,
     pub(crate) file: StagedFile,
@@ -39,35 +40,36 @@ pub(crate) struct Uploads<'a> {
 }
 
 impl Uploads<'_> {
-    /// Uploads blocks until no more come.
-    pub(crate) fn run(&self, tasks: &Receiver<BlockTask>) -> Result<(), Error> {
+    /// Uploads blocks until no more come, and says of which window each was.
+    pub(crate) fn run(
+        &self,
+        tasks: &Receiver<BlockTask>,
+        on_uploaded: &dyn Fn(u32),
+    ) -> Result<(), Error> {
         for task in tasks {
             self.cancel.check()?;
+            let window = task.window;
             self.upload(task)?;
+            on_uploaded(window);
         }
         Ok(())
     }
 
-    /// The id of the window's session, where there is one.
-    pub(crate) fn open_session(&self, window: usize) -> Option<String> {
-        self.lock_session(window).clone()
-    }
-
     /// The id of the window's session, which is opened, and journalled, where there is none yet.
-    pub(crate) fn session(&self, window: usize) -> Result<String, Error> {
+    pub(crate) fn session(&self, window: u32) -> Result<String, Error> {
         let mut session = self.lock_session(window);
         if let Some(open) = &*session {
             return Ok(open.clone());
         }
-        let partition = &self.windows[window].partition;
+        let partition = &self.windows[window as usize].partition;
         self.target.create_partition(partition)?;
         let opened = self.target.open_session(partition, self.overwrite)?;
         self.journal.session_opened(self.run, window, &opened)?;
         Ok(session.insert(opened).clone())
     }
 
-    fn lock_session(&self, window: usize) -> MutexGuard<'_, Option<String>> {
-        self.sessions[window]
+    fn lock_session(&self, window: u32) -> MutexGuard<'_, Option<String>> {
+        self.sessions[window as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,7 +88,12 @@ impl Uploads<'_> {
         };
         let receipt = self
             .target
-            .put_block(&self.windows[window].partition, &session, block, &rows)
+            .put_block(
+                &self.windows[window as usize].partition,
+                &session,
+                block,
+                &rows,
+            )
             .map_err(|error| resumable(error, &session))?;
         let busy = self.clock.elapsed().saturating_sub(started);
         self.progress

@@ -16,10 +16,16 @@ pub struct Counts {
     pub outside_before: u64,
     /// Messages whose timestamp lies in no window and not before the first.
     pub outside_after: u64,
+    /// Messages of a window of the plan, at offsets where it is not looked for any more.
+    #[serde(default)]
+    pub outside_reach: u64,
     /// Offsets at which no message was delivered: transaction markers, aborted messages, compaction.
     pub holes: u64,
-    /// The messages of each window of the plan, in the plan's order.
-    pub windows: Vec<WindowCounts>,
+    /// Offsets that were left unread, for nothing came for as long as the job waits.
+    #[serde(default)]
+    pub unread: u64,
+    /// The messages of each window, by its number in the plan; windows that were not looked for are left out.
+    pub windows: BTreeMap<u32, WindowCounts>,
 }
 
 /// What became of the messages of one window.
@@ -51,24 +57,28 @@ impl WindowCounts {
 }
 
 impl Counts {
-    /// Counts for a plan of `windows` windows with `planned` offsets, none of them seen yet.
-    pub fn new(planned: u64, windows: usize) -> Self {
+    /// Counts for `planned` offsets, none of them seen yet.
+    pub fn new(planned: u64) -> Self {
         Self {
             planned,
-            windows: vec![WindowCounts::default(); windows],
             ..Self::default()
         }
     }
 
-    /// Offsets that were accounted for.
-    pub fn accounted(&self) -> u64 {
-        let in_windows: u64 = self.windows.iter().map(WindowCounts::messages).sum();
-        self.outside() + self.holes + in_windows
+    /// The messages of one window.
+    pub fn window(&self, number: u32) -> WindowCounts {
+        self.windows.get(&number).copied().unwrap_or_default()
     }
 
-    /// Messages outside all windows.
+    /// Offsets that were accounted for.
+    pub fn accounted(&self) -> u64 {
+        let in_windows: u64 = self.windows.values().map(WindowCounts::messages).sum();
+        self.outside() + self.holes + self.unread + in_windows
+    }
+
+    /// Messages that go to no window.
     pub fn outside(&self) -> u64 {
-        self.outside_before + self.outside_after
+        self.outside_before + self.outside_after + self.outside_reach
     }
 
     /// Adds the counts of another part of the same topic partition.
@@ -76,13 +86,11 @@ impl Counts {
         self.planned += other.planned;
         self.outside_before += other.outside_before;
         self.outside_after += other.outside_after;
+        self.outside_reach += other.outside_reach;
         self.holes += other.holes;
-        if self.windows.len() < other.windows.len() {
-            self.windows
-                .resize(other.windows.len(), WindowCounts::default());
-        }
-        for (mine, theirs) in self.windows.iter_mut().zip(&other.windows) {
-            mine.add(theirs);
+        self.unread += other.unread;
+        for (number, counts) in &other.windows {
+            self.windows.entry(*number).or_default().add(counts);
         }
     }
 }
@@ -130,7 +138,7 @@ impl Ledger {
         total
     }
 
-    /// Checks that planned = rows + rejected + skipped tombstones + outside + holes in each topic partition.
+    /// Checks that planned = rows + rejected + skipped tombstones + outside + holes + unread in each topic partition.
     ///
     /// # Errors
     ///
@@ -180,11 +188,13 @@ mod tests {
             rejected: 1,
         };
         Counts {
-            planned: 14,
+            planned: 21,
             outside_before: 1,
             outside_after: 2,
+            outside_reach: 4,
             holes: 3,
-            windows: vec![window],
+            unread: 3,
+            windows: [(0, window)].into(),
         }
     }
 
@@ -196,11 +206,11 @@ mod tests {
         ledger.add(&partition, &counts());
         ledger.add(&TopicPartition::new("orders", 1), &counts());
         assert_eq!(ledger.check(), Ok(()));
-        assert_eq!(ledger.get(&partition).unwrap().planned, 28);
-        assert_eq!(ledger.total().windows[0].messages(), 24);
+        assert_eq!(ledger.get(&partition).unwrap().planned, 42);
+        assert_eq!(ledger.total().window(0).messages(), 24);
         assert_eq!(
             (ledger.total().planned, ledger.total().accounted()),
-            (42, 42)
+            (63, 63)
         );
     }
 
@@ -211,14 +221,14 @@ mod tests {
         ledger.add(
             &TopicPartition::new("orders", 3),
             &Counts {
-                planned: 15,
+                planned: 22,
                 ..counts()
             },
         );
         let imbalance = ledger.check().unwrap_err();
         assert_eq!(
             imbalance.to_string(),
-            "the ledger of orders[3] does not balance: 15 offsets were planned and 14 are accounted for, \
+            "the ledger of orders[3] does not balance: 22 offsets were planned and 21 are accounted for, \
              a difference of -1; nothing was committed"
         );
     }

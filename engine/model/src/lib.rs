@@ -34,7 +34,7 @@ pub use message_format::{
     TextEncoding,
 };
 pub use offsets::{OffsetRange, TopicPartition};
-pub use plan::{LoadPlan, PlannedPartition, PlannedWindow};
+pub use plan::{LoadPlan, PlannedPartition, PlannedWindow, Reach};
 pub use report::{
     LedgerEntry, RunReport, SliceCounts, StepFigures, Steps, WindowOutcome, WindowReport,
 };

@@ -26,6 +26,10 @@ pub const MEMORY_BYTES_MIN: u64 = 32 << 20;
 /// Encoded bytes of one row group in progress, at most; the rest of the budget allowing.
 pub const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 
+/// Message time that `lateness: auto` reads beyond both ends of a window's messages, in ms: producers' clocks and retries
+/// seldom differ by more.
+pub const LATENESS_MARGIN_MS_DEFAULT: i64 = 15 * 60 * 1_000;
+
 /// A run that has not seen a first answer from a server after this long says so and ends, in seconds.
 pub const FIRST_CONTACT_S_MAX: u64 = 10;
 
@@ -55,6 +59,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// Steps of a field path; a bound for parsers.
 pub const FIELD_PATH_STEPS_MAX: usize = 128;
 
+/// Spans of holes that a range and a topic partition name, at most; a person reads them.
+pub const HOLE_SPANS_MAX: usize = 16;
 /// Fields without a column that a slice and a run name, at most; a person reads them.
 pub const UNMAPPED_FIELDS_MAX: usize = 100;
 

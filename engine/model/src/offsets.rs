@@ -61,6 +61,33 @@ impl OffsetRange {
     pub fn contains(self, offset: i64) -> bool {
         (self.start..self.end).contains(&offset)
     }
+
+    /// The offsets that lie in both ranges; nothing where there is none.
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let both = Self::new(self.start.max(other.start), self.end.min(other.end))?;
+        (!both.is_empty()).then_some(both)
+    }
+
+    /// Where part number `part` of `parts` equal ones begins, give or take one offset; the range's end for part `parts`.
+    pub fn part(self, part: u64, parts: u64) -> i64 {
+        let share = u128::from(self.len()) * u128::from(part.min(parts)) / u128::from(parts.max(1));
+        self.start
+            .saturating_add(i64::try_from(share).unwrap_or(i64::MAX))
+    }
+
+    /// The offsets of all `ranges`, in order, as few ranges as there can be; none of them is empty.
+    pub fn merged(mut ranges: Vec<Self>) -> Vec<Self> {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_unstable();
+        let mut merged: Vec<Self> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
 }
 
 impl fmt::Display for OffsetRange {
@@ -81,5 +108,23 @@ mod tests {
         assert!(OffsetRange::new(5, 5).unwrap().is_empty());
         assert_eq!(OffsetRange::new(5, 4), None);
         assert_eq!(range.to_string(), "[3, 5)");
+    }
+
+    #[test]
+    fn ranges_are_merged_and_cut() {
+        let range = |start, end| OffsetRange { start, end };
+        let ranges = vec![
+            range(9, 12),
+            range(4, 4),
+            range(1, 3),
+            range(3, 5),
+            range(10, 11),
+        ];
+        assert_eq!(OffsetRange::merged(ranges), [range(1, 5), range(9, 12)]);
+        assert_eq!(range(1, 5).intersection(range(3, 9)), Some(range(3, 5)));
+        assert_eq!(range(1, 5).intersection(range(5, 9)), None);
+        assert_eq!(range(1, 5).intersection(range(7, 9)), None);
+        let parts: Vec<i64> = (0..=3).map(|part| range(10, 20).part(part, 3)).collect();
+        assert_eq!(parts, [10, 13, 16, 20]);
     }
 }

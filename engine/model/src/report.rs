@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, PartitionSpec, TopicPartition, UnmappedFields, Window};
+use crate::{Counts, OffsetRange, PartitionSpec, TopicPartition, UnmappedFields, Window};
 
 /// What a run did. The ledger in it balances, or the run would not have been committed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct RunReport {
     pub resumed: bool,
     /// The slices and where they came from.
     pub slices: SliceCounts,
-    /// The counts of each topic partition; `windows` in it follows the order of [`RunReport::windows`].
+    /// The counts of each topic partition; the numbers in its `windows` are places in [`RunReport::windows`], from 0.
     pub ledger: Vec<LedgerEntry>,
     /// What became of each window.
     pub windows: Vec<WindowReport>,
@@ -64,6 +64,9 @@ pub struct LedgerEntry {
     /// Its counts.
     #[serde(flatten)]
     pub counts: Counts,
+    /// Where the first of its holes are, at most [`HOLE_SPANS_MAX`](crate::limits::HOLE_SPANS_MAX) spans.
+    #[serde(default)]
+    pub hole_spans: Vec<OffsetRange>,
 }
 
 /// What became of one window.
@@ -79,6 +82,9 @@ pub struct WindowReport {
     pub session: Option<String>,
     /// Rows that the table partition got.
     pub rows: u64,
+    /// Those of them that lie behind the look-up of the window's end, which a loader that trusts it would have missed.
+    #[serde(default)]
+    pub rows_past_look_up: u64,
     /// Messages that could not become rows, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The Parquet files that keep the rejected messages.
@@ -97,6 +103,8 @@ pub enum WindowOutcome {
     Emptied,
     /// It had no rows; its target had some and kept them, as the job says.
     Kept,
+    /// Another run loads into its target since, and it was left out.
+    Superseded,
 }
 
 /// The steps of a run, with what each did in this attempt.

@@ -1,14 +1,14 @@
 //! Slices: the unit of reading, staging, retry, resume and distribution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, OffsetRange, TopicPartition, UnmappedFields};
+use crate::{Counts, OffsetRange, TopicPartition, UnmappedFields, WindowCounts};
 
 /// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them. What may be missing, and may be
 /// overlooked without changing what is loaded, is no change of the format.
-pub const SLICE_FORMAT: u32 = 1;
+pub const SLICE_FORMAT: u32 = 2;
 
 /// What one slice is to read. Holds no secret, so that it can be sent and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,26 @@ pub struct SliceSpec {
     pub ranges: Vec<SliceRange>,
 }
 
+impl SliceSpec {
+    /// The numbers of the windows that take messages of the slice, in order.
+    pub fn windows(&self) -> Vec<u32> {
+        let ranges = self.ranges.iter();
+        let windows: BTreeSet<u32> = ranges.flat_map(|range| &range.windows).copied().collect();
+        windows.into_iter().collect()
+    }
+}
+
+impl SliceReport {
+    /// The counts of one window in all ranges.
+    pub fn window(&self, number: u32) -> WindowCounts {
+        let mut counts = WindowCounts::default();
+        for range in &self.ranges {
+            counts.add(&range.counts.window(number));
+        }
+        counts
+    }
+}
+
 /// A part of a topic partition that a slice reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceRange {
@@ -30,6 +50,8 @@ pub struct SliceRange {
     /// The offsets.
     #[serde(flatten)]
     pub range: OffsetRange,
+    /// Numbers of the windows whose messages are taken from here, in order; at least one.
+    pub windows: Vec<u32>,
 }
 
 /// What came of one slice that was read and staged.
@@ -41,8 +63,8 @@ pub struct SliceReport {
     pub number: u32,
     /// The counts, a range at a time, in the order of the spec.
     pub ranges: Vec<RangeReport>,
-    /// What was staged for each window of the plan, in the plan's order.
-    pub windows: Vec<SliceWindowReport>,
+    /// What was staged for each window that takes messages of the slice, by its number in the plan.
+    pub windows: BTreeMap<u32, SliceWindowReport>,
     /// Fields that no column takes, in a few messages that are spread over the slice.
     #[serde(default, skip_serializing_if = "UnmappedFields::is_empty")]
     pub unmapped_fields: UnmappedFields,
@@ -54,8 +76,14 @@ pub struct RangeReport {
     /// The topic partition.
     #[serde(flatten)]
     pub topic_partition: TopicPartition,
-    /// What became of the range's offsets.
+    /// The offsets.
+    #[serde(flatten)]
+    pub range: OffsetRange,
+    /// What became of them.
     pub counts: Counts,
+    /// The first of the holes, at most [`HOLE_SPANS_MAX`](crate::limits::HOLE_SPANS_MAX).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hole_spans: Vec<OffsetRange>,
 }
 
 /// What a slice staged for one window. Both files are missing where the slice has nothing for the window.
@@ -90,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_report_without_unmapped_fields_is_one_that_knows_of_none() {
-        let text = r#"{"format":1,"number":3,"ranges":[],"windows":[]}"#;
+        let text = r#"{"format":2,"number":3,"ranges":[],"windows":{}}"#;
         let report: SliceReport = serde_json::from_str(text).unwrap();
         assert!(report.unmapped_fields.is_empty());
         assert_eq!(serde_json::to_string(&report).unwrap(), text);

@@ -6,12 +6,41 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Message timestamps from `start_ms` up to, not including, `end_ms`, in ms since the epoch.
+///
+/// Where a bound is an offset, timestamps have none on that side: `start_ms` is [`i64::MIN`], `end_ms` is [`i64::MAX`], and
+/// both are `null` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "WindowJson", into = "WindowJson")]
 pub struct Window {
     /// First message timestamp that is loaded.
     pub start_ms: i64,
     /// First message timestamp that is not loaded; always after `start_ms`.
     pub end_ms: i64,
+}
+
+/// How a window is written.
+#[derive(Serialize, Deserialize)]
+struct WindowJson {
+    start_ms: Option<i64>,
+    end_ms: Option<i64>,
+}
+
+impl From<Window> for WindowJson {
+    fn from(window: Window) -> Self {
+        Self {
+            start_ms: Some(window.start_ms).filter(|ms| *ms != i64::MIN),
+            end_ms: Some(window.end_ms).filter(|ms| *ms != i64::MAX),
+        }
+    }
+}
+
+impl From<WindowJson> for Window {
+    fn from(json: WindowJson) -> Self {
+        Self {
+            start_ms: json.start_ms.unwrap_or(i64::MIN),
+            end_ms: json.end_ms.unwrap_or(i64::MAX),
+        }
+    }
 }
 
 /// Where a message timestamp lies, seen from a window.
@@ -26,6 +55,12 @@ pub enum Verdict {
 }
 
 impl Window {
+    /// All timestamps, also those of messages that have none: the window is bounded by offsets alone.
+    pub const ALL: Self = Self {
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+    };
+
     /// Makes the window, or nothing where it would hold no timestamp.
     pub fn new(start_ms: i64, end_ms: i64) -> Option<Self> {
         (start_ms < end_ms).then_some(Self { start_ms, end_ms })
@@ -42,6 +77,16 @@ impl Window {
         }
     }
 
+    /// Whether a bound of the window is a timestamp, so that its messages need one.
+    pub fn is_by_time(self) -> bool {
+        self != Self::ALL
+    }
+
+    /// Whether the window's end is an instant after `now_ms`.
+    pub fn ends_after(self, now_ms: i64) -> bool {
+        self.end_ms != i64::MAX && self.end_ms > now_ms
+    }
+
     /// Whether every timestamp of `other` lies in this window.
     pub fn contains(self, other: Self) -> bool {
         self.start_ms <= other.start_ms && other.end_ms <= self.end_ms
@@ -53,11 +98,12 @@ impl Window {
     }
 }
 
-/// Both bounds in UTC, as ISO 8601; a bound outside the calendar is written in ms.
+/// Both bounds in UTC, as ISO 8601; a bound outside the calendar is written in ms, and a missing one as `any time`.
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bound = |f: &mut fmt::Formatter<'_>, ms| match Timestamp::from_millisecond(ms) {
             Ok(instant) => write!(f, "{instant}"),
+            Err(_) if ms == i64::MIN || ms == i64::MAX => f.write_str("any time"),
             Err(_) => write!(f, "{ms} ms"),
         };
         f.write_str("[")?;
@@ -84,6 +130,20 @@ mod tests {
             window.to_string(),
             "[1970-01-01T00:00:01Z, 1970-01-01T00:00:02Z)"
         );
+    }
+
+    #[test]
+    fn a_bound_that_is_no_time_is_left_out() {
+        let open = Window {
+            start_ms: 1_000,
+            ..Window::ALL
+        };
+        assert_eq!(open.to_string(), "[1970-01-01T00:00:01Z, any time)");
+        assert!(open.is_by_time() && !Window::ALL.is_by_time());
+        assert!(!open.ends_after(0) && Window::new(0, 5).unwrap().ends_after(4));
+        let text = serde_json::to_string(&open).unwrap();
+        assert_eq!(text, r#"{"start_ms":1000,"end_ms":null}"#);
+        assert_eq!(serde_json::from_str::<Window>(&text).unwrap(), open);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! A Kafka topic as the pipeline's message source.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine_kafka::{BrokerCheck, Client, Settings, TopicConfig};
-use engine_load::ports::{MessageReader, MessageSource, PartitionOffsets, TopicDescription};
+use engine_kafka::{BrokerCheck, Client, PartitionMetadata, Settings, TopicConfig};
+use engine_load::ports::{MessageReader, MessageSource, TopicDescription};
 use engine_load::{Error, ErrorKind};
 use engine_model::job::{Job, KafkaSource};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
-    ColumnSource, Message, MessageBlock, MetadataField, OffsetRange, TopicPartition, Window,
+    ColumnSource, Message, MessageBlock, MetadataField, OffsetRange, TopicPartition,
 };
 
 use crate::sample::Place;
@@ -18,17 +19,23 @@ const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Messages that planning looks at for their size.
 const SAMPLE_MESSAGES: usize = 50;
+/// Bytes that a reader for a few messages fetches ahead.
+const PEEK_FETCH_BYTES: usize = 1 << 20;
 
-/// The job's topic.
-pub(crate) struct KafkaTopic {
+/// The job's topics.
+pub(crate) struct KafkaTopics {
     settings: Settings,
     client: Client,
-    topic: String,
+    topics: Vec<String>,
+    /// The numbers of the topic partitions to read, where not all are.
+    partitions: Option<Vec<i32>>,
     group: Option<String>,
     fetch_bytes: usize,
+    /// Readers for a few messages, to be used again: connecting takes longer than reading.
+    peekers: Mutex<Vec<engine_kafka::Reader>>,
 }
 
-impl KafkaTopic {
+impl KafkaTopics {
     /// Sets clients up; nothing is sent yet. Each reader may fetch `fetch_bytes` ahead.
     pub(crate) fn new(job: &Job, fetch_bytes: usize) -> Result<Self, Error> {
         let wants_headers =
@@ -48,7 +55,8 @@ impl KafkaTopic {
     ) -> Result<Self, Error> {
         let KafkaSource {
             brokers,
-            topic,
+            topics,
+            partitions,
             group,
             options,
             ..
@@ -60,45 +68,33 @@ impl KafkaTopic {
         Ok(Self {
             settings,
             client,
-            topic: topic.clone(),
+            topics: topics.clone(),
+            partitions: partitions.clone(),
             group: group.clone(),
             fetch_bytes,
+            peekers: Mutex::default(),
         })
     }
 
     /// Tries each configured address by itself.
     pub(crate) fn check_brokers(&self) -> Vec<BrokerCheck> {
-        engine_kafka::check_brokers(&self.settings, &self.topic)
+        let topic = self.topics.first().map_or("", String::as_str);
+        engine_kafka::check_brokers(&self.settings, topic)
     }
 
-    /// The topic's settings, as far as the broker tells them.
-    pub(crate) fn config(&self) -> Result<TopicConfig, Error> {
-        self.client.topic_config(&self.topic).map_err(source_error)
-    }
-
-    /// Up to `messages` messages of `range`.
-    pub(crate) fn read_some(
-        &self,
-        partition: &TopicPartition,
-        range: OffsetRange,
-        messages: usize,
-    ) -> Result<MessageBlock, Error> {
-        let mut reader =
-            engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
-        reader
-            .read_some(partition, range, messages)
-            .map_err(source_error)
+    /// The topics' names and settings, as far as the broker tells them.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = (&str, Result<TopicConfig, Error>)> {
+        self.topics.iter().map(|topic| {
+            let config = self.client.topic_config(topic).map_err(source_error);
+            (topic.as_str(), config)
+        })
     }
 
     /// Where the log of each topic partition begins and ends.
     pub(crate) fn logs(&self) -> Result<Vec<(TopicPartition, OffsetRange)>, Error> {
         let partitions = self.describe()?.partitions;
-        let logs = self.client.log_ends(&partitions).map_err(source_error)?;
-        let ranges = logs.into_iter().map(|log| OffsetRange {
-            start: log.log_start,
-            end: log.high_watermark,
-        });
-        Ok(partitions.into_iter().zip(ranges).collect())
+        let logs = self.log_ends(&partitions)?;
+        Ok(partitions.into_iter().zip(logs).collect())
     }
 
     /// Shows the messages at `places` to `visit`, in their order.
@@ -107,82 +103,120 @@ impl KafkaTopic {
         places: &[Place],
         mut visit: impl FnMut(&TopicPartition, &Message<'_>),
     ) -> Result<(), Error> {
-        let mut reader =
-            engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
         for place in places {
             let partition = &place.topic_partition;
-            let block = reader
-                .read_some(partition, place.range, place.messages)
-                .map_err(source_error)?;
+            let block = self.peek(partition, place.range, place.messages)?;
             for message in block.iter() {
                 visit(partition, &message);
             }
         }
         Ok(())
     }
-}
 
-impl MessageSource for KafkaTopic {
-    fn describe(&self) -> Result<TopicDescription, Error> {
-        let topic = self.client.topic(&self.topic).map_err(source_error)?;
-        let mut numbers: Vec<_> = topic
-            .partitions
-            .iter()
-            .map(|partition| partition.partition)
-            .collect();
-        numbers.sort_unstable();
-        let name: std::sync::Arc<str> = self.topic.as_str().into();
-        let partitions = numbers
-            .into_iter()
-            .map(|number| TopicPartition::new(std::sync::Arc::clone(&name), number));
-        Ok(TopicDescription {
-            cluster_id: topic.cluster_id,
-            // librdkafka does not tell topic ids.
-            topic_id: None,
-            partitions: partitions.collect(),
-        })
+    fn take_peeker(&self) -> Result<engine_kafka::Reader, Error> {
+        let idle = self.lock_peekers().pop();
+        match idle {
+            Some(reader) => Ok(reader),
+            None => {
+                engine_kafka::Reader::new(&self.settings, PEEK_FETCH_BYTES).map_err(source_error)
+            }
+        }
     }
 
-    fn offsets(
+    fn lock_peekers(&self) -> MutexGuard<'_, Vec<engine_kafka::Reader>> {
+        self.peekers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partitions of one topic that are to be read, by number.
+    fn partitions_of(
+        &self,
+        topic: &str,
+        known: &[PartitionMetadata],
+    ) -> Result<Vec<TopicPartition>, Error> {
+        let mut numbers: Vec<i32> = known.iter().map(|known| known.partition).collect();
+        numbers.sort_unstable();
+        if let Some(wanted) = &self.partitions {
+            if let Some(unknown) = wanted.iter().find(|wanted| !numbers.contains(wanted)) {
+                let message = format!(
+                    "topic {topic:?} has no topic partition {unknown}, which `source.kafka.partitions` lists; it has {}",
+                    numbers.len()
+                );
+                return Err(Error::new(ErrorKind::Job, message));
+            }
+            numbers.clone_from(wanted);
+        }
+        let name: Arc<str> = topic.into();
+        let named = |number| TopicPartition::new(Arc::clone(&name), number);
+        Ok(numbers.into_iter().map(named).collect())
+    }
+}
+
+impl MessageSource for KafkaTopics {
+    fn describe(&self) -> Result<TopicDescription, Error> {
+        let mut described = TopicDescription {
+            cluster_id: None,
+            // librdkafka does not tell topic ids.
+            topic_id: None,
+            partitions: Vec::new(),
+        };
+        for name in &self.topics {
+            let topic = self.client.topic(name).map_err(source_error)?;
+            let partitions = self.partitions_of(name, &topic.partitions)?;
+            described.partitions.extend(partitions);
+            described.cluster_id = topic.cluster_id;
+        }
+        Ok(described)
+    }
+
+    fn log_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>, Error> {
+        let logs = self.client.log_ends(partitions).map_err(source_error)?;
+        let ranges = logs.into_iter().map(|log| OffsetRange {
+            start: log.log_start,
+            end: log.high_watermark,
+        });
+        Ok(ranges.collect())
+    }
+
+    fn offsets_at(
         &self,
         partitions: &[TopicPartition],
-        window: Window,
-    ) -> Result<Vec<PartitionOffsets>, Error> {
-        // First: what is written while the rest is looked up lies behind the high watermark, and is not of this plan. Asked
-        // for last, it could take in a message that no look-up saw.
-        let logs = self.client.log_ends(partitions).map_err(source_error)?;
-        let first = self
-            .client
-            .offsets_at(partitions, 0)
+        timestamp_ms: i64,
+    ) -> Result<Vec<Option<i64>>, Error> {
+        let found = self.client.offsets_at(partitions, timestamp_ms);
+        found.map_err(source_error)
+    }
+
+    fn is_compacted(&self, topic: &str) -> Option<bool> {
+        self.client.topic_config(topic).ok()?.compacted
+    }
+
+    fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, Error> {
+        let group = self.group.as_deref().unwrap_or_default();
+        let found = engine_kafka::group_offsets(&self.settings, group, partitions);
+        found.map_err(source_error)
+    }
+
+    fn peek(
+        &self,
+        partition: &TopicPartition,
+        range: OffsetRange,
+        messages: usize,
+    ) -> Result<MessageBlock, Error> {
+        let mut reader = self.take_peeker()?;
+        let block = reader
+            .read_some(partition, range, messages)
             .map_err(source_error)?;
-        let starts = self
-            .client
-            .offsets_at(partitions, window.start_ms)
-            .map_err(source_error)?;
-        let ends = self
-            .client
-            .offsets_at(partitions, window.end_ms)
-            .map_err(source_error)?;
-        let found = first
-            .into_iter()
-            .zip(starts.into_iter().zip(ends))
-            .zip(logs);
-        let offsets = found.map(|((first, (start, end)), log)| PartitionOffsets {
-            log_start: log.log_start,
-            high_watermark: log.high_watermark,
-            first,
-            start,
-            end,
-        });
-        Ok(offsets.collect())
+        self.lock_peekers().push(reader);
+        Ok(block)
     }
 
     fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error> {
-        let mut reader =
-            engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
-        reader
+        let mut reader = self.take_peeker()?;
+        let mean = reader
             .sample_message_bytes(partition, range, SAMPLE_MESSAGES)
-            .map_err(source_error)
+            .map_err(source_error)?;
+        self.lock_peekers().push(reader);
+        Ok(mean)
     }
 
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {

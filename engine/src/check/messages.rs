@@ -12,7 +12,7 @@ use engine_model::{
 };
 
 use super::{CheckReport, CheckStatus};
-use crate::adapters::kafka::KafkaTopic;
+use crate::adapters::kafka::KafkaTopics;
 use crate::sample::places;
 
 /// Messages that are tried, at most.
@@ -24,7 +24,7 @@ const FIELDS_NAMED_MAX: usize = 10;
 pub(super) fn check_messages(
     report: &mut CheckReport,
     job: &Job,
-    source: &KafkaTopic,
+    source: &KafkaTopics,
     prepared: &Prepared,
     plan: &LoadPlan,
 ) {
@@ -54,14 +54,14 @@ pub(super) fn check_messages(
 /// The parts of the logs where messages of the window are, as far as the look-ups tell.
 fn window_ranges(plan: &LoadPlan) -> Vec<(TopicPartition, OffsetRange)> {
     let range = |partition: &PlannedPartition| {
-        let OffsetRange { start, end } = partition.range;
-        let end = partition.end_offset.unwrap_or(end).clamp(start, end);
-        (
-            partition.topic_partition.clone(),
-            OffsetRange { start, end },
-        )
+        let reach = partition.reaches.first()?;
+        let range = OffsetRange {
+            start: reach.range.start,
+            end: reach.look_up_end(),
+        };
+        Some((partition.topic_partition.clone(), range))
     };
-    plan.partitions.iter().map(range).collect()
+    plan.partitions.iter().filter_map(range).collect()
 }
 
 /// What came of some messages.
@@ -80,14 +80,14 @@ struct Trial {
 impl Trial {
     fn run(
         job: &Job,
-        source: &KafkaTopic,
+        source: &KafkaTopics,
         prepared: &Prepared,
         ranges: &[(TopicPartition, OffsetRange)],
         wanted: &dyn Fn(&Message<'_>) -> bool,
     ) -> Result<Self, Error> {
         let mapped = MappedFields::new(&job.columns).map(Arc::new);
         let mut trial = Self {
-            decoder: Decoder::new(Arc::clone(&prepared.projection)),
+            decoder: Decoder::new(Arc::clone(prepared.projection())),
             payloads: PayloadSample::new(&job.source.format, &job.time_zone),
             finder: mapped.map(|mapped| UnmappedFinder::new(mapped, &job.source.format)),
             messages: 0,

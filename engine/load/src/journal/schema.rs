@@ -5,22 +5,22 @@ use rusqlite::Connection;
 use crate::{Error, ErrorKind};
 
 /// Version of the tables, kept in the file as SQLite's user version.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        target TEXT NOT NULL,
         fingerprint TEXT NOT NULL,
         job TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'given up')),
         plan TEXT NOT NULL,
         report TEXT
     );
-    CREATE INDEX runs_by_target ON runs (target, state);
+    CREATE INDEX runs_by_state ON runs (state);
     CREATE TABLE windows (
         run INTEGER NOT NULL REFERENCES runs (id),
         number INTEGER NOT NULL,
+        target TEXT NOT NULL,
         phase TEXT NOT NULL,
         start_ms INTEGER NOT NULL,
         end_ms INTEGER NOT NULL,
@@ -29,6 +29,7 @@ const TABLES: &str = "
         outcome TEXT,
         PRIMARY KEY (run, number)
     );
+    CREATE INDEX windows_by_target ON windows (target, phase);
     CREATE TABLE slices (
         run INTEGER NOT NULL REFERENCES runs (id),
         number INTEGER NOT NULL,
@@ -41,6 +42,8 @@ const TABLES: &str = "
         run INTEGER NOT NULL REFERENCES runs (id),
         start_ms INTEGER NOT NULL,
         end_ms INTEGER NOT NULL,
+        -- The offsets that the window is bounded by, as JSON; nothing where it is bounded by time alone.
+        offsets TEXT,
         -- Whether what the target held before was taken away.
         replaced INTEGER NOT NULL
     );

@@ -1,64 +1,89 @@
+use engine_model::TopicPartition;
+
 use super::*;
 
-fn offsets(
-    log_start: i64,
-    start: Option<i64>,
-    end: Option<i64>,
-    high_watermark: i64,
-) -> PartitionOffsets {
-    PartitionOffsets {
-        log_start,
-        high_watermark,
-        first: Some(log_start),
-        start,
-        end,
+const OLDEST: WindowOrder = WindowOrder::OldestFirst;
+
+fn range(start: i64, end: i64) -> OffsetRange {
+    OffsetRange { start, end }
+}
+
+/// A topic partition of which one window reads all from `start` to `end`.
+fn planned(number: i32, start: i64, end: i64) -> PlannedPartition {
+    reaching(number, &[range(start, end)], &[range(start, end)])
+}
+
+/// A topic partition that is read in `ranges` for windows that reach so far.
+fn reaching(number: i32, ranges: &[OffsetRange], reaches: &[OffsetRange]) -> PlannedPartition {
+    let reach = |range: &OffsetRange| Reach {
+        start_offset: Some(range.start),
+        end_offset: None,
+        range: *range,
+        closed: false,
+        retention_gap: false,
+    };
+    PlannedPartition {
+        topic_partition: TopicPartition::new("orders", number),
+        log_start: 0,
+        high_watermark: i64::MAX,
+        ranges: OffsetRange::merged(ranges.to_vec()),
+        reaches: reaches.iter().map(reach).collect(),
     }
 }
 
-fn planned(number: i32, start: i64, end: i64) -> PlannedPartition {
-    let offsets = offsets(0, Some(start), None, end);
-    plan_partition(TopicPartition::new("orders", number), offsets, Reach::Exact)
-}
-
-fn range(offsets: PartitionOffsets, reach: Reach) -> (i64, i64) {
-    let range = plan_partition(TopicPartition::new("orders", 0), offsets, reach).range;
-    (range.start, range.end)
-}
-
 #[test]
-fn exact_reads_to_the_high_watermark_and_look_up_to_the_first_later_message() {
-    let found = offsets(10, Some(20), Some(70), 100);
-    assert_eq!(range(found, Reach::Exact), (20, 100));
-    assert_eq!(range(found, Reach::LookUp), (20, 70));
-}
-
-#[test]
-fn a_topic_partition_without_messages_of_the_window_has_nothing_to_read() {
-    assert_eq!(range(offsets(0, None, None, 100), Reach::Exact), (100, 100));
-    assert_eq!(range(offsets(0, None, None, 0), Reach::LookUp), (0, 0));
-    // An early message after the window makes the look-up of the end lie before that of the start.
-    assert_eq!(
-        range(offsets(0, Some(50), Some(40), 100), Reach::LookUp),
-        (50, 50)
+fn ranges_are_cut_where_a_window_begins_or_ends_to_reach() {
+    let reaches = [range(0, 60), range(40, 200), range(90, 200)];
+    let mut partition = reaching(
+        0,
+        &[range(0, 10), range(50, 100), range(150, 200)],
+        &reaches,
     );
+    partition.reaches[2].end_offset = Some(160);
+    let pieces = pieces(&partition);
+    let found: Vec<_> = pieces
+        .iter()
+        .map(|piece| (piece.range.start, piece.range.end, piece.windows.as_slice()))
+        .collect();
+    let expected: [(i64, i64, &[u32]); 6] = [
+        (0, 10, &[0]),
+        (50, 60, &[0, 1]),
+        (60, 90, &[1]),
+        (90, 100, &[1, 2]),
+        (150, 160, &[1, 2]),
+        (160, 200, &[1, 2]),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn retention_may_have_cut_the_window_only_where_the_first_kept_message_is_in_it() {
-    let gap = |offsets| {
-        plan_partition(TopicPartition::new("orders", 0), offsets, Reach::Exact).retention_gap
-    };
-    assert!(gap(offsets(10, Some(10), None, 100)));
-    assert!(
-        !gap(offsets(10, Some(11), None, 100)),
-        "the first kept message is older than the window"
-    );
-    assert!(!gap(offsets(0, Some(0), None, 100)), "nothing was deleted");
-    let emptied = PartitionOffsets {
-        first: None,
-        ..offsets(100, None, None, 100)
-    };
-    assert!(gap(emptied), "everything was deleted");
+fn slices_are_numbered_and_taken_in_the_order_of_the_windows() {
+    let partitions: Vec<_> = (0..3)
+        .map(|number| {
+            reaching(
+                number,
+                &[range(0, 4_000)],
+                &[range(0, 2_000), range(1_900, 4_000)],
+            )
+        })
+        .collect();
+    for order in [WindowOrder::OldestFirst, WindowOrder::NewestFirst] {
+        let plan = plan_slices(Vec::new(), partitions.clone(), 0, Some(1 << 20), 1, order).unwrap();
+        let turns: Vec<_> = plan
+            .slices
+            .iter()
+            .map(|slice| order.turn_of_slice(slice))
+            .collect();
+        assert!(
+            turns.is_sorted() && turns.first() < turns.last(),
+            "{turns:?}"
+        );
+        let mut queue = SliceQueue::new(plan.slices, 1, order);
+        let taken: Vec<_> = std::iter::from_fn(|| queue.take(0))
+            .map(|slice| order.turn_of_slice(&slice))
+            .collect();
+        assert_eq!(taken, turns);
+    }
 }
 
 #[test]
@@ -79,10 +104,11 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
             0,
             Some(message_bytes),
             lanes,
+            OLDEST,
         )
         .unwrap();
         for partition in &partitions {
-            let mut position = partition.range.start;
+            let mut position = 5;
             for slice_range in plan.slices.iter().flat_map(|slice| &slice.ranges) {
                 if slice_range.topic_partition == partition.topic_partition {
                     assert_eq!(slice_range.range.start, position);
@@ -90,7 +116,7 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
                     position = slice_range.range.end;
                 }
             }
-            assert_eq!(position, partition.range.end);
+            assert_eq!(position, 5 + i64::try_from(partition.offsets()).unwrap());
         }
         assert!(plan.slices.len() <= SLICES_MAX as usize);
         assert!(
@@ -103,22 +129,37 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
 
 #[test]
 fn one_long_topic_partition_makes_slices_for_every_lane() {
-    let plan = plan_slices(Vec::new(), vec![planned(0, 0, 1_500_000)], 0, Some(700), 2).unwrap();
+    let plan = plan_slices(
+        Vec::new(),
+        vec![planned(0, 0, 1_500_000)],
+        0,
+        Some(700),
+        2,
+        OLDEST,
+    )
+    .unwrap();
     assert_eq!(plan.slices.len(), 8);
 }
 
 #[test]
 fn short_ranges_share_a_slice() {
     let partitions = (0..100).map(|number| planned(number, 0, 10)).collect();
-    let plan = plan_slices(Vec::new(), partitions, 0, Some(700), 2).unwrap();
+    let plan = plan_slices(Vec::new(), partitions, 0, Some(700), 2, OLDEST).unwrap();
     assert_eq!(plan.slices.len(), 1);
     assert_eq!(plan.slices[0].ranges.len(), 100);
 }
 
 #[test]
 fn a_window_beyond_all_block_ids_is_refused_with_advice() {
-    let error =
-        plan_slices(Vec::new(), vec![planned(0, 0, i64::MAX)], 0, Some(700), 2).unwrap_err();
+    let error = plan_slices(
+        Vec::new(),
+        vec![planned(0, 0, i64::MAX)],
+        0,
+        Some(700),
+        2,
+        OLDEST,
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Job);
     assert!(
         error
@@ -136,13 +177,14 @@ fn lanes_read_neighbours_in_a_row_and_share_what_is_left() {
         0,
         Some(1 << 20),
         2,
+        OLDEST,
     )
     .unwrap();
     let slices = plan.slices.len();
-    let mut queue = SliceQueue::new(plan.slices, 2);
+    let mut queue = SliceQueue::new(plan.slices, 2, OLDEST);
     let first = queue.take(0).unwrap();
     let second = queue.take(0).unwrap();
-    assert!(follows(&first, &second));
+    assert!(follows(&first, &second, OLDEST));
     let other = queue.take(1).unwrap();
     assert_ne!(
         other.ranges[0].topic_partition,

@@ -15,6 +15,8 @@ use crate::rules::SliceRules;
 pub(crate) struct SliceFiles<'a> {
     rules: &'a SliceRules<'a>,
     slice: u32,
+    /// The windows' numbers; everything else is in their order.
+    windows: Vec<u32>,
     rows: Vec<Option<RowWriter>>,
     rejects: Vec<Option<RejectWriter>>,
     rejected: Vec<BTreeMap<String, u64>>,
@@ -22,25 +24,29 @@ pub(crate) struct SliceFiles<'a> {
 }
 
 impl<'a> SliceFiles<'a> {
-    pub(crate) fn new(rules: &'a SliceRules<'a>, slice: u32) -> Self {
-        let windows = rules.windows.len();
+    /// Files for the windows of these numbers.
+    pub(crate) fn new(rules: &'a SliceRules<'a>, slice: u32, windows: &[u32]) -> Self {
+        let count = windows.len();
         Self {
             rules,
             slice,
-            rows: (0..windows).map(|_| None).collect(),
-            rejects: (0..windows).map(|_| None).collect(),
-            rejected: vec![BTreeMap::new(); windows],
-            first_reject: vec![None; windows],
+            windows: windows.to_vec(),
+            rows: (0..count).map(|_| None).collect(),
+            rejects: (0..count).map(|_| None).collect(),
+            rejected: vec![BTreeMap::new(); count],
+            first_reject: vec![None; count],
         }
     }
 
+    /// Stages the rows of a decoder for the window at place `window`.
     pub(crate) fn write(&mut self, window: usize, decoder: &mut Decoder) -> Result<(), Error> {
         let started = self.rules.clock.elapsed();
         let batch = decoder.flush();
         let writer = match &mut self.rows[window] {
             Some(writer) => writer,
             empty => {
-                let name = staged_name(self.rules.run, self.slice, window, "rows");
+                let number = self.windows[window];
+                let name = staged_name(self.rules.run, self.slice, number, "rows");
                 let staging = Arc::clone(&self.rules.staging);
                 empty.insert(RowWriter::create(staging, name, batch.schema())?)
             }
@@ -83,7 +89,8 @@ impl<'a> SliceFiles<'a> {
         let detail = rejection.to_string();
         let described = format!("offset {} of {topic_partition}: {detail}", message.offset);
         let reason = rejection.reason().name();
-        let name = || staged_name(self.rules.run, self.slice, window, "rejects");
+        let number = self.windows[window];
+        let name = || staged_name(self.rules.run, self.slice, number, "rejects");
         let writer = self.rejects[window]
             .get_or_insert_with(|| RejectWriter::new(Arc::clone(&self.rules.staging), name()));
         writer.write(&RejectedMessage {
@@ -92,7 +99,7 @@ impl<'a> SliceFiles<'a> {
             reason,
             detail: &detail,
         })?;
-        if let Err(error) = self.rules.rejects.record(window, &described) {
+        if let Err(error) = self.rules.rejects.record(number, &described) {
             self.keep_rejects();
             return Err(error);
         }
@@ -109,22 +116,27 @@ impl<'a> SliceFiles<'a> {
         }
     }
 
-    pub(crate) fn finish(self) -> Result<Vec<SliceWindowReport>, Error> {
+    pub(crate) fn finish(self) -> Result<BTreeMap<u32, SliceWindowReport>, Error> {
         let started = self.rules.clock.elapsed();
-        let mut reports = Vec::with_capacity(self.rows.len());
+        let mut reports = BTreeMap::new();
         let files = self.rows.into_iter().zip(self.rejects);
         let told = self.rejected.into_iter().zip(self.first_reject);
         let mut bytes = 0;
-        for ((rows, rejects), (rejected, first_reject)) in files.zip(told) {
+        for ((number, (rows, rejects)), (rejected, first_reject)) in
+            self.windows.into_iter().zip(files).zip(told)
+        {
             let rows = rows.map(RowWriter::finish).transpose()?;
             let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
-            reports.push(SliceWindowReport {
+            let report = SliceWindowReport {
                 rows,
                 rejects,
                 rejected,
                 first_reject,
-            });
+            };
+            if report != SliceWindowReport::default() {
+                reports.insert(number, report);
+            }
         }
         let busy: Duration = self.rules.clock.elapsed().saturating_sub(started);
         self.rules.progress.stage.add(busy, 0, bytes);
@@ -133,7 +145,7 @@ impl<'a> SliceFiles<'a> {
 }
 
 /// The name of a staged file: its run, slice and window, and what it holds.
-fn staged_name(run: i64, slice: u32, window: usize, content: &str) -> String {
+fn staged_name(run: i64, slice: u32, window: u32, content: &str) -> String {
     format!(
         "{}slice-{slice:05}-window-{window}-{content}.parquet",
         run_prefix(run)

@@ -7,10 +7,12 @@ mod simulation;
 mod crash;
 mod refusals;
 mod window;
+mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine_load::plan::WindowOrder;
 use engine_load::ports::{Staging, TargetTable};
 use engine_load::{Cancel, Error, FolderStaging, Journal, Ports, Progress, RunOptions, run};
 use engine_model::job::{Job, JobSpec, Setting};
@@ -47,6 +49,7 @@ impl World {
                 allow_open_window: false,
                 replace_other_window: false,
                 replan: false,
+                order: WindowOrder::OldestFirst,
                 assume: None,
                 cores: 2,
                 holder: "a test".into(),
@@ -62,9 +65,23 @@ impl World {
         self.run_with(job, &self.table, &Cancel::default())
     }
 
+    /// Loads the windows of several jobs in one pass.
+    pub(crate) fn run_all(&self, jobs: &[Job]) -> Result<RunReport, Error> {
+        self.run_jobs(jobs, &self.table, &Cancel::default())
+    }
+
     pub(crate) fn run_with(
         &self,
         job: &Job,
+        target: &dyn TargetTable,
+        cancel: &Cancel,
+    ) -> Result<RunReport, Error> {
+        self.run_jobs(std::slice::from_ref(job), target, cancel)
+    }
+
+    fn run_jobs(
+        &self,
+        jobs: &[Job],
         target: &dyn TargetTable,
         cancel: &Cancel,
     ) -> Result<RunReport, Error> {
@@ -83,7 +100,7 @@ impl World {
             clock: &StoppedClock(self.now),
             locks: &self.folder.path().join("locks"),
         };
-        run(job, &ports, &self.options, &Progress::default(), cancel)
+        run(jobs, &ports, &self.options, &Progress::default(), cancel)
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use engine_load::ports::{
-    BlockReceipt, BlockSource, Clock, MessageReader, MessageSource, PartitionOffsets, SessionState,
-    Staging, StagingFile, TargetTable, TopicDescription,
+    BlockReceipt, BlockSource, Clock, MessageReader, MessageSource, SessionState, Staging,
+    StagingFile, TargetTable, TopicDescription,
 };
 use engine_load::{Error, ErrorKind, FolderStaging};
 use engine_model::{
@@ -30,6 +30,14 @@ pub(crate) struct Message {
     pub(crate) payload: Option<String>,
 }
 
+impl Message {
+    fn push_to(&self, block: &mut MessageBlock) {
+        let payload = self.payload.as_deref().map(str::as_bytes);
+        let headers = std::iter::empty();
+        block.push(self.offset, self.timestamp_ms, None, payload, headers);
+    }
+}
+
 /// A topic whose topic partitions hold these messages, each log ending one past its last message.
 #[derive(Default)]
 pub(crate) struct Topic {
@@ -38,6 +46,10 @@ pub(crate) struct Topic {
     pub(crate) delivered: Mutex<BTreeMap<(i32, i64), u64>>,
     /// The log start offset of every topic partition.
     pub(crate) log_start: i64,
+    /// Whether the topic says that it is compacted.
+    pub(crate) compacted: Option<bool>,
+    /// The consumer group's positions.
+    pub(crate) group: Mutex<BTreeMap<i32, i64>>,
 }
 
 impl Topic {
@@ -78,27 +90,57 @@ impl MessageSource for Source {
         })
     }
 
-    fn offsets(
-        &self,
-        partitions: &[TopicPartition],
-        window: Window,
-    ) -> Result<Vec<PartitionOffsets>, Error> {
-        let offsets = |partition: &TopicPartition| {
-            let log = self.0.log(partition.partition);
-            let first_at = |ms| {
-                log.iter()
-                    .find(|message| message.timestamp_ms >= ms)
-                    .map(|message| message.offset)
-            };
-            PartitionOffsets {
-                log_start: self.0.log_start,
-                high_watermark: log.last().map_or(0, |last| last.offset + 1),
-                first: log.first().map(|message| message.offset),
-                start: first_at(window.start_ms),
-                end: first_at(window.end_ms),
+    fn log_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>, Error> {
+        let ends = |partition: &TopicPartition| {
+            let last = self.0.log(partition.partition).last();
+            OffsetRange {
+                start: self.0.log_start,
+                end: last.map_or(self.0.log_start, |last| last.offset + 1),
             }
         };
-        Ok(partitions.iter().map(offsets).collect())
+        Ok(partitions.iter().map(ends).collect())
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp_ms: i64,
+    ) -> Result<Vec<Option<i64>>, Error> {
+        let first_at = |partition: &TopicPartition| {
+            let log = self.0.log(partition.partition);
+            let mut messages = log.iter();
+            messages
+                .find(|message| message.timestamp_ms >= timestamp_ms)
+                .map(|message| message.offset)
+        };
+        Ok(partitions.iter().map(first_at).collect())
+    }
+
+    fn is_compacted(&self, _: &str) -> Option<bool> {
+        self.0.compacted
+    }
+
+    fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, Error> {
+        let group = self.0.group.lock().unwrap();
+        let position = |partition: &TopicPartition| group.get(&partition.partition).copied();
+        Ok(partitions.iter().map(position).collect())
+    }
+
+    fn peek(
+        &self,
+        partition: &TopicPartition,
+        range: OffsetRange,
+        messages: usize,
+    ) -> Result<MessageBlock, Error> {
+        let mut block = MessageBlock::default();
+        let log = self.0.log(partition.partition).iter();
+        for message in log
+            .filter(|message| range.contains(message.offset))
+            .take(messages)
+        {
+            message.push_to(&mut block);
+        }
+        Ok(block)
     }
 
     fn sample(&self, _: &TopicPartition, _: OffsetRange) -> Result<Option<u64>, Error> {
@@ -112,7 +154,12 @@ impl MessageSource for Source {
         }))
     }
 
-    fn set_group_position(&self, _: &[(TopicPartition, i64)]) -> Result<(), Error> {
+    fn set_group_position(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), Error> {
+        let mut group = self.0.group.lock().unwrap();
+        for (partition, offset) in offsets {
+            let position = group.entry(partition.partition).or_insert(*offset);
+            *position = (*position).max(*offset);
+        }
         Ok(())
     }
 }
@@ -137,14 +184,7 @@ impl MessageReader for Reader {
             .filter(|message| range.contains(message.offset))
             .take(2);
         for message in due.collect::<Vec<_>>() {
-            let payload = message.payload.as_deref().map(str::as_bytes);
-            block.push(
-                message.offset,
-                message.timestamp_ms,
-                None,
-                payload,
-                std::iter::empty(),
-            );
+            message.push_to(block);
             *self
                 .topic
                 .delivered

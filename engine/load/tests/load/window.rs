@@ -48,7 +48,7 @@ fn the_window_is_exact_whatever_the_order() {
     let totals: u64 = report
         .ledger
         .iter()
-        .map(|entry| entry.counts.windows[0].rows)
+        .map(|entry| entry.counts.window(0).rows)
         .sum();
     assert_eq!(totals, expected.len() as u64);
     assert!(
@@ -166,7 +166,7 @@ fn holes_tombstones_and_rejects_are_counted_apart() {
             .run(&job(&format!("tombstones: {policy}\nrejects: 1")))
             .unwrap();
         let counts = &report.ledger[0].counts;
-        let window = counts.windows[0];
+        let window = counts.window(0);
         assert_eq!(
             (window.rows, window.tombstones_skipped, window.rejected),
             (rows, skipped, 1)

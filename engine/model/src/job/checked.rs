@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
+use jiff::Span;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use crate::limits::LATENESS_MARGIN_MS_DEFAULT;
 use crate::params::{ScheduledTime, Values};
 use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
@@ -25,10 +30,20 @@ pub struct Job {
     pub environment: Option<String>,
     /// What to read.
     pub source: KafkaSource,
-    /// The message timestamps to load.
+    /// The message timestamps to load; without a bound on a side that `offsets` bounds.
     pub window: Window,
+    /// The bounds of the window that are no timestamps.
+    pub offsets: OffsetBounds,
     /// How far to read for messages of the window that lie behind its end in the log.
     pub lateness: Lateness,
+    /// When reading ends.
+    pub exit: Exit,
+    /// Longest wait, before planning, for messages after the window's end in every topic partition.
+    pub wait_closed: Option<Duration>,
+    /// How long the parts are that the window is cut into, in its zone's calendar.
+    pub split: Option<Every>,
+    /// When the job is due.
+    pub schedule: Option<Schedule>,
     /// Where to load into.
     pub destination: MaxComputeTarget,
     /// The mapped columns in the file's order; at least one, and no two of the same name in any case.
@@ -51,13 +66,15 @@ pub struct Job {
     pub limits: Limits,
 }
 
-/// A Kafka topic and how its messages are read.
+/// Kafka topics and how their messages are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaSource {
     /// Addresses, `host` or `host:port`; at least one.
     pub brokers: Vec<String>,
-    /// The topic.
-    pub topic: String,
+    /// The topics; at least one, and none twice.
+    pub topics: Vec<String>,
+    /// Numbers of the topic partitions to read, in order; nothing for all. Only with a single topic.
+    pub partitions: Option<Vec<i32>>,
     /// The consumer group whose offsets are set after the commit, for lag monitors.
     pub group: Option<String>,
     /// How the bytes of messages are read.
@@ -71,12 +88,43 @@ impl KafkaSource {
     pub fn new(brokers: Vec<String>, topic: impl Into<String>) -> Self {
         Self {
             brokers,
-            topic: topic.into(),
+            topics: vec![topic.into()],
+            partitions: None,
             group: None,
             format: MessageFormat::default(),
             options: BTreeMap::new(),
         }
     }
+
+    /// The topics' names, for messages.
+    pub fn topic_list(&self) -> String {
+        self.topics.join(", ")
+    }
+}
+
+/// Bounds of a window that are places in the log. A side without one is bounded by time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct OffsetBounds {
+    /// Where reading begins.
+    pub start: Option<OffsetBound>,
+    /// Where reading ends: the first offset that is not read.
+    pub end: Option<OffsetBound>,
+}
+
+/// A place in the log of every topic partition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetBound {
+    /// The log start offset at planning.
+    Earliest,
+    /// The high watermark at planning.
+    Latest,
+    /// The position of the source's consumer group at planning.
+    Group,
+    /// The same offset everywhere.
+    At(i64),
+    /// Offsets by the topic partition's number; those that are left out are not read.
+    Each(BTreeMap<i32, i64>),
 }
 
 /// The value of one of librdkafka's options.
@@ -226,14 +274,65 @@ pub enum WriteMode {
 }
 
 /// How far to read for messages of the window that lie behind its end in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lateness {
+    /// As far as messages of the window are found by looks at the log, and so many ms of message time further. `auto` is
+    /// [`LATENESS_MARGIN_MS_DEFAULT`](crate::limits::LATENESS_MARGIN_MS_DEFAULT).
+    Margin(i64),
     /// To the end of each topic partition as planned: finds all of them.
-    #[default]
     Exact,
     /// To the first message at or after the window's end: misses those behind it, as the service does.
     None,
+}
+
+impl Default for Lateness {
+    fn default() -> Self {
+        Self::Margin(LATENESS_MARGIN_MS_DEFAULT)
+    }
+}
+
+/// A length of time that may follow the calendar.
+#[derive(Clone, Copy, Debug)]
+pub struct Every(pub Span);
+
+/// Equal where they are written in the same units.
+impl PartialEq for Every {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.fieldwise() == other.0.fieldwise()
+    }
+}
+
+impl FromStr for Every {
+    type Err = String;
+
+    /// Reads `1d`, `2h`, `30m`, `1w`, `1mo` or `1y`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let span: Option<Span> = text.trim().parse().ok();
+        span.filter(Span::is_positive).map(Self).ok_or_else(|| {
+            format!("{text:?} is no length of time; write one such as `1d`, `1h` or `30m`")
+        })
+    }
+}
+
+/// When a job is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// From one time to the next; nothing for a cycle of minutes, whose length the file doesn't say.
+    pub every: Option<Every>,
+    /// The time of day; of an hour only its minutes count.
+    pub at: Option<Time>,
+}
+
+/// When reading ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// At the offsets that were planned.
+    #[default]
+    Planned,
+    /// There, or when no topic partition delivered a message for so long.
+    Idle(Duration),
 }
 
 /// How much of a JSON payload is checked, where fields of it are mapped.

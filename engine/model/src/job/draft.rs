@@ -43,6 +43,8 @@ impl Walk<'_> {
         let top = self.section(&root, &KEYS)?;
         let time_zone = self.time_zone(&top, &root, setting.default_time_zone);
         self.parameters_of(&top, &root, setting.scheduled_time, setting);
+        // The table partition is not looked at, so any start of a window will do.
+        self.parameters.window_start = Some(setting.scheduled_time.clone());
         let environment = Environment::choose(self, setting.sources, setting.environment);
         let source = self.required_section(&top, "source", &["kafka"]);
         let source = source.and_then(|section| self.kafka(&section, &environment));
@@ -85,7 +87,7 @@ mod tests {
         let source = "source: { kafka: { brokers: [\"h:9092\"], topic: \"orders_${day}\" } }\n";
         let parameters = "parameters: { day: \"$[yyyymmdd]\" }\n";
         let begun = draft(&format!("{source}{parameters}")).unwrap();
-        assert_eq!(begun.source.topic, "orders_20261123");
+        assert_eq!(begun.source.topics, ["orders_20261123"]);
         assert_eq!(begun.destination, None);
         assert_eq!(begun.time_zone, TimeZone::UTC);
         let zone = "time_zone: Asia/Shanghai\n";

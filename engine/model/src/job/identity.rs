@@ -2,17 +2,21 @@
 
 use serde::Serialize;
 
-use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
+use crate::{ColumnMapping, ColumnSource, MessageFormat, PartitionSpec, TableName, Window};
 
-use super::checked::{Job, Lateness, OptionValue, Tombstones, Validation, WriteMode};
+use super::checked::{
+    Exit, Job, Lateness, OffsetBound, OffsetBounds, OptionValue, Tombstones, Validation, WriteMode,
+};
 
 /// Everything of a job that affects the rows of its target, and nothing else: no secrets, no limits, no addresses.
 ///
 /// Its JSON is deterministic, so a hash of it tells whether a run that was left unfinished is the one to go on with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JobIdentity {
-    /// The topic.
-    pub topic: String,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// The topic partitions to read, where they are chosen.
+    pub partitions: Option<Vec<i32>>,
     /// How the bytes of messages are read.
     pub format: MessageFormat,
     /// librdkafka's `isolation.level`, which decides whether messages of aborted transactions are read; nothing for
@@ -20,8 +24,14 @@ pub struct JobIdentity {
     pub isolation_level: Option<String>,
     /// The message timestamps to load.
     pub window: Window,
+    /// The bounds that are no timestamps.
+    pub offsets: OffsetBounds,
+    /// The consumer group, where a bound is its position.
+    pub group: Option<String>,
     /// How far to read for late messages.
     pub lateness: Lateness,
+    /// When reading ends.
+    pub exit: Exit,
     /// The table.
     pub table: TableName,
     /// The table partition.
@@ -47,12 +57,19 @@ impl Job {
             Some(OptionValue::Plain(level)) => Some(level.clone()),
             Some(OptionValue::Secret(_)) | None => None,
         };
+        let by_group = [&self.offsets.start, &self.offsets.end]
+            .into_iter()
+            .any(|bound| *bound == Some(OffsetBound::Group));
         JobIdentity {
-            topic: self.source.topic.clone(),
+            topics: self.source.topics.clone(),
+            partitions: self.source.partitions.clone(),
             format: self.source.format.clone(),
             isolation_level,
             window: self.window,
+            offsets: self.offsets.clone(),
+            group: self.source.group.clone().filter(|_| by_group),
             lateness: self.lateness,
+            exit: self.exit,
             table: self.destination.table.clone(),
             partition: self.destination.partition.clone(),
             write: self.destination.write,
@@ -62,5 +79,23 @@ impl Job {
             empty_as_null: self.empty_as_null,
             time_zone: super::time_zone::name(&self.time_zone),
         }
+    }
+}
+
+impl JobIdentity {
+    /// The same without what windows of one pass may differ in: the window, the table partition and constants.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        let mut alike = Self {
+            window: Window::ALL,
+            partition: PartitionSpec::default(),
+            ..self.clone()
+        };
+        for mapping in &mut alike.columns {
+            if let ColumnSource::Constant(constant) = &mut mapping.source {
+                constant.clear();
+            }
+        }
+        alike
     }
 }

@@ -13,7 +13,14 @@ use super::yaml::Value;
 pub(super) const CONNECTION_KEYS: [&str; 2] = ["brokers", "options"];
 
 /// The keys of `source.kafka` that are read here.
-const KEYS: [&str; 5] = ["datasource", "brokers", "topic", "group", "options"];
+const KEYS: [&str; 6] = [
+    "datasource",
+    "brokers",
+    "topic",
+    "partitions",
+    "group",
+    "options",
+];
 
 /// Kafka's own limit, `Topic.MAX_NAME_LENGTH`.
 const TOPIC_CHARS_MAX: usize = 249;
@@ -49,13 +56,16 @@ impl Walk<'_> {
         let brokers = connection.required(self, "brokers", advice);
         let brokers = brokers.and_then(|field| self.brokers(&field));
         let topic = self.required(inline, "topic", "name the topic to read");
-        let topic = topic.and_then(|field| self.topic(&field));
+        let topics = topic.and_then(|field| self.topics(&field));
+        let partitions = inline.get("partitions");
+        let partitions = partitions.and_then(|field| self.partitions(&field, topics.as_deref()));
         let group = inline.get("group").and_then(|field| self.name(&field));
         let format = self.message_format(inline);
         let options = self.options(&connection);
         Some(KafkaSource {
             brokers: brokers?,
-            topic: topic?,
+            topics: topics?,
+            partitions,
             group,
             format,
             options,
@@ -94,6 +104,71 @@ impl Walk<'_> {
             return None;
         }
         good.then_some(brokers)
+    }
+
+    /// A list of topics, or one.
+    fn topics(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+        let elements = field.elements().unwrap_or_else(|| vec![field.clone()]);
+        if elements.is_empty() {
+            self.error(field, "lists no topic; name at least one");
+            return None;
+        }
+        let mut topics = Vec::with_capacity(elements.len());
+        let mut good = true;
+        for element in &elements {
+            match self.topic(element) {
+                Some(topic) if topics.contains(&topic) => {
+                    let message = format!("{} is listed twice; leave one out", shown(&topic));
+                    self.error(element, message);
+                    good = false;
+                }
+                Some(topic) => topics.push(topic),
+                None => good = false,
+            }
+        }
+        good.then_some(topics)
+    }
+
+    /// The numbers of the topic partitions to read, in order.
+    fn partitions(&mut self, field: &Field<'_>, topics: Option<&[String]>) -> Option<Vec<i32>> {
+        if topics.is_some_and(|topics| topics.len() > 1) {
+            let message = "chooses topic partitions of one topic, and several are listed; leave it out, or name one topic";
+            self.error(field, message);
+            return None;
+        }
+        let elements = field.elements().unwrap_or_else(|| vec![field.clone()]);
+        if elements.is_empty() {
+            self.error(
+                field,
+                "lists no topic partition; list numbers, or take the key out to read all",
+            );
+            return None;
+        }
+        let mut numbers = Vec::with_capacity(elements.len());
+        let mut good = true;
+        for element in &elements {
+            let Some(text) = self.open_text(element) else {
+                good = false;
+                continue;
+            };
+            match partition_number(&text) {
+                Some(number) if !numbers.contains(&number) => numbers.push(number),
+                Some(number) => {
+                    self.error(element, format!("{number} is listed twice; leave one out"));
+                    good = false;
+                }
+                None => {
+                    let message = format!(
+                        "{} is no number of a topic partition; write 0 or a higher number",
+                        shown(&text)
+                    );
+                    self.error(element, message);
+                    good = false;
+                }
+            }
+        }
+        numbers.sort_unstable();
+        good.then_some(numbers)
     }
 
     fn topic(&mut self, field: &Field<'_>) -> Option<String> {
@@ -184,6 +259,11 @@ impl Walk<'_> {
                        `${env.NAME}`";
         self.warning(field, message);
     }
+}
+
+/// The number of a topic partition.
+pub(super) fn partition_number(text: &str) -> Option<i32> {
+    text.parse().ok().filter(|number| *number >= 0)
 }
 
 /// `host`, `host:port`, `[::1]:port`, each after an optional `PROTOCOL://`, as librdkafka reads them.

@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use jiff::Span;
+use jiff::civil::Time;
+
 use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN};
 
-use super::checked::{Limits, RejectLimit};
+use super::checked::{Every, Limits, RejectLimit, Schedule};
 use super::size;
 use super::walk::{Field, Section, Walk};
 
@@ -103,29 +106,37 @@ impl Walk<'_> {
         limit.unwrap_or_default()
     }
 
-    /// Checks the shape of the schedule, and says that nothing follows it.
-    pub(super) fn schedule(&mut self, top: &Section<'_>) {
-        let Some(field) = top.get("schedule") else {
-            return;
-        };
-        let Some(section) = self.section(&field, &["cycle", "at", "rerun"]) else {
-            return;
-        };
-        let cycles = ["minute", "hour", "day", "week", "month", "year"];
-        self.choice(&section, "cycle", &cycles.map(|cycle| (cycle, ())), ());
-        if let Some(at) = section.get("at")
-            && let Some(text) = self.text(&at)
-            && !is_clock_time(&text.text)
-        {
-            let message = format!("{} is no time of day; write `\"00:15\"`", text.shown());
-            self.error(&at, message);
-        }
+    /// Reads the schedule, and says that nothing follows it but backfills.
+    pub(super) fn schedule(&mut self, top: &Section<'_>) -> Option<Schedule> {
+        let field = top.get("schedule")?;
+        let section = self.section(&field, &["cycle", "at", "rerun"])?;
+        let cycles = [
+            ("minute", None),
+            ("hour", Some(Every(Span::new().hours(1)))),
+            ("day", Some(Every(Span::new().days(1)))),
+            ("week", Some(Every(Span::new().weeks(1)))),
+            ("month", Some(Every(Span::new().months(1)))),
+            ("year", Some(Every(Span::new().years(1)))),
+        ];
+        let every = self.choice(&section, "cycle", &cycles, None);
+        let at = section.get("at").and_then(|at| self.clock_time(&at));
         if let Some(rerun) = section.get("rerun") {
             self.rerun(&rerun);
         }
-        let message = "this version runs a job when it is told to, and nothing follows this schedule; have a scheduler \
-                       call `tidegate run` with `--at`";
+        let message = "this version runs a job when it is told to, and nothing but `tidegate backfill` follows this \
+                       schedule; have a scheduler call `tidegate run` with `--at`";
         self.warning(&field, message);
+        Some(Schedule { every, at })
+    }
+
+    fn clock_time(&mut self, field: &Field<'_>) -> Option<Time> {
+        let text = self.text(field)?;
+        let time = clock_time(&text.text);
+        if time.is_none() {
+            let message = format!("{} is no time of day; write `\"00:15\"`", text.shown());
+            self.error(field, message);
+        }
+        time
     }
 
     fn rerun(&mut self, field: &Field<'_>) {
@@ -162,14 +173,14 @@ impl Walk<'_> {
     }
 }
 
-fn is_clock_time(text: &str) -> bool {
-    let number = |text: &str, below: u8| {
-        text.len() == 2
-            && text.bytes().all(|b| b.is_ascii_digit())
-            && text.parse::<u8>().is_ok_and(|n| n < below)
+/// `hh:mm`.
+fn clock_time(text: &str) -> Option<Time> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |text: &str| {
+        let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<i8>().ok()).flatten()
     };
-    text.split_once(':')
-        .is_some_and(|(hour, minute)| number(hour, 24) && number(minute, 60))
+    Time::new(number(hour)?, number(minute)?, 0, 0).ok()
 }
 
 /// `N` or `N%`, with up to six digits after the point of a share.

@@ -56,6 +56,7 @@ mod substitute;
 mod time_zone;
 mod walk;
 mod window;
+mod windows;
 mod write;
 mod yaml;
 
@@ -65,16 +66,17 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::finding::{Finding, Findings};
 use crate::params::ScheduledTime;
-use crate::{ColumnMapping, ColumnSource, PayloadType};
+use crate::{ColumnMapping, ColumnSource, PayloadType, Window};
 
 pub use checked::{
-    BlockFormat, Compression, Job, KafkaSource, Lateness, Limits, MaxComputeConnection,
-    MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, Validation,
-    WriteMode,
+    BlockFormat, Compression, Every, Exit, Job, KafkaSource, Lateness, Limits,
+    MaxComputeConnection, MaxComputeTarget, OffsetBound, OffsetBounds, OnEmpty, OnRetentionGap,
+    OptionValue, RejectLimit, Schedule, Tombstones, Validation, WriteMode,
 };
 pub use columns::explain_path;
 pub use draft::Draft;
@@ -82,6 +84,7 @@ pub use identity::JobIdentity;
 pub use secret::Secret;
 pub use sources::SourcesSpec;
 pub use walk::nearest;
+pub use windows::CheckedWindows;
 pub use write::{columns_section, is_writable};
 
 use parameters::ParameterTable;
@@ -219,8 +222,13 @@ impl JobSpec {
     ///
     /// Everything that is wrong, warnings included. Findings about data sources name the sources file.
     pub fn check(&self, setting: &Setting<'_>) -> Result<Checked, Findings> {
+        self.check_part(setting, None)
+    }
+
+    /// The same for a part of the job's window.
+    fn check_part(&self, setting: &Setting<'_>, part: Option<Window>) -> Result<Checked, Findings> {
         let mut walk = Walk::new(setting.env);
-        let job = walk.job(self, setting);
+        let job = walk.job(self, setting, part);
         let findings = Findings::new(walk.findings);
         match job {
             Some(job) if !findings.has_errors() => Ok(Checked {
@@ -242,7 +250,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the whole file, however much of it is wrong; nothing if a part that a job needs is.
-    fn job(&mut self, spec: &JobSpec, setting: &Setting<'_>) -> Option<Job> {
+    /// With a part of its window, the job is for that alone.
+    fn job(&mut self, spec: &JobSpec, setting: &Setting<'_>, part: Option<Window>) -> Option<Job> {
         let root = Field::root(&spec.file, &spec.root);
         let top = self.section(&root, &KEYS)?;
         let time_zone = self.time_zone(&top, &root, setting.default_time_zone);
@@ -257,18 +266,23 @@ impl<'a> Walk<'a> {
         let environment = Environment::choose(self, setting.sources, setting.environment);
         let source = self.required_section(&top, "source", &["kafka"]);
         let source = source.and_then(|section| self.kafka(&section, &environment));
-        let window = self.window(&top, &time_zone);
+        let window = self.window(&top, &time_zone, source.as_ref(), part);
+        let start_ms = window.as_ref().map(|window| window.window.start_ms);
+        let start = start_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        self.parameters.window_start =
+            start.map(|start| ScheduledTime::new(start.to_zoned_datetime(time_zone.clone())));
         let destination = self.required_section(&top, "destination", &["maxcompute"]);
         let target = destination
             .as_ref()
             .and_then(|section| self.maxcompute(section, &environment));
+        self.parameters.window_start = None;
         // Without a readable source the columns are judged as those of the most common payload.
         let payload = source
             .as_ref()
             .map_or_else(PayloadType::default, |source| source.format.payload.clone());
         let columns = self.columns(&top, &payload);
         self.warn_of_validation(&top, &payload, &columns);
-        self.schedule(&top);
+        let schedule = self.schedule(&top);
         if let (Some(section), Some(window), Some(target)) = (&destination, &window, &target) {
             self.label(section, window, &target.partition);
             self.warn_of_whole_table(&top, target);
@@ -289,7 +303,12 @@ impl<'a> Walk<'a> {
             environment: environment.name.map(str::to_owned),
             source: source?,
             window: window.window,
+            offsets: window.offsets,
             lateness: window.lateness,
+            exit: window.exit,
+            wait_closed: window.wait_closed,
+            split: window.split,
+            schedule,
             destination: target?,
             columns,
             parameters: std::mem::take(&mut self.parameters.values),

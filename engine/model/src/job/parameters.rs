@@ -17,6 +17,8 @@ const PARAMETERS_MAX: usize = 1_000;
 pub(super) struct ParameterTable {
     pub(super) values: Values,
     failed: HashSet<String>,
+    /// The start of the window, where `${window.…}` may be written.
+    pub(super) window_start: Option<ScheduledTime>,
 }
 
 /// What `${name}` stands for.
@@ -55,7 +57,7 @@ impl ParameterTable {
             .unwrap();
         Self {
             values,
-            failed: HashSet::new(),
+            ..Self::default()
         }
     }
 }
@@ -90,7 +92,11 @@ impl Walk<'_> {
                 .and_then(|parameters| parameters.resolve(at, &set, self.environment));
             match result {
                 Ok(values) => {
-                    self.parameters = ParameterTable { values, failed };
+                    self.parameters = ParameterTable {
+                        values,
+                        failed,
+                        window_start: None,
+                    };
                     return;
                 }
                 Err(error) => {
@@ -113,6 +119,7 @@ impl Walk<'_> {
         self.parameters = ParameterTable {
             values: Values::default(),
             failed,
+            window_start: None,
         };
     }
 

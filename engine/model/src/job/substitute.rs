@@ -1,7 +1,9 @@
-//! References in values: `${name}` of a parameter and `${env.NAME}`, replaced in one pass.
+//! References in values: `${name}` of a parameter, `${env.NAME}` and `${window.FORMAT}`, replaced in one pass.
 //!
 //! What is put in is never looked at again: neither for references nor for YAML. A value that holds `: `, `{` or
 //! `${…}` stays the text that it is.
+
+use crate::params::{evaluate, parse};
 
 use super::parameters::{Lookup, ParameterTable};
 use super::walk::{Text, nearest, shown};
@@ -84,11 +86,27 @@ fn resolve(
             )),
         };
     }
+    if let Some(format) = name.strip_prefix("window.") {
+        return window_start(format, parameters).map(|text| Some((text, false)));
+    }
     match parameters.lookup(name) {
         Lookup::Value(value) => Ok(Some((value.text().to_owned(), value.from_environment()))),
         Lookup::Failed => Ok(None),
         Lookup::Unknown => Err(unknown(name, parameters)),
     }
+}
+
+/// The start of the window in a format of the time expressions.
+fn window_start(format: &str, parameters: &ParameterTable) -> Result<String, String> {
+    let Some(start) = &parameters.window_start else {
+        return Err(format!(
+            "`${{window.{format}}}` is the start of the window, which is for `destination.maxcompute.partition` of a window \
+             that starts at a time; declare a parameter for other places"
+        ));
+    };
+    let written = format!("$[{format}]");
+    let expression = parse(&written).map_err(|error| format!("`${{window.{format}}}`: {error}"))?;
+    evaluate(&expression, start).map_err(|error| format!("`${{window.{format}}}`: {error}"))
 }
 
 fn unknown(name: &str, parameters: &ParameterTable) -> String {

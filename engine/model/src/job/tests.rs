@@ -2,6 +2,7 @@ mod findings;
 mod formats;
 mod secrets;
 mod sources;
+mod windows;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -157,7 +158,8 @@ fn the_example_of_the_documents_is_read_in_full() {
         environment: Some("prod".to_owned()),
         source: KafkaSource {
             brokers: vec!["k1:9092".to_owned(), "k2:9092".to_owned()],
-            topic: "orders".to_owned(),
+            topics: vec!["orders".to_owned()],
+            partitions: None,
             group: Some("tidegate-orders-daily".to_owned()),
             format: MessageFormat::default(),
             options: [(
@@ -168,7 +170,15 @@ fn the_example_of_the_documents_is_read_in_full() {
         },
         // 2026-11-22 and 2026-11-23 at midnight, 8 hours east of Greenwich.
         window: crate::Window::new(1_795_276_800_000, 1_795_363_200_000).unwrap(),
+        offsets: OffsetBounds::default(),
         lateness: Lateness::Exact,
+        exit: Exit::Planned,
+        wait_closed: None,
+        split: None,
+        schedule: Some(Schedule {
+            every: Some(Every(jiff::Span::new().days(1))),
+            at: jiff::civil::Time::new(0, 15, 0, 0).ok(),
+        }),
         destination: MaxComputeTarget {
             connection: MaxComputeConnection {
                 endpoint: "https://service.cn-shanghai.maxcompute.aliyun.com/api".to_owned(),
@@ -239,7 +249,7 @@ fn the_example_of_the_documents_is_read_in_full() {
             ("partition", "20261122")
         ]
     );
-    insta::assert_snapshot!(Findings::new(checked.warnings), @"job.yaml:35:11: warning: schedule: this version runs a job when it is told to, and nothing follows this schedule; have a scheduler call `tidegate run` with `--at`");
+    insta::assert_snapshot!(Findings::new(checked.warnings), @"job.yaml:35:11: warning: schedule: this version runs a job when it is told to, and nothing but `tidegate backfill` follows this schedule; have a scheduler call `tidegate run` with `--at`");
 }
 
 #[test]
@@ -305,7 +315,7 @@ fn the_identity_is_what_affects_rows() {
         serde_json::to_string(&checked.job.identity()).unwrap()
     };
     let prod = identity(ORDERS, "prod");
-    insta::assert_snapshot!(prod, @r#"{"topic":"orders","format":{"key":"string","payload":"json","payload_compression":"none","key_encoding":"UTF-8","payload_encoding":"UTF-8","header_encoding":"UTF-8","invalid_text":"reject"},"isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"lateness":"exact","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null,"rounding":null},{"column":"city","source":{"path":"user.address.city"},"format":null,"rounding":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null,"rounding":null},{"column":"paid_at","source":{"path":"payment.time"},"format":{"epoch":"ms"},"rounding":null},{"column":"channel","source":{"constant":"web"},"format":null,"rounding":null},{"column":"raw","source":{"metadata":"value"},"format":null,"rounding":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null,"rounding":null}],"tombstones":"keep","validation":"full","empty_as_null":false,"time_zone":"Asia/Shanghai"}"#);
+    insta::assert_snapshot!(prod, @r#"{"topics":["orders"],"partitions":null,"format":{"key":"string","payload":"json","payload_compression":"none","key_encoding":"UTF-8","payload_encoding":"UTF-8","header_encoding":"UTF-8","invalid_text":"reject"},"isolation_level":null,"window":{"start_ms":1795276800000,"end_ms":1795363200000},"offsets":{"start":null,"end":null},"group":null,"lateness":"exact","exit":"planned","table":{"project":"shop","schema":"sales","table":"orders"},"partition":[["ds","20261122"]],"write":"replace","columns":[{"column":"order_id","source":{"path":"order.id"},"format":null,"rounding":null},{"column":"city","source":{"path":"user.address.city"},"format":null,"rounding":null},{"column":"first_sku","source":{"path":"items[0].sku"},"format":null,"rounding":null},{"column":"paid_at","source":{"path":"payment.time"},"format":{"epoch":"ms"},"rounding":null},{"column":"channel","source":{"constant":"web"},"format":null,"rounding":null},{"column":"raw","source":{"metadata":"value"},"format":null,"rounding":null},{"column":"kafka_partition","source":{"metadata":"partition"},"format":null,"rounding":null}],"tombstones":"keep","validation":"full","empty_as_null":false,"time_zone":"Asia/Shanghai"}"#);
     let indifferent = ORDERS
         .replace("job: orders_daily", "job: other")
         .replace("    group: tidegate-orders-daily\n", "")

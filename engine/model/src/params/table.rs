@@ -184,8 +184,11 @@ impl Parameters {
 }
 
 fn check_name(name: &str) -> Result<(), ParamError> {
-    let advice = if name.starts_with("env.") || name.starts_with("bdp.system.") {
-        "choose one that does not begin with `env.` or `bdp.system.`"
+    let advice = if ["env.", "window.", "bdp.system."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    {
+        "choose one that does not begin with `env.`, `window.` or `bdp.system.`"
     } else if looks_like_format(name) {
         "choose one that is no date format, for `${…}` around it would be a date"
     } else if !is_name(name) {

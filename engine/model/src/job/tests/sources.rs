@@ -101,7 +101,7 @@ fn only_the_chosen_environment_needs_its_variables() {
     };
     assert!(check("prod").is_ok());
     insta::assert_snapshot!(check("dev").unwrap_err(), @"
-        job.yaml:35:11: warning: schedule: this version runs a job when it is told to, and nothing follows this schedule; have a scheduler call `tidegate run` with `--at`
+        job.yaml:35:11: warning: schedule: this version runs a job when it is told to, and nothing but `tidegate backfill` follows this schedule; have a scheduler call `tidegate run` with `--at`
         sources.yaml:3:112: error: environments.dev.shop_kafka.kafka.options.sasl.password: environment variable `KAFKA_PASSWORD` is not set; set it for this process
         sources.yaml:4:96: error: environments.dev.shop_odps.maxcompute.access_id: environment variable `ID` is not set; set it for this process
         sources.yaml:4:124: error: environments.dev.shop_odps.maxcompute.access_secret: environment variable `SECRET` is not set; set it for this process

@@ -1,0 +1,153 @@
+//! Which messages a load took: what later loads of the same target are compared with.
+
+use std::fmt;
+
+use engine_model::job::OffsetBounds;
+use engine_model::{LoadPlan, OffsetRange, TopicPartition, Window};
+use serde::{Deserialize, Serialize};
+
+/// The messages of a window: those of its timestamps, within the offsets that bound it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) window: Window,
+    /// Where a bound is an offset: the offsets of each topic partition. Nothing for all offsets of all of them.
+    pub(crate) offsets: Option<Vec<OffsetExtent>>,
+}
+
+/// The offsets of one topic partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OffsetExtent {
+    #[serde(flatten)]
+    topic_partition: TopicPartition,
+    /// From 0 or up to the largest offset on a side that is bounded by time.
+    #[serde(flatten)]
+    range: OffsetRange,
+}
+
+impl Extent {
+    /// The extent of window `number` of a plan that was made with these bounds.
+    pub(crate) fn of(plan: &LoadPlan, number: usize, bounds: &OffsetBounds) -> Option<Self> {
+        let window = plan.windows.get(number)?.window;
+        let by_offset = bounds.start.is_some() || bounds.end.is_some();
+        let offsets = plan.partitions.iter().filter_map(|partition| {
+            let reach = partition.reaches.get(number)?.range;
+            let start = if bounds.start.is_some() {
+                reach.start
+            } else {
+                0
+            };
+            let end = if bounds.end.is_some() {
+                reach.end
+            } else {
+                i64::MAX
+            };
+            Some(OffsetExtent {
+                topic_partition: partition.topic_partition.clone(),
+                range: OffsetRange { start, end },
+            })
+        });
+        Some(Self {
+            window,
+            offsets: by_offset.then(|| offsets.collect()),
+        })
+    }
+
+    /// Whether some message may be of both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let offsets = match (&self.offsets, &other.offsets) {
+            (Some(mine), Some(theirs)) => mine.iter().any(|mine| {
+                let same = theirs
+                    .iter()
+                    .filter(|theirs| theirs.topic_partition == mine.topic_partition);
+                same.into_iter()
+                    .any(|theirs| mine.range.intersection(theirs.range).is_some())
+            }),
+            _ => true,
+        };
+        offsets && self.window.overlaps(other.window)
+    }
+
+    /// Whether every message of `other` is surely of this one too.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        let offsets = match (&self.offsets, &other.offsets) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => theirs.iter().all(|theirs| {
+                let has = |mine: &OffsetExtent| {
+                    mine.topic_partition == theirs.topic_partition
+                        && mine.range.start <= theirs.range.start
+                        && theirs.range.end <= mine.range.end
+                };
+                theirs.range.is_empty() || mine.iter().any(has)
+            }),
+        };
+        offsets && self.window.contains(other.window)
+    }
+}
+
+/// The window, and that offsets bound it where they do.
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(offsets) = &self.offsets else {
+            return write!(f, "{}", self.window);
+        };
+        if self.window.is_by_time() {
+            write!(f, "{} within ", self.window)?;
+        }
+        match offsets.as_slice() {
+            [only] => write!(f, "offsets {} of {}", only.range, only.topic_partition),
+            _ => write!(f, "the offsets of {} topic partitions", offsets.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(window: Window, offsets: &[(i32, i64, i64)]) -> Extent {
+        let of = |(number, start, end): &(i32, i64, i64)| OffsetExtent {
+            topic_partition: TopicPartition::new("orders", *number),
+            range: OffsetRange {
+                start: *start,
+                end: *end,
+            },
+        };
+        Extent {
+            window,
+            offsets: Some(offsets.iter().map(of).collect()),
+        }
+    }
+
+    #[test]
+    fn offsets_are_compared_by_topic_partition() {
+        let one = extent(Window::ALL, &[(0, 0, 100), (1, 50, 60)]);
+        assert!(one.contains(&extent(Window::ALL, &[(0, 10, 20), (1, 50, 60)])));
+        assert!(
+            one.contains(&extent(Window::ALL, &[(0, 10, 20), (2, 5, 5)])),
+            "nothing is read of [2]"
+        );
+        assert!(!one.contains(&extent(Window::ALL, &[(0, 10, 101)])));
+        assert!(!one.contains(&extent(Window::ALL, &[(2, 10, 20)])));
+        assert!(one.overlaps(&extent(Window::ALL, &[(1, 59, 70)])));
+        assert!(!one.overlaps(&extent(Window::ALL, &[(1, 60, 70), (0, 100, 200)])));
+    }
+
+    #[test]
+    fn without_offsets_all_of_them_are_meant() {
+        let window = Window::new(0, 10).unwrap();
+        let all = Extent {
+            window,
+            offsets: None,
+        };
+        let some = extent(window, &[(0, 0, 5)]);
+        assert!(all.contains(&some) && !some.contains(&all));
+        assert!(all.overlaps(&some) && some.overlaps(&all));
+        let later = extent(Window::new(10, 20).unwrap(), &[(0, 0, 5)]);
+        assert!(!all.overlaps(&later) && !later.overlaps(&some));
+        assert_eq!(
+            some.to_string(),
+            "[1970-01-01T00:00:00Z, 1970-01-01T00:00:00.01Z) within offsets [0, 5) of orders[0]"
+        );
+    }
+}

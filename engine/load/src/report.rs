@@ -1,0 +1,189 @@
+//! The report of a run that ended, and what a person should look at in it.
+
+use std::collections::BTreeMap;
+
+use engine_model::job::Job;
+use engine_model::limits::HOLE_SPANS_MAX;
+use engine_model::{
+    Counts, Ledger, LedgerEntry, LoadPlan, OffsetRange, RunReport, SliceCounts, SliceReport, Steps,
+    TopicPartition, WindowOutcome, WindowReport,
+};
+
+use crate::journal::OpenRun;
+use crate::ports::MessageSource;
+use crate::prepare::plan_notes;
+use crate::run::Ended;
+
+/// What a report is made of.
+pub(crate) struct Done<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) source: &'a dyn MessageSource,
+    pub(crate) run: &'a OpenRun,
+    pub(crate) slices: SliceCounts,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) reports: &'a BTreeMap<u32, SliceReport>,
+    pub(crate) ended: &'a Ended,
+    pub(crate) steps: Steps,
+}
+
+/// The report, as of an attempt that was not resumed and took no time.
+pub(crate) fn report(done: &Done<'_>) -> RunReport {
+    let Done {
+        job,
+        run,
+        ledger,
+        reports,
+        ..
+    } = done;
+    let total = ledger.total();
+    let windows = done.ended.iter().map(|(number, (outcome, session))| {
+        let planned = &run.plan.windows[*number as usize];
+        let (rejected, reject_files) = rejects_of(reports, *number);
+        WindowReport {
+            window: planned.window,
+            partition: planned.partition.clone(),
+            outcome: *outcome,
+            session: session.clone(),
+            rows: match outcome {
+                WindowOutcome::Superseded => 0,
+                _ => total.window(*number).rows,
+            },
+            rows_past_look_up: rows_past_look_up(&run.plan, reports, *number),
+            rejected,
+            reject_files,
+        }
+    });
+    let mut report = RunReport {
+        run: run.id,
+        job: job.name.clone(),
+        topic: job.source.topic_list(),
+        table: job.destination.table.to_string(),
+        open: run.plan.is_open(),
+        resumed: false,
+        slices: done.slices,
+        ledger: ledger_entries(ledger, reports),
+        windows: windows.collect(),
+        steps: done.steps,
+        seconds: 0.0,
+        memory_bytes_peak: memory_bytes_peak(),
+        unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
+        warnings: plan_notes(&run.plan),
+    };
+    let is_compacted = |topic: &str| done.source.is_compacted(topic);
+    let notes = ledger_notes(&report.ledger, &is_compacted);
+    report.warnings.extend(notes);
+    report
+}
+
+/// The ledger's lines, with the places of the first holes.
+fn ledger_entries(ledger: &Ledger, reports: &BTreeMap<u32, SliceReport>) -> Vec<LedgerEntry> {
+    let mut spans: BTreeMap<&TopicPartition, Vec<OffsetRange>> = BTreeMap::new();
+    for range in reports.values().flat_map(|report| &report.ranges) {
+        let found = spans.entry(&range.topic_partition).or_default();
+        found.extend(&range.hole_spans);
+    }
+    let entry = |(topic_partition, counts): (&TopicPartition, &Counts)| {
+        let mut hole_spans = OffsetRange::merged(spans.remove(topic_partition).unwrap_or_default());
+        hole_spans.truncate(HOLE_SPANS_MAX);
+        LedgerEntry {
+            topic_partition: topic_partition.clone(),
+            counts: counts.clone(),
+            hole_spans,
+        }
+    };
+    ledger.iter().map(entry).collect()
+}
+
+/// What a person should know about what was read.
+fn ledger_notes(
+    ledger: &[LedgerEntry],
+    is_compacted: &dyn Fn(&str) -> Option<bool>,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut compacted: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+    for entry in ledger {
+        let LedgerEntry {
+            topic_partition,
+            counts,
+            hole_spans,
+        } = entry;
+        if counts.unread > 0 {
+            notes.push(format!(
+                "{} offsets of {topic_partition} are unread: nothing came for as long as `exit: idle` waits; what they hold is \
+                 not loaded, so run the window again",
+                counts.unread,
+            ));
+        }
+        if counts.outside_reach > 0 {
+            notes.push(format!(
+                "{} messages of {topic_partition} belong to windows of this run, but lie where these are not looked for any \
+                 more, and are not loaded; run those windows again with a longer `lateness`, or `exact`",
+                counts.outside_reach,
+            ));
+        }
+        let topic = &*topic_partition.topic;
+        if counts.holes > 0
+            && *compacted
+                .entry(topic)
+                .or_insert_with(|| is_compacted(topic))
+                == Some(false)
+        {
+            let spans: Vec<_> = hole_spans.iter().map(ToString::to_string).collect();
+            notes.push(format!(
+                "{} offsets of {topic_partition} have no message, at {}: the topic is not compacted, so these should be \
+                 markers and aborted messages of transactions; if nobody writes to it in transactions, messages are lost on \
+                 the broker",
+                counts.holes,
+                spans.join(", "),
+            ));
+        }
+    }
+    notes
+}
+
+/// The rows of a window that the plain look-up of its end would have missed. Ranges are cut there.
+fn rows_past_look_up(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>, window: u32) -> u64 {
+    let ends: BTreeMap<&TopicPartition, i64> = plan
+        .partitions
+        .iter()
+        .filter_map(|partition| {
+            let reach = partition.reaches.get(window as usize)?;
+            Some((&partition.topic_partition, reach.look_up_end()))
+        })
+        .collect();
+    let ranges = reports.values().flat_map(|report| &report.ranges);
+    let past = ranges.filter(|range| {
+        let end = ends.get(&range.topic_partition);
+        end.is_some_and(|end| range.range.start >= *end)
+    });
+    past.map(|range| range.counts.window(window).rows).sum()
+}
+
+/// The reject counts of one window by reason, and the files that keep the messages.
+fn rejects_of(
+    reports: &BTreeMap<u32, SliceReport>,
+    window: u32,
+) -> (BTreeMap<String, u64>, Vec<String>) {
+    let mut counts = BTreeMap::new();
+    let mut files = Vec::new();
+    for staged in reports
+        .values()
+        .filter_map(|report| report.windows.get(&window))
+    {
+        for (reason, count) in &staged.rejected {
+            *counts.entry(reason.clone()).or_default() += count;
+        }
+        files.extend(staged.rejects.iter().map(|file| file.name.clone()));
+    }
+    (counts, files)
+}
+
+/// The most memory that the process held at once, as Linux tells it.
+fn memory_bytes_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
