@@ -1,10 +1,12 @@
 //! The beginning of a run: which one to go on with, what stands against a new one, and its frozen plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use engine_model::job::{Job, WriteMode};
 use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 
+use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::commit::{blocks, target_key};
 use crate::extent::Extent;
 use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
@@ -16,11 +18,15 @@ use crate::settle::{Assume, Fate, Settle};
 use crate::stage::{holds_rejects, run_of_staged_file};
 use crate::{Error, ErrorKind};
 
+/// How long an open topic partition is left alone before the plan is made again.
+const PLAN_AGAIN: Duration = Duration::from_secs(5);
+
 /// What a run begins with.
 pub(crate) struct Begin<'a> {
     pub(crate) job: &'a Job,
     pub(crate) ports: &'a Ports<'a>,
     pub(crate) options: &'a RunOptions,
+    pub(crate) cancel: &'a Cancel,
     pub(crate) lanes: usize,
 }
 
@@ -28,11 +34,7 @@ impl Begin<'_> {
     /// The run to go on with, or a new one; and whether it was begun before.
     pub(crate) fn begin(&self, prepared: &Prepared) -> Result<(OpenRun, bool), Error> {
         let Ports {
-            source,
-            target,
-            journal,
-            clock,
-            ..
+            target, journal, ..
         } = self.ports;
         let targets: Vec<_> = prepared
             .windows
@@ -48,8 +50,7 @@ impl Begin<'_> {
         for target in &targets {
             self.settle_undecided(target)?;
         }
-        let now_ms = clock.now().as_millisecond();
-        let plan = prepared.plan(self.job, *source, now_ms, self.lanes, self.options.order)?;
+        let plan = self.plan_when_closed(prepared)?;
         self.check_earlier_loads(&plan)?;
         check_retention(self.job, &plan, *target)?;
         let id = journal.begin_run(&targets, &fingerprint, &self.job.name, &plan)?;
@@ -69,6 +70,28 @@ impl Begin<'_> {
             },
             false,
         ))
+    }
+
+    /// The plan. Where the job waits for that, it is made again until every topic partition is closed or the wait is over.
+    fn plan_when_closed(&self, prepared: &Prepared) -> Result<LoadPlan, Error> {
+        let Ports { source, clock, .. } = self.ports;
+        let wait = self.job.wait_closed.unwrap_or_default();
+        let begun = clock.elapsed();
+        loop {
+            let now_ms = clock.now().as_millisecond();
+            let order = self.options.order;
+            let plan = prepared.plan(self.job, *source, now_ms, self.lanes, order)?;
+            let mut reaches = plan.partitions.iter().flat_map(|known| &known.reaches);
+            let waited = clock.elapsed().saturating_sub(begun);
+            if waited >= wait || reaches.all(|reach| reach.closed) {
+                return Ok(plan);
+            }
+            let again = clock.elapsed() + PLAN_AGAIN.min(wait.saturating_sub(waited));
+            while clock.elapsed() < again {
+                self.cancel.check()?;
+                std::thread::sleep(CANCEL_POLL);
+            }
+        }
     }
 
     /// Whether an open run is worth going on with.

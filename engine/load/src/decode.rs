@@ -13,7 +13,7 @@ use engine_model::{
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use crate::progress::{Progress, count};
-use crate::read::{ReadEvent, ReadHandle};
+use crate::read::{RangeEnd, ReadEvent, ReadHandle};
 use crate::resolve::without_timestamp;
 use crate::rules::SliceRules;
 use crate::sample::FieldSampler;
@@ -56,19 +56,19 @@ impl<'a> Lane<'a> {
         let mut ranges = Vec::with_capacity(spec.ranges.len());
         for range in &spec.ranges {
             let mut tally = RangeTally::new(range, &self.windows);
-            loop {
+            let end = loop {
                 match self.read.next()? {
                     ReadEvent::Block(block) => {
                         let done = self.decode_block(&block, &mut tally, &mut files);
                         self.read.recycle(block);
                         done?;
                     }
-                    ReadEvent::RangeDone => break,
+                    ReadEvent::RangeEnd(end) => break end,
                     ReadEvent::Failed(error) => return Err(error),
                 }
-            }
+            };
             self.sampler.end_range(range.range.len());
-            ranges.push(tally.finish(&self.windows, self.rules.progress));
+            ranges.push(tally.finish(end, &self.windows, self.rules.progress));
         }
         self.flush(&mut files, 0)?;
         let windows = files.finish()?;
@@ -364,10 +364,14 @@ impl<'a> RangeTally<'a> {
         }
     }
 
-    fn finish(mut self, windows: &[u32], progress: &Progress) -> RangeReport {
+    fn finish(mut self, how: RangeEnd, windows: &[u32], progress: &Progress) -> RangeReport {
         let end = self.slice_range.range.end;
-        count(&progress.offsets_read, end.abs_diff(self.position));
-        self.skip_to(end);
+        let tail = end.abs_diff(self.position);
+        count(&progress.offsets_read, tail);
+        match how {
+            RangeEnd::Complete => self.skip_to(end),
+            RangeEnd::Idle => self.counts.unread += tail,
+        }
         let numbered = windows.iter().copied().zip(self.windows);
         let taken = numbered.filter(|(number, _)| self.slice_range.windows.contains(number));
         self.counts.windows = taken.collect();
@@ -437,7 +441,7 @@ mod tests {
             tally.count_holes(&block, &progress).is_err(),
             "offsets that go back are refused"
         );
-        let report = tally.finish(&[0], &progress);
+        let report = tally.finish(RangeEnd::Complete, &[0], &progress);
         assert_eq!(report.counts.holes, 12);
         let spans = report.hole_spans.iter().map(ToString::to_string);
         assert_eq!(spans.collect::<Vec<_>>(), ["[5, 7)", "[9, 12)", "[13, 20)"]);

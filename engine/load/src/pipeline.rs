@@ -13,7 +13,7 @@ use crate::decode::Lane;
 use crate::plan::{SliceQueue, WindowOrder};
 use crate::ports::MessageSource;
 use crate::progress::count;
-use crate::read;
+use crate::read::{self, Idle};
 use crate::rules::SliceRules;
 use crate::upload::{BlockTask, Uploads};
 use crate::{Error, ErrorKind};
@@ -31,6 +31,7 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) completion: &'a Completion,
     pub(crate) budget: &'a ByteBudget,
     pub(crate) cancel: &'a Cancel,
+    pub(crate) idle: &'a Idle<'a>,
     /// At least 1, and no more than there are slices.
     pub(crate) lanes: usize,
     pub(crate) order: WindowOrder,
@@ -72,12 +73,8 @@ impl Pipeline<'_> {
             // The receivers that count are the uploads' own: when they are gone, sending fails.
             drop(waiting_blocks);
             for number in 0..lanes {
-                let (handle, consumer) = read::channel(
-                    self.budget,
-                    self.cancel,
-                    self.rules.clock,
-                    self.rules.progress,
-                );
+                let (handle, consumer) =
+                    read::channel(self.budget, self.cancel, self.idle, self.rules.progress);
                 let (blocks, failure, queue) = (blocks.clone(), &failure, &queue);
                 spawn(
                     scope,

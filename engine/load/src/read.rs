@@ -1,5 +1,8 @@
 //! The read step: a lane's consumer thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use engine_model::limits::BLOCK_BYTES_TARGET;
 use engine_model::{MessageBlock, SliceRange, SliceSpec};
@@ -19,10 +22,57 @@ const BLOCKS_RECYCLED: usize = 2;
 pub(crate) enum ReadEvent {
     /// Messages of the current range, in order.
     Block(MessageBlock),
-    /// The current range is complete; the next event belongs to the slice's next range.
-    RangeDone,
+    /// The current range has ended; the next event belongs to the slice's next range.
+    RangeEnd(RangeEnd),
     /// Reading failed; nothing follows.
     Failed(Error),
+}
+
+/// How the reading of a range ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeEnd {
+    /// All of it was read.
+    Complete,
+    /// No lane got a message for as long as the job waits; the rest of it is unread.
+    Idle,
+}
+
+/// Tells whether no lane has got a message for some time.
+pub(crate) struct Idle<'a> {
+    clock: &'a dyn Clock,
+    /// How long; nothing for ever.
+    after: Option<Duration>,
+    /// When the last message came, in ms of the clock.
+    last_ms: AtomicU64,
+}
+
+impl<'a> Idle<'a> {
+    /// Nothing has come yet, and the time runs from now on.
+    pub(crate) fn new(clock: &'a dyn Clock, after: Option<Duration>) -> Self {
+        let idle = Self {
+            clock,
+            after,
+            last_ms: AtomicU64::new(0),
+        };
+        idle.note_message();
+        idle
+    }
+
+    fn note_message(&self) {
+        self.last_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        let silence_ms = self
+            .now_ms()
+            .saturating_sub(self.last_ms.load(Ordering::Relaxed));
+        self.after
+            .is_some_and(|after| u128::from(silence_ms) >= after.as_millis())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The worker's end of the channels to its consumer thread.
@@ -41,7 +91,7 @@ pub(crate) struct Consumer<'a> {
     empty_blocks: Receiver<MessageBlock>,
     budget: &'a ByteBudget,
     cancel: &'a Cancel,
-    clock: &'a dyn Clock,
+    idle: &'a Idle<'a>,
     progress: &'a Progress,
 }
 
@@ -49,7 +99,7 @@ pub(crate) struct Consumer<'a> {
 pub(crate) fn channel<'a>(
     budget: &'a ByteBudget,
     cancel: &'a Cancel,
-    clock: &'a dyn Clock,
+    idle: &'a Idle<'a>,
     progress: &'a Progress,
 ) -> (ReadHandle<'a>, Consumer<'a>) {
     let (slices, slices_end) = bounded(1);
@@ -68,7 +118,7 @@ pub(crate) fn channel<'a>(
         empty_blocks: empty_blocks_end,
         budget,
         cancel,
-        clock,
+        idle,
         progress,
     };
     (handle, consumer)
@@ -133,19 +183,25 @@ impl Consumer<'_> {
             reader.open(topic_partition, *range)?;
             loop {
                 let mut block = self.empty_blocks.try_recv().unwrap_or_default();
-                let started = self.clock.elapsed();
+                let started = self.idle.clock.elapsed();
                 let complete = reader.read(&mut block)?;
-                let busy = self.clock.elapsed().saturating_sub(started);
+                let busy = self.idle.clock.elapsed().saturating_sub(started);
                 self.progress
                     .read
                     .add(busy, block.len() as u64, block.size() as u64);
                 self.cancel.check()?;
-                if !block.is_empty() {
+                let silent = block.is_empty();
+                if !silent {
+                    self.idle.note_message();
                     self.budget.acquire(block.size(), self.cancel)?;
                     self.send(ReadEvent::Block(block))?;
                 }
                 if complete {
-                    self.send(ReadEvent::RangeDone)?;
+                    self.send(ReadEvent::RangeEnd(RangeEnd::Complete))?;
+                    break;
+                }
+                if silent && self.idle.is_over() {
+                    self.send(ReadEvent::RangeEnd(RangeEnd::Idle))?;
                     break;
                 }
             }

@@ -312,7 +312,7 @@ impl Resolving<'_> {
         let end = read.last().map_or(start, |range| range.end);
         let last_number = reaches.len() - 1;
         for (number, (window, reach)) in group.iter().zip(&mut reaches).enumerate() {
-            let own_end = if number == last_number {
+            let own_end = if number == last_number || survey.is_short(start) {
                 end
             } else {
                 let own_margin_ms = own_margin_ms(*window, margin_ms);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine_decode::MappedFields;
-use engine_model::job::{Job, WriteMode};
+use engine_model::job::{Exit, Job, WriteMode};
 use engine_model::{
     Counts, Ledger, LoadPlan, Reach, RunReport, SliceCounts, SliceReport, StagedFile, WindowCounts,
 };
@@ -27,6 +27,7 @@ use crate::plan::WindowOrder;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
 use crate::prepare::{Prepared, check_same_topic, check_window_is_over};
 use crate::progress::{Progress, count};
+use crate::read::Idle;
 use crate::report::{Done, report};
 use crate::resume::{Held, Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
@@ -122,6 +123,7 @@ pub fn run(
         job,
         ports,
         options,
+        cancel,
         lanes: attempt.lanes(usize::MAX),
     };
     let (run, resumed) = begin.begin(&prepared)?;
@@ -344,6 +346,13 @@ impl Attempt<'_> {
         let completion = Completion::new(&open, &remaining.slices, &remaining.blocks);
         let lanes = self.lanes(remaining.slices.len());
         let budget = ByteBudget::new(self.shares(lanes).block_bytes);
+        let idle = Idle::new(
+            self.ports.clock,
+            match self.job.exit {
+                Exit::Planned => None,
+                Exit::Idle(after) => Some(after),
+            },
+        );
         let pipeline = Pipeline {
             source: self.ports.source,
             rules,
@@ -351,6 +360,7 @@ impl Attempt<'_> {
             completion: &completion,
             budget: &budget,
             cancel: self.cancel,
+            idle: &idle,
             lanes,
             order: if plan.newest_first {
                 WindowOrder::NewestFirst

@@ -102,11 +102,8 @@ impl<'a> Survey<'a> {
         end_hint: i64,
         margin_ms: i64,
     ) -> Result<Vec<OffsetRange>, Error> {
-        let log = OffsetRange {
-            start: start.clamp(self.log.start, self.log.end),
-            ..self.log
-        };
-        if log.len() <= WHOLE_OFFSETS_MAX {
+        let log = self.log_from(start);
+        if self.is_short(start) {
             return Ok(OffsetRange::merged(vec![log]));
         }
         let low_ms = window.start_ms.saturating_sub(margin_ms);
@@ -120,6 +117,18 @@ impl<'a> Survey<'a> {
         self.seen_around(window, log, bulk)
     }
 
+    /// Whether what may hold messages of windows from `start` on is so short that all of it is read.
+    pub(crate) fn is_short(&self, start: i64) -> bool {
+        self.log_from(start).len() <= WHOLE_OFFSETS_MAX
+    }
+
+    fn log_from(&self, start: i64) -> OffsetRange {
+        OffsetRange {
+            start: start.clamp(self.log.start, self.log.end),
+            ..self.log
+        }
+    }
+
     /// One past the place where the bulk passes the window's end and the margin; `from` lies before it.
     pub(crate) fn end_of(
         &mut self,
@@ -128,10 +137,7 @@ impl<'a> Survey<'a> {
         end_hint: i64,
         margin_ms: i64,
     ) -> Result<i64, Error> {
-        let log = OffsetRange {
-            start: from.clamp(self.log.start, self.log.end),
-            ..self.log
-        };
+        let log = self.log_from(from);
         let high_ms = window.end_ms.saturating_add(margin_ms);
         Ok(self.passes(high_ms, log, end_hint)?.end)
     }

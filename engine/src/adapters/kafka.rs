@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine_kafka::{BrokerCheck, Client, PartitionMetadata, Settings, TopicConfig};
+use engine_kafka::{BrokerCheck, Client, PartitionMetadata, STALL_TIMEOUT, Settings, TopicConfig};
 use engine_load::ports::{MessageReader, MessageSource, TopicDescription};
 use engine_load::{Error, ErrorKind};
-use engine_model::job::{Job, KafkaSource};
+use engine_model::job::{Exit, Job, KafkaSource};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
     ColumnSource, Message, MessageBlock, MetadataField, OffsetRange, TopicPartition,
@@ -44,7 +44,13 @@ impl KafkaTopics {
             .columns
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
-        Self::of_source(&job.source, headers, fetch_bytes)
+        let mut topics = Self::of_source(&job.source, headers, fetch_bytes)?;
+        if let Exit::Idle(idle) = job.exit {
+            // The run ends before a read may fail for want of messages.
+            let stall_timeout = STALL_TIMEOUT.max(idle + STALL_TIMEOUT);
+            topics.settings = topics.settings.with_stall_timeout(stall_timeout);
+        }
+        Ok(topics)
     }
 
     /// The same without the rest of a job; messages come with their headers where these are wanted.

@@ -5,12 +5,14 @@
 mod simulation;
 
 mod crash;
+mod model;
 mod refusals;
 mod window;
 mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Staging, TargetTable};
@@ -21,7 +23,7 @@ use engine_model::{PartitionSpec, RunReport};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use simulation::{SmallDisk, Source, StoppedClock, Table, Topic};
+use simulation::{SmallDisk, Source, SteppingClock, StoppedClock, Table, Topic};
 
 /// The window of [`job`]: 22 November 2026 in UTC.
 pub(crate) const DAY_START_MS: i64 = 1_795_305_600_000;
@@ -34,6 +36,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) disk_bytes: Option<u64>,
     pub(crate) now: Timestamp,
+    /// Whether time passes.
+    pub(crate) time_passes: bool,
     pub(crate) options: RunOptions,
 }
 
@@ -45,6 +49,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             disk_bytes: None,
             now: Timestamp::from_millisecond(DAY_END_MS + 60_000).unwrap(),
+            time_passes: false,
             options: RunOptions {
                 allow_open_window: false,
                 replace_other_window: false,
@@ -92,12 +97,21 @@ impl World {
         };
         let journal = Journal::open(&self.folder.path().join("journal.sqlite")).unwrap();
         let source = Source(Arc::clone(&self.topic));
+        let stopped = StoppedClock(self.now);
+        let stepping = SteppingClock {
+            now: self.now,
+            steps: AtomicU64::new(0),
+        };
         let ports = Ports {
             source: &source,
             target,
             staging,
             journal: &journal,
-            clock: &StoppedClock(self.now),
+            clock: if self.time_passes {
+                &stepping
+            } else {
+                &stopped
+            },
             locks: &self.folder.path().join("locks"),
         };
         run(jobs, &ports, &self.options, &Progress::default(), cancel)

@@ -82,6 +82,7 @@ impl Case {
             // A memory disk: what is synced on the way is not what this test is about.
             world.folder = tempfile::tempdir_in("/dev/shm").unwrap();
         }
+        world.now += jiff::SignedDuration::from_hours(72);
         world.options.cores = rng.usize(1..4);
         if rng.bool() {
             world.options.order = WindowOrder::NewestFirst;
@@ -101,15 +102,29 @@ impl Case {
         for (job, window) in self.jobs.iter().zip(&report.windows) {
             let partition = &job.destination.partition;
             let ids = self.world.table.ids(partition);
-            assert_eq!(ids, expected[partition], "seed {}: {}", self.seed, job.window);
+            assert_eq!(
+                ids, expected[partition],
+                "seed {}: {}",
+                self.seed, job.window
+            );
             assert_eq!(window.rows, ids.len() as u64, "seed {}", self.seed);
             totals.rows += window.rows;
             totals.rejected += window.rejected.values().sum::<u64>();
         }
         for entry in &report.ledger {
             let counts = &entry.counts;
-            assert_eq!(counts.planned, counts.accounted(), "seed {}: {entry:?}", self.seed);
-            assert_eq!((counts.outside_reach, counts.unread), (0, 0), "seed {}", self.seed);
+            assert_eq!(
+                counts.planned,
+                counts.accounted(),
+                "seed {}: {entry:?}",
+                self.seed
+            );
+            assert_eq!(
+                (counts.outside_reach, counts.unread),
+                (0, 0),
+                "seed {}",
+                self.seed
+            );
             totals.holes += counts.holes;
             let kept = counts.windows.values().map(|window| window.tombstones_kept);
             totals.tombstones += kept.sum::<u64>();
@@ -148,8 +163,18 @@ impl Case {
                 }
                 Err(error) => {
                     totals.failed += 1;
-                    assert_ne!(error.kind(), ErrorKind::Unbalanced, "seed {}: {error}", self.seed);
-                    assert_ne!(error.kind(), ErrorKind::Internal, "seed {}: {error}", self.seed);
+                    assert_ne!(
+                        error.kind(),
+                        ErrorKind::Unbalanced,
+                        "seed {}: {error}",
+                        self.seed
+                    );
+                    assert_ne!(
+                        error.kind(),
+                        ErrorKind::Internal,
+                        "seed {}: {error}",
+                        self.seed
+                    );
                 }
             }
             self.disarm();
@@ -240,7 +265,11 @@ fn id_of(message: &Message) -> Option<i64> {
 
 /// A log of up to 300 messages with ids from `first_id`, in one of several kinds of disorder, with holes.
 fn log(rng: &mut Rng, first_id: i64) -> Vec<Message> {
-    let length = if rng.u8(0..8) == 0 { 0 } else { rng.i64(0..300) };
+    let length = if rng.u8(0..8) == 0 {
+        0
+    } else {
+        rng.i64(0..300)
+    };
     let disorder_ms = [0, MINUTE_MS, 90 * MINUTE_MS][rng.usize(0..3)];
     let step_ms = [0, 1_000, MINUTE_MS, 10 * MINUTE_MS][rng.usize(0..4)];
     let outliers = rng.bool();

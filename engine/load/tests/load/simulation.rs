@@ -46,6 +46,8 @@ pub(crate) struct Topic {
     pub(crate) delivered: Mutex<BTreeMap<(i32, i64), u64>>,
     /// The log start offset of every topic partition.
     pub(crate) log_start: i64,
+    /// From this offset on, nothing is ever delivered.
+    pub(crate) silent_from: Option<i64>,
     /// Whether the topic says that it is compacted.
     pub(crate) compacted: Option<bool>,
     /// The consumer group's positions.
@@ -179,9 +181,11 @@ impl MessageReader for Reader {
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
         let (partition, range) = self.open.as_mut().unwrap();
         let log = self.topic.log(*partition);
+        let silent_from = self.topic.silent_from.unwrap_or(i64::MAX);
         let due = log
             .iter()
             .filter(|message| range.contains(message.offset))
+            .take_while(|message| message.offset < silent_from)
             .take(2);
         for message in due.collect::<Vec<_>>() {
             message.push_to(block);
@@ -212,6 +216,8 @@ pub(crate) struct TableState {
     pub(crate) rows: BTreeMap<PartitionSpec, Vec<i64>>,
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) commits: usize,
+    /// Sessions that were ever opened: no id is given twice.
+    pub(crate) sessions_opened: usize,
 }
 
 #[derive(Clone, Default)]
@@ -312,7 +318,8 @@ impl TargetTable for Table {
 
     fn open_session(&self, _: &PartitionSpec, overwrite: bool) -> Result<String, Error> {
         let mut state = self.state.lock().unwrap();
-        let id = format!("session-{}", state.sessions.len() + 100 * state.commits);
+        let id = format!("session-{}", state.sessions_opened);
+        state.sessions_opened += 1;
         state.sessions.insert(
             id.clone(),
             Session {
@@ -420,8 +427,10 @@ impl TargetTable for Table {
     }
 }
 
+/// The ids of a batch; 0 for NULL.
 fn ids_of(batch: &RecordBatch) -> Vec<i64> {
-    batch["id"].as_primitive::<Int64Type>().values().to_vec()
+    let ids = batch["id"].as_primitive::<Int64Type>();
+    ids.iter().map(Option::unwrap_or_default).collect()
 }
 
 /// A staging folder on a disk of a given size.
@@ -506,6 +515,22 @@ impl Clock for StoppedClock {
 
     fn elapsed(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// A clock whose monotonic time goes on by 100 ms whenever it is asked.
+pub(crate) struct SteppingClock {
+    pub(crate) now: Timestamp,
+    pub(crate) steps: AtomicU64,
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(100 * self.steps.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -417,3 +417,51 @@ fn a_message_far_behind_its_window_is_counted_and_not_lost_silently() {
     assert_eq!(ids, 39_999);
     assert_eq!(Arc::strong_count(&world.topic), 1);
 }
+
+#[test]
+fn an_idle_run_ends_and_says_what_it_did_not_read() {
+    let mut topic = Topic::new(vec![
+        log(0, &[DAY_START_MS; 100]),
+        log(1_000, &[DAY_START_MS; 3]),
+    ]);
+    topic.silent_from = Some(40);
+    let mut world = World::new(topic, Table::with_key("ds"));
+    world.time_passes = true;
+    let mut job = hour(0);
+    job.exit = engine_model::job::Exit::Idle(std::time::Duration::from_secs(5));
+    let report = world.run(&job).unwrap();
+    let counts = &report.ledger[0].counts;
+    assert_eq!(
+        (counts.unread, counts.window(0).rows, counts.holes),
+        (60, 40, 0)
+    );
+    assert_eq!(report.ledger[1].counts.window(0).rows, 3);
+    assert_eq!(counts.planned, counts.accounted());
+    let warning = report
+        .warnings
+        .iter()
+        .find(|warning| warning.contains("60 offsets of orders[0] are unread"));
+    assert!(warning.is_some(), "{:?}", report.warnings);
+    let expected: Vec<i64> = (0..40).chain(1_000..1_003).collect();
+    assert_eq!(world.table.ids(&partition(0)), expected);
+}
+
+#[test]
+fn a_job_that_waits_for_closed_topic_partitions_waits_no_longer_than_it_says() {
+    let open = log(0, &[DAY_START_MS; 100]);
+    let closed = log(0, &[DAY_START_MS, DAY_START_MS + 1, DAY_START_MS + HOUR_MS]);
+    for (messages, warned) in [(open, true), (closed, false)] {
+        let mut world = World::new(Topic::new(vec![messages]), Table::with_key("ds"));
+        world.time_passes = true;
+        let mut job = hour(0);
+        job.wait_closed = Some(std::time::Duration::from_secs(12));
+        let report = world.run(&job).unwrap();
+        let told = |warning: &String| warning.contains("were not seen yet in orders[0]");
+        assert_eq!(
+            report.warnings.iter().any(told),
+            warned,
+            "{:?}",
+            report.warnings
+        );
+    }
+}
