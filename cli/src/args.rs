@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Preview(PreviewArgs),
     Run(RunArgs),
+    History(HistoryArgs),
+    Report(ReportArgs),
     Rejects(RejectsArgs),
     Params(ParamsArgs),
     Ddl(DdlArgs),
@@ -231,6 +233,31 @@ pub(crate) struct RunArgs {
     /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// List the runs of the state folder, the newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate history --job orders_daily\n\n\
+    An open run is under way, or its process was killed; the same `run` command goes on with it.")]
+pub(crate) struct HistoryArgs {
+    /// Only runs of the job of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) job: Option<String>,
+    /// Runs to list; 0 for all of them
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// Show the report of a run again, or how far one is that did not end
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate report 12")]
+pub(crate) struct ReportArgs {
+    /// The run [default: the last one]
+    pub(crate) run: Option<i64>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// Show the messages that a run rejected, and why

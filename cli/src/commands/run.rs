@@ -34,7 +34,7 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
         engine.run(&job, &state, &options, progress, cancel)
     })?;
     output.result(
-        || render::report::text(&report, &job.time_zone, Some(&state.staging_path())),
+        || render::report::text(&report, Some(&state.staging_path())),
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(exit(&report, args.strict))

@@ -9,7 +9,9 @@ use engine::model::{
     RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange, SliceSpec, StepFigures, Steps,
     TopicPartition, UnmappedFields, WindowCounts, WindowOutcome, WindowReport,
 };
-use engine::{Check, CheckReport, CheckStatus, PlanReport};
+use engine::{
+    Check, CheckReport, CheckStatus, Phase, PlanReport, RunRecord, RunState, WindowRecord,
+};
 use jiff::tz::TimeZone;
 
 const JOB: &str = r#"
@@ -167,6 +169,7 @@ pub(crate) fn report() -> RunReport {
     RunReport {
         run: 12,
         job: "orders_daily".to_owned(),
+        scheduled_time: job().scheduled_time.to_string(),
         topic: "orders".to_owned(),
         table: "shop.orders".to_owned(),
         open: false,
@@ -212,5 +215,27 @@ pub(crate) fn report() -> RunReport {
         warnings: vec![
             "no message at or after the window's end was seen yet in orders[1]".to_owned(),
         ],
+    }
+}
+
+/// A run that is done, as the journal lists it.
+pub(crate) fn run_record() -> RunRecord {
+    RunRecord {
+        run: 12,
+        job: "orders_daily".to_owned(),
+        scheduled_time: Some(job().scheduled_time.to_string()),
+        target: "shop.orders at 127.0.0.1:8090/ds=20261122".to_owned(),
+        state: RunState::Done,
+        error: None,
+        begun_ms: Some(1_795_364_100_000),
+        ended_ms: Some(1_795_364_195_400),
+        windows: vec![WindowRecord {
+            window: job().window,
+            phase: Phase::Done,
+            outcome: Some(WindowOutcome::Committed),
+        }],
+        rows: Some(500_100),
+        rejected: Some(4),
+        seconds: Some(95.4),
     }
 }

@@ -2,20 +2,18 @@
 
 use std::path::Path;
 
-use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
-use jiff::tz::TimeZone;
-
 use super::number::{bytes, count, per_second, seconds};
 use super::table::{Columns, cell, pairs};
-use super::time::window_lines;
+use super::time::{window_lines, zone_of};
+use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
 
 /// Fields without a column that are named.
 const FIELDS_NAMED_MAX: usize = 10;
 
 /// The report with its ledger; reject files are named with their folder, `staging`, unless they go with it.
-pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) -> String {
+pub(crate) fn text(report: &RunReport, staging: Option<&Path>) -> String {
     let mut parts = vec![
-        header(report, zone),
+        header(report),
         ledger(report),
         slices(report),
         steps(report),
@@ -37,18 +35,20 @@ pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) 
     parts.join("\n\n")
 }
 
-fn header(report: &RunReport, zone: &TimeZone) -> String {
+fn header(report: &RunReport) -> String {
+    let zone = zone_of(&report.scheduled_time);
     let resumed = if report.resumed { ", resumed" } else { "" };
     let mut lines = vec![
         (
             "job",
             vec![format!("{}, run {}{resumed}", report.job, report.run)],
         ),
+        ("due", vec![report.scheduled_time.clone()]),
         ("topic", vec![report.topic.clone()]),
         ("table", vec![report.table.clone()]),
     ];
     for window in &report.windows {
-        lines.push(("window", window_lines(window.window, zone)));
+        lines.push(("window", window_lines(window.window, &zone)));
         if !window.partition.is_empty() {
             lines.push((
                 "target",
@@ -241,19 +241,12 @@ mod tests {
     use super::*;
     use crate::render::fixture;
 
-    fn shanghai() -> TimeZone {
-        TimeZone::get("Asia/Shanghai").unwrap()
-    }
-
     #[test]
     fn a_report_accounts_for_everything() {
-        let text = text(
-            &fixture::report(),
-            &shanghai(),
-            Some(Path::new("/state/staging")),
-        );
+        let text = text(&fixture::report(), Some(Path::new("/state/staging")));
         insta::assert_snapshot!(text, @"
             job      orders_daily, run 12, resumed
+            due      2026-11-23T00:15:00+08:00[Asia/Shanghai]
             topic    orders
             table    shop.orders
             window   [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
@@ -294,7 +287,7 @@ mod tests {
     fn a_ledger_that_is_off_by_one_says_so() {
         let mut report = fixture::report();
         report.ledger[1].counts.holes += 1;
-        let text = text(&report, &shanghai(), Some(Path::new("staging")));
+        let text = text(&report, Some(Path::new("staging")));
         assert!(
             text.contains("\nnot balanced: ") && !text.contains("\nbalanced"),
             "{text}"
@@ -310,7 +303,7 @@ mod tests {
         report.windows[0].session = None;
         report.windows[0].outcome = WindowOutcome::Kept;
         report.memory_bytes_peak = None;
-        let text = text(&report, &TimeZone::UTC, None);
+        let text = text(&report, None);
         assert!(
             !text.contains("rejected because")
                 && !text.contains("warning:")

@@ -6,7 +6,7 @@ use engine_model::job::{Job, WriteMode};
 use engine_model::{PlannedWindow, WindowOutcome};
 
 use crate::commit::{blocks, target_key};
-use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
+use crate::journal::{Change, Journal, NewRun, OpenRun, Phase, WindowState};
 use crate::ports::{Clock, TargetTable};
 use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
@@ -43,6 +43,7 @@ impl Begin<'_> {
         if let Some(open) = journal.open_run(&key, &fingerprint)?
             && self.goes_on(&open)
         {
+            journal.begin_attempt(open.id)?;
             return Ok((open, true));
         }
         self.settle_undecided(&key)?;
@@ -50,7 +51,14 @@ impl Begin<'_> {
         let now_ms = clock.now().as_millisecond();
         let plan = prepared.plan(self.job, *source, now_ms, self.lanes)?;
         check_retention(self.job, &plan, *target)?;
-        let id = journal.begin_run(&key, &fingerprint, &self.job.name, &plan)?;
+        let id = journal.begin_run(&NewRun {
+            target: &key,
+            fingerprint: &fingerprint,
+            job: &self.job.name,
+            scheduled_time: &self.job.scheduled_time.to_string(),
+            begun_ms: now_ms,
+            plan: &plan,
+        })?;
         self.delete_leftovers(id)?;
         let window = |_| WindowState {
             phase: Phase::Loading,

@@ -2,6 +2,7 @@
 //!
 //! SQLite with a write-ahead log and full synchronisation: what a call wrote is there after a power loss.
 
+mod history;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, ErrorKind};
+
+pub use history::{RunRecord, RunState, SliceProgress, WindowRecord};
 
 /// The journal of one state folder.
 #[derive(Debug)]
@@ -47,8 +50,9 @@ pub(crate) struct WindowState {
 }
 
 /// The phases of a window, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
     /// Slices are read, staged and uploaded.
     Loading,
     /// The commit was sent, or was about to be.
@@ -71,11 +75,13 @@ impl Phase {
             .map_or("", |(_, name)| name)
     }
 
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(phase, _)| *phase)
+    /// The phase of a name that the journal holds.
+    fn known(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|(_, known)| *known == name);
+        found.map(|(phase, _)| *phase).ok_or_else(|| {
+            let message = format!("the journal holds an unknown phase {name:?}");
+            Error::new(ErrorKind::Journal, message)
+        })
     }
 }
 
@@ -84,6 +90,19 @@ impl Phase {
 pub(crate) struct Load {
     pub(crate) run: i64,
     pub(crate) window: Window,
+}
+
+/// A run that begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewRun<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) fingerprint: &'a str,
+    pub(crate) job: &'a str,
+    /// When it was due, as people read it.
+    pub(crate) scheduled_time: &'a str,
+    /// When it begins, in ms since the epoch.
+    pub(crate) begun_ms: i64,
+    pub(crate) plan: &'a LoadPlan,
 }
 
 /// What a window that is done has changed.
@@ -165,13 +184,15 @@ impl Journal {
     }
 
     /// Begins a run. Every other open run of the target is given up, and its slices are forgotten.
-    pub(crate) fn begin_run(
-        &self,
-        target: &str,
-        fingerprint: &str,
-        job: &str,
-        plan: &LoadPlan,
-    ) -> Result<i64, Error> {
+    pub(crate) fn begin_run(&self, new: &NewRun<'_>) -> Result<i64, Error> {
+        let NewRun {
+            target,
+            fingerprint,
+            job,
+            scheduled_time,
+            begun_ms,
+            plan,
+        } = *new;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
@@ -179,12 +200,20 @@ impl Journal {
             [target],
         )?;
         transaction.execute(
-            "UPDATE runs SET state = 'given up', plan = '' WHERE target = ?1 AND state = 'open'",
-            [target],
+            "UPDATE runs SET state = 'given up', plan = '', ended_ms = ?2 WHERE target = ?1 AND state = 'open'",
+            params![target, begun_ms],
         )?;
         transaction.execute(
-            "INSERT INTO runs (target, fingerprint, job, state, plan) VALUES (?1, ?2, ?3, 'open', ?4)",
-            params![target, fingerprint, job, to_json(plan)?],
+            "INSERT INTO runs (target, fingerprint, job, state, plan, scheduled_time, begun_ms) \
+             VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
+            params![
+                target,
+                fingerprint,
+                job,
+                to_json(plan)?,
+                scheduled_time,
+                begun_ms
+            ],
         )?;
         let run = transaction.last_insert_rowid();
         for (number, window) in plan.windows.iter().enumerate() {
@@ -270,18 +299,45 @@ impl Journal {
         Ok(())
     }
 
-    /// Ends a run and keeps its report; what was only needed to go on with it is forgotten.
-    pub(crate) fn end_run(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
+    /// Begins another attempt at an open run: how the last one failed is forgotten.
+    pub(crate) fn begin_attempt(&self, run: i64) -> Result<(), Error> {
+        self.execute("UPDATE runs SET error = NULL WHERE id = ?1", [run])
+    }
+
+    /// Records what an attempt failed by.
+    pub(crate) fn attempt_failed(&self, run: i64, error: &Error) -> Result<(), Error> {
+        self.execute(
+            "UPDATE runs SET error = ?2 WHERE id = ?1 AND state = 'open'",
+            params![run, error.to_string()],
+        )
+    }
+
+    /// Ends a run at `ended_ms`, in ms since the epoch, and keeps its report; what was only needed to go on with it is
+    /// forgotten.
+    pub(crate) fn end_run(
+        &self,
+        run: i64,
+        ended_ms: i64,
+        report: &impl Serialize,
+    ) -> Result<(), Error> {
         let report = to_json(report)?;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute("DELETE FROM slices WHERE run = ?1", [run])?;
         transaction.execute(
-            "UPDATE runs SET state = 'done', report = ?2, plan = '' WHERE id = ?1",
-            params![run, report],
+            "UPDATE runs SET state = 'done', report = ?2, plan = '', ended_ms = ?3, error = NULL WHERE id = ?1",
+            params![run, report, ended_ms],
         )?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Keeps another report of a run that ended.
+    pub(crate) fn keep_report(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
+        self.execute(
+            "UPDATE runs SET report = ?2 WHERE id = ?1 AND state = 'done'",
+            params![run, to_json(report)?],
+        )
     }
 
     /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
@@ -336,12 +392,7 @@ fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
     let windows = windows
         .into_iter()
         .map(|(phase, session, outcome)| {
-            let phase = Phase::from_name(&phase).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Journal,
-                    format!("the journal holds an unknown phase {phase:?}"),
-                )
-            })?;
+            let phase = Phase::known(&phase)?;
             let outcome = outcome.as_deref().map(from_json).transpose()?;
             Ok(WindowState {
                 phase,

@@ -34,7 +34,7 @@ pub use begin::objections;
 pub use cancel::Cancel;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};
-pub use journal::Journal;
+pub use journal::{Journal, Phase, RunRecord, RunState, SliceProgress, WindowRecord};
 pub use prepare::{Prepared, plan_notes};
 pub use progress::Progress;
 pub use run::{Ports, RunOptions, run};

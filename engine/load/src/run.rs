@@ -23,7 +23,7 @@ use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
 use crate::prepare::{Prepared, check_same_topic, check_window_is_over, plan_notes};
-use crate::progress::{Progress, count};
+use crate::progress::{Progress, count, seconds};
 use crate::resume::{Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
@@ -112,13 +112,24 @@ pub fn run(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let mut report = attempt.load(&prepared, &run, resumed)?;
-    report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
-    ports.journal.end_run(run.id, &report).map_err(|error| {
+    let loaded = attempt.load(&prepared, &run, resumed);
+    let mut report = loaded.inspect_err(|error| {
+        // The error itself is what the caller has to hear of, not that the journal lacks it.
+        let _unrecorded = ports.journal.attempt_failed(run.id, error);
+    })?;
+    report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
+    let ended_ms = ports.clock.now().as_millisecond();
+    ports.journal.end_run(run.id, ended_ms, &report).map_err(|error| {
         let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
         Error::with_source(ErrorKind::Journal, message, error)
     })?;
+    let warnings = report.warnings.len();
     attempt.clean_up(&run, &mut report);
+    if report.warnings.len() > warnings
+        && let Err(error) = ports.journal.keep_report(run.id, &report)
+    {
+        report.warnings.push(error.to_string());
+    }
     Ok(report)
 }
 
@@ -362,6 +373,7 @@ impl Attempt<'_> {
         RunReport {
             run: run.id,
             job: self.job.name.clone(),
+            scheduled_time: self.job.scheduled_time.to_string(),
             topic: self.job.source.topic.clone(),
             table: self.job.destination.table.to_string(),
             open: run.plan.is_open(),

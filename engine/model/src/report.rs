@@ -13,6 +13,9 @@ pub struct RunReport {
     pub run: i64,
     /// The job's name.
     pub job: String,
+    /// When the run was due, with the job's time zone: `2026-11-23T00:15:00+08:00[Asia/Shanghai]`.
+    #[serde(default)]
+    pub scheduled_time: String,
     /// The topic.
     pub topic: String,
     /// The table, as `project.table` or `project.schema.table`.

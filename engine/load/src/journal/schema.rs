@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{Error, ErrorKind};
 
 /// Version of the tables, kept in the file as SQLite's user version.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE runs (
@@ -15,7 +15,14 @@ const TABLES: &str = "
         job TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'given up')),
         plan TEXT NOT NULL,
-        report TEXT
+        report TEXT,
+        -- When the run was due, in the job's zone.
+        scheduled_time TEXT,
+        begun_ms INTEGER,
+        -- When it was done, or given up for another.
+        ended_ms INTEGER,
+        -- What the last attempt failed by; nothing while one is under way.
+        error TEXT
     );
     CREATE INDEX runs_by_target ON runs (target, state);
     CREATE TABLE windows (
@@ -47,10 +54,18 @@ const TABLES: &str = "
     CREATE INDEX loads_by_target ON loads (target);
 ";
 
+/// What a journal of version 2 lacks.
+const SINCE_VERSION_2: &str = "
+    ALTER TABLE runs ADD COLUMN scheduled_time TEXT;
+    ALTER TABLE runs ADD COLUMN begun_ms INTEGER;
+    ALTER TABLE runs ADD COLUMN ended_ms INTEGER;
+    ALTER TABLE runs ADD COLUMN error TEXT;
+";
+
 /// How long a statement waits for another process that holds the journal, in ms.
 const BUSY_MS: u64 = 10_000;
 
-/// Sets the connection up and makes the tables where they are missing.
+/// Sets the connection up, and makes the tables where they are missing or brings them up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -61,10 +76,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         VERSION => {}
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
+        0 => transaction.execute_batch(TABLES)?,
+        2 => transaction.execute_batch(SINCE_VERSION_2)?,
         other => {
             let message = format!(
                 "it has version {other}, and this program knows version {VERSION}: use the program that made it, or \
@@ -73,6 +86,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
             return Err(Error::new(ErrorKind::Journal, message));
         }
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
 }

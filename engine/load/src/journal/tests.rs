@@ -16,6 +16,18 @@ fn plan() -> LoadPlan {
     }
 }
 
+fn begin(journal: &Journal, target: &str, fingerprint: &str) -> i64 {
+    let new = NewRun {
+        target,
+        fingerprint,
+        job: "orders",
+        scheduled_time: "2026-11-23T00:15:00+08:00[Asia/Shanghai]",
+        begun_ms: 3_000,
+        plan: &plan(),
+    };
+    journal.begin_run(&new).unwrap()
+}
+
 fn slice(number: u32) -> SliceReport {
     let windows = vec![SliceWindowReport::default()];
     SliceReport {
@@ -36,7 +48,7 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite");
     let journal = Journal::open(&path).unwrap();
-    let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let run = begin(&journal, "t", "f");
     journal.slice_staged(run, &slice(3)).unwrap();
     journal.slice_staged(run, &slice(4)).unwrap();
     journal.slice_lost(run, 4).unwrap();
@@ -72,7 +84,7 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
             }),
         )
         .unwrap();
-    journal.end_run(run, &"report").unwrap();
+    journal.end_run(run, 9_000, &"report").unwrap();
     assert!(journal.open_run("t", "f").unwrap().is_none());
 }
 
@@ -80,9 +92,9 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
 fn a_new_run_gives_up_the_older_ones_of_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let first = journal.begin_run("t", "f", "orders", &plan()).unwrap();
-    let other = journal.begin_run("u", "f", "orders", &plan()).unwrap();
-    let second = journal.begin_run("t", "g", "orders", &plan()).unwrap();
+    let first = begin(&journal, "t", "f");
+    let other = begin(&journal, "u", "f");
+    let second = begin(&journal, "t", "g");
     assert_eq!(journal.open_run_ids().unwrap(), [other, second]);
     assert_ne!(first, second);
     assert!(journal.open_run("t", "f").unwrap().is_none());
@@ -94,7 +106,7 @@ fn a_new_run_gives_up_the_older_ones_of_its_target() {
 fn what_a_target_holds_of_ours_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let run = begin(&journal, "t", "f");
     assert_eq!(journal.loads_held("t").unwrap(), []);
     let load = |start, end, replaced| {
         let window = Window::new(start, end).unwrap();
@@ -127,4 +139,128 @@ fn a_journal_of_a_newer_version_is_refused() {
     let error = Journal::open(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Journal);
     assert!(error.to_string().contains("version 99"), "{error}");
+}
+
+#[test]
+fn history_tells_of_every_run_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    assert_eq!(journal.history(None, None).unwrap(), []);
+    let none = journal.record(1).unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "there is no run 1; there is none at all yet"
+    );
+
+    let first = begin(&journal, "t", "f");
+    let second = begin(&journal, "t", "g");
+    let other = begin(&journal, "u", "f");
+    let full = Error::new(ErrorKind::Staging, "the disk is full\nand more");
+    journal.attempt_failed(second, &full).unwrap();
+    journal.slice_staged(other, &slice(0)).unwrap();
+    let records = journal.history(None, None).unwrap();
+    let states: Vec<_> = records
+        .iter()
+        .map(|record| (record.run, record.state, record.ended_ms))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (other, RunState::Open, None),
+            (second, RunState::Failed, None),
+            (first, RunState::GivenUp, Some(3_000)),
+        ]
+    );
+    assert_eq!(
+        records[1].error.as_deref(),
+        Some("the disk is full\nand more")
+    );
+    assert_eq!(
+        records[1].windows,
+        [WindowRecord {
+            window: plan().windows[0].window,
+            phase: Phase::Loading,
+            outcome: None,
+        }]
+    );
+    assert_eq!(journal.history(None, Some(1)).unwrap(), records[..1]);
+    assert_eq!(journal.history(Some("orders"), None).unwrap(), records);
+    assert_eq!(journal.history(Some("order"), None).unwrap(), []);
+    let slices = SliceProgress {
+        planned: 0,
+        staged: 1,
+    };
+    assert_eq!(journal.slices(other).unwrap(), Some(slices));
+    assert_eq!(journal.slices(first).unwrap(), None);
+    assert_eq!(journal.report(other).unwrap(), None);
+
+    // The next attempt is under way.
+    journal.begin_attempt(second).unwrap();
+    assert_eq!(journal.record(second).unwrap().state, RunState::Open);
+    let unknown = journal.record(99).unwrap_err().to_string();
+    assert!(unknown.contains("there are runs 1 to 3"), "{unknown}");
+}
+
+/// The tables of version 2, with a run of that time.
+const VERSION_2: &str = "
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        target TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        job TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'done', 'given up')),
+        plan TEXT NOT NULL,
+        report TEXT
+    );
+    CREATE INDEX runs_by_target ON runs (target, state);
+    CREATE TABLE windows (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        number INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        start_ms INTEGER NOT NULL,
+        end_ms INTEGER NOT NULL,
+        partition TEXT NOT NULL,
+        session TEXT,
+        outcome TEXT,
+        PRIMARY KEY (run, number)
+    );
+    CREATE TABLE slices (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        number INTEGER NOT NULL,
+        report TEXT NOT NULL,
+        PRIMARY KEY (run, number)
+    );
+    CREATE TABLE loads (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        target TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES runs (id),
+        start_ms INTEGER NOT NULL,
+        end_ms INTEGER NOT NULL,
+        replaced INTEGER NOT NULL
+    );
+    CREATE INDEX loads_by_target ON loads (target);
+    INSERT INTO runs VALUES (7, 't', 'f', 'orders', 'done', '', NULL);
+    INSERT INTO windows VALUES (7, 0, 'done', 1000, 2000, 'ds=20261122', 's-1', '\"committed\"');
+    INSERT INTO loads VALUES (3, 't', 7, 1000, 2000, 1);
+    PRAGMA user_version = 2;
+";
+
+#[test]
+fn a_journal_of_version_2_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(VERSION_2)
+        .unwrap();
+    for _ in 0..2 {
+        let journal = Journal::open(&path).unwrap();
+        let old = journal.record(7).unwrap();
+        assert_eq!((old.state, old.begun_ms), (RunState::Done, None));
+        assert_eq!(old.windows[0].outcome, Some(WindowOutcome::Committed));
+        assert_eq!(journal.loads_held("t").unwrap().len(), 1);
+    }
+    let journal = Journal::open(&path).unwrap();
+    let run = begin(&journal, "t", "f");
+    assert_eq!(journal.record(run).unwrap().begun_ms, Some(3_000));
 }

@@ -5,6 +5,7 @@
 mod simulation;
 
 mod crash;
+mod history;
 mod refusals;
 mod window;
 
@@ -58,6 +59,10 @@ impl World {
         self.folder.path().join("staging")
     }
 
+    pub(crate) fn journal(&self) -> Journal {
+        Journal::open(&self.folder.path().join("journal.sqlite")).unwrap()
+    }
+
     pub(crate) fn run(&self, job: &Job) -> Result<RunReport, Error> {
         self.run_with(job, &self.table, &Cancel::default())
     }
@@ -73,7 +78,7 @@ impl World {
             Some(bytes) => Arc::new(SmallDisk::new(folder, bytes)),
             None => Arc::new(folder),
         };
-        let journal = Journal::open(&self.folder.path().join("journal.sqlite")).unwrap();
+        let journal = self.journal();
         let source = Source(Arc::clone(&self.topic));
         let ports = Ports {
             source: &source,

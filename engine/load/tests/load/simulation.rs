@@ -38,6 +38,8 @@ pub(crate) struct Topic {
     pub(crate) delivered: Mutex<BTreeMap<(i32, i64), u64>>,
     /// The log start offset of every topic partition.
     pub(crate) log_start: i64,
+    /// Whether the consumer group's position can't be set.
+    pub(crate) group_fails: bool,
 }
 
 impl Topic {
@@ -113,6 +115,9 @@ impl MessageSource for Source {
     }
 
     fn set_group_position(&self, _: &[(TopicPartition, i64)]) -> Result<(), Error> {
+        if self.0.group_fails {
+            return Err(Error::new(ErrorKind::Source, "the group is in use"));
+        }
         Ok(())
     }
 }
