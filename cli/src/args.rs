@@ -230,6 +230,10 @@ pub(crate) struct RunArgs {
     /// Settle a commit that nobody can tell about any more
     #[arg(long, value_name = "STATE")]
     pub(crate) assume: Option<AssumeArg>,
+    /// Count the table's rows after the commit, and compare them with those that were committed; as `verify: count` in the
+    /// job does
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
     #[arg(long)]
     pub(crate) strict: bool,

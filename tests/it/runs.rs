@@ -42,7 +42,7 @@ impl Scene {
             loader.server.endpoint(),
             window,
         );
-        job.table = "numbers".to_owned();
+        "numbers".clone_into(&mut job.table);
         job.columns = vec!["id: id".to_owned()];
         Self {
             loader,
@@ -101,9 +101,10 @@ fn a_run_can_be_looked_at_before_and_after_it_is_done() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let kept = scene.tidegate(&["report", "1", "--json"]);
     assert_eq!(kept.stdout, done.stdout);
-    let again = scene.run("rejects: 1", &[]);
+    let again = scene.run("rejects: 1\nverify: count", &[]);
     assert_eq!(scene.tidegate(&["report"]).stdout, again.stdout);
-    assert_ne!(again.stdout, "");
+    let counted = "\ncounted  3 rows by a query after the commit\n";
+    assert!(again.stdout.contains(counted), "{again:?}");
 
     let history = scene.tidegate(&["history", "--json"]).json();
     let runs: Vec<_> = history.as_array().unwrap().iter().collect();

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use engine::model::RunReport;
+use engine::model::job::Verify;
 use engine::{Cancel, Error, LoadOptions, Progress, StateFolder};
 
 use super::{engine, job};
@@ -29,6 +30,11 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
         replace_other_window: args.replace_other_window,
         replan: args.replan,
         assume: args.assume.map(Into::into),
+        verify: if args.verify {
+            Verify::Count
+        } else {
+            Verify::None
+        },
     };
     let report = watched(output, |progress, cancel| {
         engine.run(&job, &state, &options, progress, cancel)

@@ -193,6 +193,7 @@ pub(crate) fn report() -> RunReport {
                 outcome: WindowOutcome::Committed,
                 session: Some("20261123001500abc".to_owned()),
                 rows: 500_100,
+                counted: Some(500_100),
                 rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
                 reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
             })

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
+
 use super::number::{bytes, count, per_second, seconds};
 use super::table::{Columns, cell, pairs};
 use super::time::{window_lines, zone_of};
-use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
 
 /// Fields without a column that are named.
 const FIELDS_NAMED_MAX: usize = 10;
@@ -56,6 +57,10 @@ fn header(report: &RunReport) -> String {
             ));
         }
         lines.push(("outcome", vec![outcome(window)]));
+        let counted = window
+            .counted
+            .map(|rows| format!("{} rows by a query after the commit", count(rows)));
+        lines.extend(counted.map(|text| ("counted", vec![text])));
     }
     let memory = report.memory_bytes_peak.map_or(String::new(), |peak| {
         format!(", {} of memory at most", bytes(peak))
@@ -253,6 +258,7 @@ mod tests {
                      [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
             target   table partition ds=20261122
             outcome  committed 500,100 rows with upload session 20261123001500abc
+            counted  500,100 rows by a query after the commit
             time     1m 35s, 150.00 MiB of memory at most
 
             topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  holes

@@ -29,6 +29,7 @@ mod settle;
 mod shares;
 mod stage;
 mod upload;
+mod verify;
 
 pub use begin::objections;
 pub use cancel::Cancel;

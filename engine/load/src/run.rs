@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine_decode::MappedFields;
-use engine_model::job::{Job, WriteMode};
+use engine_model::job::{self, Job, WriteMode};
 use engine_model::{
     Counts, Ledger, LedgerEntry, LoadPlan, RunReport, SliceCounts, SliceReport, WindowReport,
 };
@@ -30,6 +30,7 @@ use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
 use crate::stage::run_prefix;
 use crate::upload::Uploads;
+use crate::verify::{Counted, Verify};
 use crate::{Error, ErrorKind};
 
 /// The world as a run sees it.
@@ -67,6 +68,8 @@ pub struct RunOptions {
     pub replan: bool,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<Assume>,
+    /// What to compare with the table after the commit, besides what the job asks for.
+    pub verify: job::Verify,
     /// Cores that the run may use, at least 1.
     pub cores: usize,
     /// Who we are, for whoever finds the target locked: a process id and a job's name.
@@ -77,8 +80,8 @@ pub struct RunOptions {
 ///
 /// # Errors
 ///
-/// Nothing was committed where it fails, except with [`ErrorKind::CommitUnknown`] and where the text says that only a
-/// record of the commit is missing. What was staged is kept: the same call goes on from there.
+/// Nothing was committed where it fails, except with [`ErrorKind::CommitUnknown`], with [`ErrorKind::CountDiffers`], and where
+/// the text says so. What was staged is kept: the same call goes on from there.
 pub fn run(
     job: &Job,
     ports: &Ports<'_>,
@@ -132,6 +135,9 @@ pub fn run(
     }
     Ok(report)
 }
+
+/// How a window ended, and what its target counts afterwards, where that was asked for.
+type Ended = (Committed, Option<Counted>);
 
 /// One attempt at a run.
 struct Attempt<'a> {
@@ -312,7 +318,7 @@ impl Attempt<'_> {
         done: &[bool],
         ledger: &Ledger,
         reports: &BTreeMap<u32, SliceReport>,
-    ) -> Result<Vec<Committed>, Error> {
+    ) -> Result<Vec<Ended>, Error> {
         let started = self.ports.clock.elapsed();
         let commits = Commits {
             run: run.id,
@@ -323,6 +329,11 @@ impl Attempt<'_> {
             target: self.ports.target,
             journal: self.ports.journal,
             uploads,
+        };
+        let verify = Verify {
+            wanted: [self.options.verify, self.job.verify].contains(&job::Verify::Count),
+            write: self.job.destination.write,
+            target: self.ports.target,
         };
         let total = ledger.total();
         let mut outcomes = Vec::with_capacity(run.plan.windows.len());
@@ -335,11 +346,17 @@ impl Attempt<'_> {
                 first_reject: first_reject(reports, number),
             };
             self.cancel.check()?;
-            outcomes.push(match run.windows[number].outcome {
+            let mut before = None;
+            let committed = match run.windows[number].outcome {
                 Some(outcome) => (outcome, run.windows[number].session.clone()),
                 None if done[number] => commits.already_done(&window)?,
-                None => commits.commit(&window)?,
-            });
+                None => {
+                    before = verify.before(planned)?;
+                    commits.commit(&window)?
+                }
+            };
+            let counted = verify.after(planned, committed.0, window.counts.rows, before)?;
+            outcomes.push((committed, counted));
         }
         let busy = self.ports.clock.elapsed().saturating_sub(started);
         self.progress.commit.add(busy, outcomes.len() as u64, 0);
@@ -352,11 +369,14 @@ impl Attempt<'_> {
         slices: SliceCounts,
         ledger: &Ledger,
         reports: &BTreeMap<u32, SliceReport>,
-        outcomes: Vec<Committed>,
+        outcomes: Vec<Ended>,
     ) -> RunReport {
         let total = ledger.total();
+        let counted = outcomes.iter().filter_map(|(_, counted)| counted.as_ref());
+        let mut warnings = plan_notes(&run.plan);
+        warnings.extend(counted.filter_map(|counted| counted.warning.clone()));
         let windows = run.plan.windows.iter().zip(outcomes).enumerate().map(
-            |(number, (planned, (outcome, session)))| {
+            |(number, (planned, ((outcome, session), counted)))| {
                 let counts = total.windows.get(number).copied().unwrap_or_default();
                 let (rejected, reject_files) = rejects_of(reports, number);
                 WindowReport {
@@ -365,6 +385,7 @@ impl Attempt<'_> {
                     outcome,
                     session,
                     rows: counts.rows,
+                    counted: counted.map(|counted| counted.rows),
                     rejected,
                     reject_files,
                 }
@@ -391,7 +412,7 @@ impl Attempt<'_> {
             seconds: 0.0,
             memory_bytes_peak: memory_bytes_peak(),
             unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
-            warnings: plan_notes(&run.plan),
+            warnings,
         }
     }
 

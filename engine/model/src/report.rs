@@ -82,6 +82,9 @@ pub struct WindowReport {
     pub session: Option<String>,
     /// Rows that the table partition got.
     pub rows: u64,
+    /// Rows that a query found in the table partition after the commit; nothing where none was asked for.
+    #[serde(default)]
+    pub counted: Option<u64>,
     /// Messages that could not become rows, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The Parquet files that keep the rejected messages.
@@ -115,7 +118,7 @@ pub struct Steps {
     pub stage: StepFigures,
     /// Uploading: rows, and bytes sent.
     pub upload: StepFigures,
-    /// The commits, with the checks before them.
+    /// The commits, with the checks before and after them.
     pub commit: StepFigures,
 }
 

@@ -7,6 +7,7 @@ mod simulation;
 mod crash;
 mod history;
 mod refusals;
+mod verify;
 mod window;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use engine_load::ports::{Staging, TargetTable};
 use engine_load::{Cancel, Error, FolderStaging, Journal, Ports, Progress, RunOptions, run};
-use engine_model::job::{Job, JobSpec, Setting};
+use engine_model::job::{Job, JobSpec, Setting, Verify};
 use engine_model::params::ScheduledTime;
 use engine_model::{PartitionSpec, RunReport};
 use jiff::Timestamp;
@@ -49,6 +50,7 @@ impl World {
                 replace_other_window: false,
                 replan: false,
                 assume: None,
+                verify: Verify::None,
                 cores: 2,
                 holder: "a test".into(),
             },

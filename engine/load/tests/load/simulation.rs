@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -199,6 +199,12 @@ pub(crate) struct Faults {
     pub(crate) lose_commit: AtomicBool,
     /// The next commit goes on after its answer was lost, until somebody waits for it.
     pub(crate) commit_slowly: AtomicBool,
+    /// Queries are refused.
+    pub(crate) refuse_query: AtomicBool,
+    /// Rows that another writer adds right after the next commit.
+    pub(crate) add_rows: AtomicUsize,
+    /// Rows that the next commit loses.
+    pub(crate) lose_rows: AtomicUsize,
     /// The next commit is refused.
     pub(crate) refuse_commit: AtomicBool,
 }
@@ -263,6 +269,13 @@ impl TargetTable for Table {
             .rows
             .get(partition)
             .map(|rows| rows.len() as u64))
+    }
+
+    fn count_rows(&self, partition: &PartitionSpec) -> Result<u64, Error> {
+        if self.faults.refuse_query.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Target, "no permission to query"));
+        }
+        Ok(self.row_count(partition)?.unwrap_or(0))
     }
 
     fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error> {
@@ -370,6 +383,11 @@ impl TargetTable for Table {
         if overwrite {
             rows.clear();
         }
+        ids.truncate(ids.len() - self.faults.lose_rows.swap(0, Ordering::Relaxed));
+        ids.resize(
+            ids.len() + self.faults.add_rows.swap(0, Ordering::Relaxed),
+            -1,
+        );
         rows.append(&mut ids);
         rows.sort_unstable();
         state.commits += 1;

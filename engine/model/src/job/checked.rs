@@ -47,6 +47,8 @@ pub struct Job {
     pub on_empty: OnEmpty,
     /// What to do when part of the window may have been deleted from the topic.
     pub on_retention_gap: OnRetentionGap,
+    /// What is compared with the table after the commit.
+    pub verify: Verify,
     /// Bounds on memory, disk and parallelism.
     pub limits: Limits,
 }
@@ -245,6 +247,16 @@ pub enum Validation {
     Full,
     /// The mapped fields and the way to them; the rest is skipped unread, which is faster.
     Mapped,
+}
+
+/// What is compared with the table after the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verify {
+    /// Nothing: the server's list of blocks was compared before the commit.
+    #[default]
+    None,
+    /// The rows that a query counts with those that were committed.
+    Count,
 }
 
 /// What becomes of messages without a payload.

@@ -74,7 +74,7 @@ use crate::{ColumnMapping, ColumnSource, PayloadType};
 pub use checked::{
     BlockFormat, Compression, Job, KafkaSource, Lateness, Limits, MaxComputeConnection,
     MaxComputeTarget, OnEmpty, OnRetentionGap, OptionValue, RejectLimit, Tombstones, Validation,
-    WriteMode,
+    Verify, WriteMode,
 };
 pub use columns::explain_path;
 pub use draft::Draft;
@@ -90,7 +90,7 @@ use walk::{Field, Section, Walk, shown};
 use yaml::{Node, Place, Value};
 
 /// All keys of a job file.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "job",
     "time_zone",
     "source",
@@ -105,6 +105,7 @@ const KEYS: [&str; 15] = [
     "empty_as_null",
     "on_empty",
     "on_retention_gap",
+    "verify",
     "limits",
 ];
 
@@ -124,6 +125,8 @@ const ON_EMPTY: [(&str, OnEmpty); 3] = [
     ("replace", OnEmpty::Replace),
     ("keep", OnEmpty::Keep),
 ];
+
+const VERIFY: [(&str, Verify); 2] = [("none", Verify::None), ("count", Verify::Count)];
 
 const ON_RETENTION_GAP: [(&str, OnRetentionGap); 3] = [
     ("auto", OnRetentionGap::Auto),
@@ -280,6 +283,7 @@ impl<'a> Walk<'a> {
         let on_empty = self.choice(&top, "on_empty", &ON_EMPTY, OnEmpty::default());
         let gap = OnRetentionGap::default();
         let on_retention_gap = self.choice(&top, "on_retention_gap", &ON_RETENTION_GAP, gap);
+        let verify = self.choice(&top, "verify", &VERIFY, Verify::default());
         let limits = self.limits(&top);
         let window = window?;
         Some(Job {
@@ -299,6 +303,7 @@ impl<'a> Walk<'a> {
             rejects,
             on_empty,
             on_retention_gap,
+            verify,
             limits,
         })
     }
