@@ -105,6 +105,8 @@ fn a_run_can_be_looked_at_before_and_after_it_is_done() {
     assert_eq!(scene.tidegate(&["report"]).stdout, again.stdout);
     let counted = "\ncounted  3 rows by a query after the commit\n";
     assert!(again.stdout.contains(counted), "{again:?}");
+    let content = "\ncontent  same rows as run 1 loaded, checksum ";
+    assert!(again.stdout.contains(content), "{again:?}");
 
     let history = scene.tidegate(&["history", "--json"]).json();
     let runs: Vec<_> = history.as_array().unwrap().iter().collect();

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use engine::model::job::{Job, JobSpec, Setting};
 use engine::model::params::ScheduledTime;
 use engine::model::{
-    Counts, Finding, LedgerEntry, LoadPlan, OffsetRange, PlannedPartition, PlannedWindow,
-    RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange, SliceSpec, StepFigures, Steps,
-    TopicPartition, UnmappedFields, WindowCounts, WindowOutcome, WindowReport,
+    Checksum, Content, Counts, Finding, LastLoad, LedgerEntry, LoadPlan, OffsetRange,
+    PlannedPartition, PlannedWindow, RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange,
+    SliceSpec, StepFigures, Steps, TopicPartition, UnmappedFields, WindowCounts, WindowOutcome,
+    WindowReport,
 };
 use engine::{
     Check, CheckReport, CheckStatus, Phase, PlanReport, RunRecord, RunState, WindowRecord,
@@ -145,6 +146,25 @@ pub(crate) fn plan_report() -> PlanReport {
     }
 }
 
+fn window_report(planned: PlannedWindow) -> WindowReport {
+    WindowReport {
+        window: planned.window,
+        partition: planned.partition,
+        outcome: WindowOutcome::Committed,
+        session: Some("20261123001500abc".to_owned()),
+        rows: 500_100,
+        counted: Some(500_100),
+        checksum: Some(Checksum(42)),
+        last_load: Some(LastLoad {
+            run: 7,
+            rows: 500_099,
+            content: Content::Changed,
+        }),
+        rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
+        reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
+    }
+}
+
 pub(crate) fn report() -> RunReport {
     let entry = |partition, planned, outside_after, rows| LedgerEntry {
         topic_partition: TopicPartition::new("orders", partition),
@@ -185,19 +205,7 @@ pub(crate) fn report() -> RunReport {
             entry(0, 1_500_020, 1_000_000, 500_000),
             entry(1, 120, 0, 100),
         ],
-        windows: windows()
-            .into_iter()
-            .map(|planned| WindowReport {
-                window: planned.window,
-                partition: planned.partition,
-                outcome: WindowOutcome::Committed,
-                session: Some("20261123001500abc".to_owned()),
-                rows: 500_100,
-                counted: Some(500_100),
-                rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
-                reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
-            })
-            .collect(),
+        windows: windows().into_iter().map(window_report).collect(),
         steps: Steps {
             plan: figures(0.25, 2, 0),
             read: figures(8.5, 1_500_137, 768_000_000),

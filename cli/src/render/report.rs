@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
+use engine::model::{
+    Content, Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport,
+};
 
-use super::number::{bytes, count, per_second, seconds};
+use super::number::{bytes, count, of, per_second, seconds};
 use super::table::{Columns, cell, pairs};
 use super::time::{window_lines, zone_of};
 
@@ -59,8 +61,9 @@ fn header(report: &RunReport) -> String {
         lines.push(("outcome", vec![outcome(window)]));
         let counted = window
             .counted
-            .map(|rows| format!("{} rows by a query after the commit", count(rows)));
+            .map(|rows| format!("{} by a query after the commit", of(rows, "row")));
         lines.extend(counted.map(|text| ("counted", vec![text])));
+        lines.extend(content(window).map(|text| ("content", vec![text])));
     }
     let memory = report.memory_bytes_peak.map_or(String::new(), |peak| {
         format!(", {} of memory at most", bytes(peak))
@@ -70,9 +73,9 @@ fn header(report: &RunReport) -> String {
 }
 
 fn outcome(window: &WindowReport) -> String {
-    let rows = count(window.rows);
+    let rows = of(window.rows, "row");
     let text = match window.outcome {
-        WindowOutcome::Committed => format!("committed {rows} rows"),
+        WindowOutcome::Committed => format!("committed {rows}"),
         WindowOutcome::Empty => "empty: no rows, and none were there".to_owned(),
         WindowOutcome::Emptied => "emptied: no rows, and those that were there are gone".to_owned(),
         WindowOutcome::Kept => "kept: no rows, and those that were there stay".to_owned(),
@@ -81,6 +84,23 @@ fn outcome(window: &WindowReport) -> String {
         Some(session) => format!("{text} with upload session {session}"),
         None => text,
     }
+}
+
+/// Whether the rows are those of the last time, and what tells them apart.
+fn content(window: &WindowReport) -> Option<String> {
+    let checksum = window.checksum?;
+    let Some(last) = window.last_load else {
+        let told = window.rows > 0;
+        return told.then(|| format!("checksum {checksum}"));
+    };
+    Some(match last.content {
+        Content::Same => format!("same rows as run {} loaded, checksum {checksum}", last.run),
+        Content::Changed => format!(
+            "changed since run {}, which loaded {}; checksum {checksum}",
+            last.run,
+            of(last.rows, "row"),
+        ),
+    })
 }
 
 /// A line for each topic partition, their sum, and whether every offset is accounted for.
@@ -225,8 +245,8 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
         .collect();
     if named.is_empty() {
         // All of them have keys too long to be named.
-        let messages = count(seen.messages);
-        let text = format!("fields that no column takes, in {messages} sampled messages: many");
+        let messages = of(seen.messages, "sampled message");
+        let text = format!("fields that no column takes, in {messages}: many");
         return seen.more.then_some(text);
     }
     let more = match (more.len(), seen.more) {
@@ -235,8 +255,8 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
         (_, true) => " and many more".to_owned(),
     };
     Some(format!(
-        "fields that no column takes, in {} sampled messages: {}{more}",
-        count(seen.messages),
+        "fields that no column takes, in {}: {}{more}",
+        of(seen.messages, "sampled message"),
         named.join(", "),
     ))
 }
@@ -259,6 +279,7 @@ mod tests {
             target   table partition ds=20261122
             outcome  committed 500,100 rows with upload session 20261123001500abc
             counted  500,100 rows by a query after the commit
+            content  changed since run 7, which loaded 500,099 rows; checksum 000000000000002a
             time     1m 35s, 150.00 MiB of memory at most
 
             topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  holes
@@ -287,6 +308,28 @@ mod tests {
 
             warning: no message at or after the window's end was seen yet in orders[1]
             ");
+    }
+
+    #[test]
+    fn the_content_is_that_of_the_last_load_or_another() {
+        let mut window = fixture::report().windows.remove(0);
+        let last = window.last_load.as_mut().unwrap();
+        last.content = Content::Same;
+        assert_eq!(
+            content(&window).unwrap(),
+            "same rows as run 7 loaded, checksum 000000000000002a"
+        );
+        window.rows = 1;
+        assert_eq!(
+            outcome(&window),
+            "committed 1 row with upload session 20261123001500abc"
+        );
+        window.last_load = None;
+        assert_eq!(content(&window).unwrap(), "checksum 000000000000002a");
+        window.rows = 0;
+        assert_eq!(content(&window), None);
+        window.checksum = None;
+        assert_eq!(content(&window), None);
     }
 
     #[test]

@@ -106,6 +106,9 @@ impl Begin<'_> {
                         target: &loaded,
                         window: planned.window,
                         replaced: write == WriteMode::Replace,
+                        rows: sent.values().sum(),
+                        // The session may hold others than those that are staged.
+                        checksum: None,
                     };
                     journal.window_done(run.id, number, WindowOutcome::Committed, Some(change))?;
                 }

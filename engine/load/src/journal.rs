@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
+use engine_model::{Checksum, LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,6 +112,9 @@ pub(crate) struct Change<'a> {
     pub(crate) window: Window,
     /// Whether what the target held before was taken away.
     pub(crate) replaced: bool,
+    /// Rows that were loaded, and their checksum where it is known.
+    pub(crate) rows: u64,
+    pub(crate) checksum: Option<Checksum>,
 }
 
 impl Journal {
@@ -288,11 +291,22 @@ impl Journal {
             target,
             window,
             replaced,
+            rows,
+            checksum,
         }) = change
         {
             transaction.execute(
-                "INSERT INTO loads (target, run, start_ms, end_ms, replaced) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![target, run, window.start_ms, window.end_ms, replaced],
+                "INSERT INTO loads (target, run, start_ms, end_ms, replaced, rows, checksum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    target,
+                    run,
+                    window.start_ms,
+                    window.end_ms,
+                    replaced,
+                    i64::try_from(rows).unwrap_or(i64::MAX),
+                    checksum.map(|checksum| checksum.to_string()),
+                ],
             )?;
         }
         transaction.commit()?;
@@ -349,6 +363,37 @@ impl Journal {
             [target],
             load_of,
         )
+    }
+
+    /// What was last loaded into `target` for the very same `window` by another run than `run`: that run, its rows and their
+    /// checksum; nothing where nobody did, or an older version.
+    pub(crate) fn last_load(
+        &self,
+        target: &str,
+        window: Window,
+        run: i64,
+    ) -> Result<Option<(i64, u64, Checksum)>, Error> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT run, rows, checksum FROM loads WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
+                 AND run <> ?4 ORDER BY id DESC LIMIT 1",
+                params![target, window.start_ms, window.end_ms, run],
+                |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                },
+            )
+            .optional()?;
+        let Some((run, Some(rows), Some(checksum))): Option<(_, Option<i64>, Option<String>)> =
+            found
+        else {
+            return Ok(None);
+        };
+        let checksum = checksum.parse().map_err(|error| {
+            let message = format!("the journal holds a checksum that is none: {checksum:?}");
+            Error::with_source(ErrorKind::Journal, message, error)
+        })?;
+        Ok(Some((run, u64::try_from(rows).unwrap_or(0), checksum)))
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {

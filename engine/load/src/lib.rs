@@ -7,6 +7,7 @@
 mod begin;
 mod budget;
 mod cancel;
+mod checksum;
 mod clock;
 mod commit;
 mod decode;
@@ -33,6 +34,7 @@ mod verify;
 
 pub use begin::objections;
 pub use cancel::Cancel;
+pub use checksum::RowChecksum;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};
 pub use journal::{Journal, Phase, RunRecord, RunState, SliceProgress, WindowRecord};

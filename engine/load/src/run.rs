@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine_decode::MappedFields;
 use engine_model::job::{self, Job, WriteMode};
 use engine_model::{
-    Counts, Ledger, LedgerEntry, LoadPlan, RunReport, SliceCounts, SliceReport, WindowReport,
+    Content, Counts, LastLoad, Ledger, LedgerEntry, LoadPlan, PlannedWindow, RunReport,
+    SliceCounts, SliceReport, WindowOutcome, WindowReport,
 };
 
 use crate::begin::Begin;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
-use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
+use crate::commit::{Commits, Committed, LoadedWindow, blocks, checksum, ledger, target_key};
 use crate::disk::DiskBudget;
 use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
@@ -201,6 +202,7 @@ impl Attempt<'_> {
         let ledger = check_ledger(&run.plan, &reports)?;
         let outcomes = self.commit(run, &uploads, &done, &ledger, &reports)?;
         let mut report = self.report(run, slices, &ledger, &reports, outcomes);
+        self.compare_with_last_load(&mut report)?;
         report.resumed = resumed;
         Ok(report)
     }
@@ -343,6 +345,7 @@ impl Attempt<'_> {
                 planned,
                 counts: total.windows.get(number).copied().unwrap_or_default(),
                 blocks: blocks(reports.values(), number),
+                checksum: checksum(reports.values(), number),
                 first_reject: first_reject(reports, number),
             };
             self.cancel.check()?;
@@ -386,6 +389,8 @@ impl Attempt<'_> {
                     session,
                     rows: counts.rows,
                     counted: counted.map(|counted| counted.rows),
+                    checksum: checksum(reports.values(), number),
+                    last_load: None,
                     rejected,
                     reject_files,
                 }
@@ -414,6 +419,44 @@ impl Attempt<'_> {
             unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
             warnings,
         }
+    }
+
+    /// Says of each window that was replaced whether its rows are those of the last time.
+    fn compare_with_last_load(&self, report: &mut RunReport) -> Result<(), Error> {
+        if self.job.destination.write == WriteMode::Append {
+            return Ok(());
+        }
+        for window in &mut report.windows {
+            let Some(checksum) = window.checksum else {
+                continue;
+            };
+            let loaded = matches!(
+                window.outcome,
+                WindowOutcome::Committed | WindowOutcome::Emptied
+            );
+            if !loaded {
+                continue;
+            }
+            let planned = PlannedWindow {
+                window: window.window,
+                partition: window.partition.clone(),
+            };
+            let target = target_key(self.ports.target, &planned);
+            let last = self
+                .ports
+                .journal
+                .last_load(&target, window.window, report.run)?;
+            window.last_load = last.map(|(run, rows, before)| LastLoad {
+                run,
+                rows,
+                content: if (rows, before) == (window.rows, checksum) {
+                    Content::Same
+                } else {
+                    Content::Changed
+                },
+            });
+        }
+        Ok(())
     }
 
     /// Deletes the staged rows, which the table holds now, and tells the consumer group how far the run came. What

@@ -49,7 +49,10 @@ const TABLES: &str = "
         start_ms INTEGER NOT NULL,
         end_ms INTEGER NOT NULL,
         -- Whether what the target held before was taken away.
-        replaced INTEGER NOT NULL
+        replaced INTEGER NOT NULL,
+        -- What was loaded; nothing of loads by older versions.
+        rows INTEGER,
+        checksum TEXT
     );
     CREATE INDEX loads_by_target ON loads (target);
 ";
@@ -60,6 +63,8 @@ const SINCE_VERSION_2: &str = "
     ALTER TABLE runs ADD COLUMN begun_ms INTEGER;
     ALTER TABLE runs ADD COLUMN ended_ms INTEGER;
     ALTER TABLE runs ADD COLUMN error TEXT;
+    ALTER TABLE loads ADD COLUMN rows INTEGER;
+    ALTER TABLE loads ADD COLUMN checksum TEXT;
 ";
 
 /// How long a statement waits for another process that holds the journal, in ms.

@@ -81,6 +81,8 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
                 target: "t",
                 window: plan().windows[0].window,
                 replaced: true,
+                rows: 5,
+                checksum: Some(Checksum(9)),
             }),
         )
         .unwrap();
@@ -114,6 +116,8 @@ fn what_a_target_holds_of_ours_is_known() {
             target: "t",
             window,
             replaced,
+            rows: 5,
+            checksum: Some(Checksum(9)),
         };
         journal
             .window_done(run, 0, WindowOutcome::Committed, Some(change))
@@ -125,6 +129,15 @@ fn what_a_target_holds_of_ours_is_known() {
     let held = [load(1_000, 2_000, true), load(7_000, 8_000, false)];
     assert_eq!(journal.loads_held("t").unwrap(), held);
     assert_eq!(journal.loads_held("u").unwrap(), []);
+
+    let window = Window::new(5_000, 6_000).unwrap();
+    let last = |target, window, run| journal.last_load(target, window, run).unwrap();
+    assert_eq!(last("t", window, run + 1), Some((run, 5, Checksum(9))));
+    assert_eq!(last("t", window, run), None, "a run is not its own past");
+    assert_eq!(last("u", window, run + 1), None);
+    assert_eq!(last("t", plan().windows[0].window, run + 1).unwrap().0, run);
+    let other = Window::new(5_000, 6_001).unwrap();
+    assert_eq!(last("t", other, run + 1), None);
 }
 
 #[test]
@@ -259,6 +272,8 @@ fn a_journal_of_version_2_is_brought_up_to_date() {
         assert_eq!((old.state, old.begun_ms), (RunState::Done, None));
         assert_eq!(old.windows[0].outcome, Some(WindowOutcome::Committed));
         assert_eq!(journal.loads_held("t").unwrap().len(), 1);
+        let window = plan().windows[0].window;
+        assert_eq!(journal.last_load("t", window, 99).unwrap(), None);
     }
     let journal = Journal::open(&path).unwrap();
     let run = begin(&journal, "t", "f");

@@ -117,10 +117,12 @@ impl<'a> SliceFiles<'a> {
         let mut bytes = 0;
         for ((rows, rejects), (rejected, first_reject)) in files.zip(told) {
             let rows = rows.map(RowWriter::finish).transpose()?;
+            let (rows, checksum) = rows.unzip();
             let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
             reports.push(SliceWindowReport {
                 rows,
+                checksum,
                 rejects,
                 rejected,
                 first_reject,

@@ -1,7 +1,7 @@
 //! What the journal tells of runs afterwards.
 
 use engine_load::{Phase, RunState};
-use engine_model::{PartitionSpec, WindowOutcome};
+use engine_model::{Content, LastLoad, PartitionSpec, WindowOutcome};
 
 use crate::simulation::{Table, Topic, log};
 use crate::{DAY_START_MS, World, job, job_of};
@@ -73,4 +73,50 @@ fn runs_of_other_targets_stand_beside_each_other() {
             "simulated p.orders/ds=20261122"
         ]
     );
+}
+
+#[test]
+fn a_rerun_says_whether_the_content_changed() {
+    let mut world = world();
+    let first = world.run(&job("")).unwrap();
+    let checksum = first.windows[0].checksum.unwrap();
+    assert_eq!(first.windows[0].last_load, None);
+
+    // One lane or many, in slices or after a failure: the same rows.
+    world.options.cores = 1;
+    *world.table.faults.fail_uploads_after.lock().unwrap() = Some(3);
+    world.run(&job("limits: { concurrency: 1 }")).unwrap_err();
+    *world.table.faults.fail_uploads_after.lock().unwrap() = None;
+    let second = world.run(&job("")).unwrap();
+    assert!(second.resumed);
+    assert_eq!(second.windows[0].checksum, Some(checksum));
+    let last_load = LastLoad {
+        run: 1,
+        rows: 200,
+        content: Content::Same,
+    };
+    assert_eq!(second.windows[0].last_load, Some(last_load));
+
+    let topic = std::sync::Arc::get_mut(&mut world.topic).unwrap();
+    topic.partitions[0][7].payload = Some("{\"id\": 7, \"city\": \"Suzhou\"}".to_owned());
+    let third = world.run(&job("")).unwrap();
+    assert_ne!(third.windows[0].checksum, Some(checksum));
+    let last_load = third.windows[0].last_load.unwrap();
+    assert_eq!((last_load.run, last_load.content), (2, Content::Changed));
+    // Another target has a past of its own.
+    let elsewhere = job_of("partition: { ds: \"elsewhere\" }", "");
+    let elsewhere = world.run(&elsewhere).unwrap();
+    assert_eq!(elsewhere.windows[0].last_load, None);
+    assert_eq!(elsewhere.windows[0].checksum, third.windows[0].checksum);
+}
+
+#[test]
+fn an_append_is_compared_with_nothing() {
+    let world = world();
+    let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+    world.run(&append).unwrap();
+    world.table.state.lock().unwrap().rows.clear();
+    let again = world.run(&append).unwrap();
+    assert!(again.windows[0].checksum.is_some());
+    assert_eq!(again.windows[0].last_load, None);
 }
