@@ -72,9 +72,11 @@ impl Verify<'_> {
                 return counted(None);
             }
             let message = format!(
-                "{target} counts {found} rows, and {rows} of {} were committed to replace all that it held: another \
-                 writer was there, or the service lost some; look at the table, then run the same command again to count \
+                "{target} counts {}, and {} of {} were to replace all that it held: another writer was there, or the service \
+                 lost some; look at the table, then run the same command again to count \
                  again, or with --replan to load anew",
+                rows_of(found),
+                rows_of(rows),
                 window.window,
             );
             return Err(Error::new(ErrorKind::CountDiffers, message));

@@ -29,7 +29,7 @@ fn a_table_that_lost_rows_fails_the_run_and_is_not_loaded_again() {
     assert_eq!(error.kind(), ErrorKind::CountDiffers);
     let text = error.to_string();
     for part in [
-        "simulated p.orders/ds=20261122 counts 199 rows, and 200 of [2026-11-22T00:00:00Z, ",
+        "simulated p.orders/ds=20261122 counts 199 rows, and 200 rows of [2026-11-22T00:00:00Z, ",
         "--replan",
     ] {
         assert!(text.contains(part), "{text}");
