@@ -271,6 +271,9 @@ pub(crate) struct RejectsArgs {
     /// The run [default: the last one that rejected a message]
     #[arg(long, value_name = "N")]
     pub(crate) run: Option<i64>,
+    /// Only runs of the job of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub(crate) job: Option<String>,
     /// Messages to show
     #[arg(long, value_name = "N", default_value = "10")]
     pub(crate) messages: usize,

@@ -101,6 +101,20 @@ impl Journal {
             .collect()
     }
 
+    /// The numbers of the runs of one job, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Journal`] where it can't be read.
+    pub fn runs_of(&self, job: &str) -> Result<Vec<i64>, Error> {
+        rows(
+            &self.lock(),
+            "SELECT id FROM runs WHERE job = ?1 ORDER BY id",
+            [job],
+            |row| row.get(0),
+        )
+    }
+
     /// One run.
     ///
     /// # Errors

@@ -199,6 +199,8 @@ fn history_tells_of_every_run_how_far_it_is() {
     assert_eq!(journal.history(None, Some(1)).unwrap(), records[..1]);
     assert_eq!(journal.history(Some("orders"), None).unwrap(), records);
     assert_eq!(journal.history(Some("order"), None).unwrap(), []);
+    assert_eq!(journal.runs_of("orders").unwrap(), [first, second, other]);
+    assert_eq!(journal.runs_of("order").unwrap(), [0; 0]);
     let slices = SliceProgress {
         planned: 0,
         staged: 1,
