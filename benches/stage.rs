@@ -16,10 +16,12 @@ use benches::measure::{Contest, megabytes};
 use benches::memory::Table;
 use benches::messages::Kind;
 use benches::stage::{self, DAY_START_MS, plain, write_and_read};
+use engine_load::RowChecksum;
 
 fn main() -> Result<()> {
     let arguments = Arguments::read(std::env::args().skip(1), 64, 5)?;
     let folder = tempfile::tempdir()?;
+    let mut checksums = Vec::new();
     for kind in Kind::ALL {
         let fields = MappedFields::of(kind, 12)?;
         let blocks = Arc::new(Blocks::new(&arguments.payloads(kind)?, DAY_START_MS));
@@ -45,6 +47,19 @@ fn main() -> Result<()> {
             .timed("engine", || Ok(write_and_read(&ours()?.steps).1))
             .timed("ArrowWriter", || Ok(theirs()?.read))
             .run(arguments.repetitions)?;
+        checksums.push(
+            Contest::new(kind.name(), blocks.bytes)
+                .way("checksum", || {
+                    let mut checksum = RowChecksum::default();
+                    for batch in &batches {
+                        checksum.add(batch)?;
+                    }
+                    std::hint::black_box(checksum.sum());
+                    Ok(())
+                })
+                .timed("whole write", || Ok(write_and_read(&ours()?.steps).0))
+                .run(arguments.repetitions)?,
+        );
         if kind == Kind::Small {
             println!("{}", write.head("rows of 12 fields"));
         }
@@ -57,6 +72,12 @@ fn main() -> Result<()> {
             megabytes(staged?),
             megabytes(plain?),
         );
+    }
+    if let Some(first) = checksums.first() {
+        println!("\n{}", first.head("of rows of 12 fields"));
+    }
+    for checksum in &checksums {
+        println!("{}", checksum.line());
     }
     Ok(())
 }

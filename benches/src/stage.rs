@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use engine_load::plan::WindowOrder;
 use engine_load::{Cancel, FolderStaging, Journal, Ports, Progress, RunOptions};
-use engine_model::job::{Job, JobSpec, Setting};
+use engine_model::job::{Job, JobSpec, Setting, Verify};
 use engine_model::params::ScheduledTime;
 use engine_model::{RunReport, Steps};
 use jiff::Timestamp;
@@ -112,6 +112,7 @@ pub fn engine(
         replan: false,
         order: WindowOrder::OldestFirst,
         assume: None,
+        verify: Verify::None,
         cores: 1,
         holder: "a bench".to_owned(),
     };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT};
-use engine::model::job::Every;
+use engine::model::job::{Every, Verify};
 use engine::{Assume, LoadOptions, WindowOrder};
 
 pub(crate) use ddl::DdlArgs;
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     Run(RunArgs),
     Backfill(BackfillArgs),
+    History(HistoryArgs),
+    Report(ReportArgs),
     Rejects(RejectsArgs),
     Params(ParamsArgs),
     Ddl(DdlArgs),
@@ -286,6 +288,10 @@ pub(crate) struct LoadArgs {
     /// Settle a commit that nobody can tell about any more
     #[arg(long, value_name = "STATE")]
     pub(crate) assume: Option<AssumeArg>,
+    /// Count the table's rows after the commit, and compare them with those that were committed; as `verify: count` in the
+    /// job does
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Exit with 3 where the run is good and needs a look: warnings, or rejected messages
     #[arg(long)]
     pub(crate) strict: bool,
@@ -300,8 +306,38 @@ impl LoadArgs {
             replan: self.replan,
             order,
             assume: self.assume.map(Into::into),
+            verify: if self.verify {
+                Verify::Count
+            } else {
+                Verify::None
+            },
         }
     }
+}
+
+/// List the runs of the state folder, the newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate history --job orders_daily\n\n\
+    An open run is under way, or its process was killed; the same `run` command goes on with it.")]
+pub(crate) struct HistoryArgs {
+    /// Only runs of the job of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) job: Option<String>,
+    /// Runs to list; 0 for all of them
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// Show the report of a run again, or how far one is that did not end
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tidegate report 12")]
+pub(crate) struct ReportArgs {
+    /// The run [default: the last one]
+    pub(crate) run: Option<i64>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// Show the messages that a run rejected, and why
@@ -311,6 +347,9 @@ pub(crate) struct RejectsArgs {
     /// The run [default: the last one that rejected a message]
     #[arg(long, value_name = "N")]
     pub(crate) run: Option<i64>,
+    /// Only runs of the job of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub(crate) job: Option<String>,
     /// Messages to show
     #[arg(long, value_name = "N", default_value = "10")]
     pub(crate) messages: usize,

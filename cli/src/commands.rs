@@ -4,21 +4,23 @@ mod backfill;
 mod check;
 mod ddl;
 mod demo;
+mod history;
 mod local;
 mod params;
 mod plan;
 mod preview;
 mod rejects;
+mod report;
 mod run;
 mod sql;
 
 use std::ffi::OsString;
 
 use clap::Parser;
-use engine::Engine;
 use engine::model::job::{CheckedWindows, Job};
+use engine::{Engine, Error, ErrorKind, StateFolder};
 
-use crate::args::{Cli, Command, JobArgs};
+use crate::args::{Cli, Command, JobArgs, StateArgs};
 use crate::config::Surroundings;
 use crate::environment;
 use crate::failure::{Exit, Failure};
@@ -49,6 +51,8 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Preview(args) => preview::preview(&args, output),
         Command::Run(args) => run::run(&args, output),
         Command::Backfill(args) => backfill::backfill(&args, output),
+        Command::History(args) => history::history(&args, output),
+        Command::Report(args) => report::report(&args, output),
         Command::Rejects(args) => rejects::rejects(&args, output),
         Command::Params(args) => params::params(&args, output),
         Command::Ddl(args) => ddl::ddl(&args, output),
@@ -73,6 +77,19 @@ fn explain(error: &clap::Error, output: &mut Output<'_>) -> Exit {
 
 fn engine() -> Result<Engine, Failure> {
     Ok(Engine::new(environment::cores())?)
+}
+
+/// The state folder of a command that only reads it, and makes none.
+fn kept_state(args: &StateArgs) -> Result<StateFolder, Failure> {
+    let folder = Surroundings::of_process().state_folder(args)?;
+    let kept = StateFolder::existing(&folder)?;
+    kept.ok_or_else(|| {
+        let message = format!(
+            "no run has kept anything in the state folder {}; name another with --state",
+            folder.display()
+        );
+        Error::new(ErrorKind::Job, message).into()
+    })
 }
 
 /// The job, after its warnings were said.

@@ -105,6 +105,7 @@ impl From<engine::Error> for Failure {
             ErrorKind::Locked => "locked",
             ErrorKind::Rejects => "rejects",
             ErrorKind::Unbalanced => "unbalanced",
+            ErrorKind::CountDiffers => "count_differs",
             ErrorKind::Stopped => "stopped",
             _ => "internal",
         };

@@ -5,11 +5,13 @@ pub(crate) mod ddl;
 pub(crate) mod demo;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub(crate) mod history;
 pub(crate) mod number;
 pub(crate) mod params;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod query;
+pub(crate) mod record;
 pub(crate) mod rejects;
 pub(crate) mod report;
 mod table;

@@ -256,6 +256,25 @@ fn a_table_is_described_without_a_server() {
     );
 }
 
+#[test]
+fn who_only_reads_makes_no_state_folder() {
+    let home = Home::with_job(JOB);
+    for command in [
+        &["history"][..],
+        &["report"],
+        &["report", "3"],
+        &["rejects"],
+    ] {
+        let ended = home.run(&[command, &["--state", "nowhere"]].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert_eq!(
+            ended.err,
+            "error: no run has kept anything in the state folder nowhere; name another with --state\n"
+        );
+    }
+    assert!(!home.0.path().join("nowhere").try_exists().unwrap());
+}
+
 // Each of these waits 10 s for an answer, so they are tests of their own.
 
 #[test]

@@ -40,6 +40,7 @@ mod adapters;
 mod check;
 #[cfg(all(feature = "kafka", feature = "local"))]
 pub mod demo;
+mod history;
 #[cfg(feature = "kafka")]
 mod load;
 #[cfg(feature = "local")]
@@ -57,11 +58,15 @@ pub use engine_decode::{
     StringCounts,
 };
 pub use engine_load::plan::WindowOrder;
-pub use engine_load::{Assume, Cancel, Error, ErrorKind, Progress};
+pub use engine_load::{
+    Assume, Cancel, Error, ErrorKind, Phase, Progress, RunRecord, RunState, SliceProgress,
+    WindowRecord,
+};
 pub use engine_model as model;
 
 #[cfg(feature = "kafka")]
 pub use check::{Check, CheckReport, CheckStatus};
+pub use history::{KeptRun, UnfinishedRun};
 #[cfg(feature = "kafka")]
 pub use load::{Engine, LoadOptions, PlanReport};
 #[cfg(feature = "kafka")]

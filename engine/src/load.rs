@@ -9,7 +9,7 @@ use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
     objections, plan_notes,
 };
-use engine_model::job::{Job, KafkaSource};
+use engine_model::job::{Job, KafkaSource, Verify};
 use engine_model::{LoadPlan, RunReport};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -203,6 +203,7 @@ impl Engine {
             replan: options.replan,
             order: options.order,
             assume: options.assume,
+            verify: options.verify,
             cores: self.cores,
             holder: format!("process {} (job {})", std::process::id(), job.name),
         };
@@ -253,6 +254,8 @@ pub struct LoadOptions {
     pub order: WindowOrder,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<engine_load::Assume>,
+    /// What to compare with the table after the commit, besides what the job asks for.
+    pub verify: Verify,
 }
 
 /// The time at which a plan that nothing is loaded by was made.

@@ -113,7 +113,8 @@ impl From<RejectHeader> for RejectedHeader {
 }
 
 impl StateFolder {
-    /// What run `run` rejected, or the last run that rejected anything, with the first `messages_max` messages of it. With
+    /// What run `run` rejected, or the last run that rejected anything, with the first `messages_max` messages of it; with `job`,
+    /// only runs of the job of that name are looked at. With
     /// `export`, all of them are written there, a JSON document a line; the file must not be there yet.
     ///
     /// # Errors
@@ -123,11 +124,16 @@ impl StateFolder {
     pub fn rejected(
         &self,
         run: Option<i64>,
+        job: Option<&str>,
         messages_max: usize,
         export: Option<&Path>,
     ) -> Result<RejectedMessages, Error> {
         let staging = self.staging()?;
         let mut files = reject_files(&*staging)?;
+        if let Some(job) = job {
+            let runs = self.journal().runs_of(job)?;
+            files.retain(|run, _| runs.contains(run));
+        }
         let Some(run) = run.or_else(|| files.keys().next_back().copied()) else {
             return Ok(RejectedMessages::default());
         };

@@ -35,7 +35,11 @@ impl StateFolder {
     }
 
     /// Opens the folder where runs have kept something in it; touches nothing elsewhere.
-    pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, Error> {
+    ///
+    /// # Errors
+    ///
+    /// As [`StateFolder::open`].
+    pub fn existing(folder: &Path) -> Result<Option<Self>, Error> {
         let journal = folder.join(JOURNAL);
         let there = journal.try_exists().map_err(|error| {
             let message = format!(

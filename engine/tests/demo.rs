@@ -78,7 +78,9 @@ fn check_rejects(state: &StateFolder, folder: &Path, produced: &Produced, report
         .map(|window| window.malformed)
         .sum();
     let exported = folder.join("rejected.jsonl");
-    let rejected = state.rejected(None, 2, Some(&exported)).unwrap();
+    let rejected = state
+        .rejected(None, Some("orders_daily"), 2, Some(&exported))
+        .unwrap();
     assert_eq!(rejected.run, Some(report.run));
     assert_eq!(
         rejected.reasons,
@@ -93,9 +95,11 @@ fn check_rejects(state: &StateFolder, folder: &Path, produced: &Produced, report
         first["payload"].as_str().unwrap().starts_with('{'),
         "{first}"
     );
-    let again = state.rejected(None, 2, Some(&exported)).unwrap_err();
+    let again = state.rejected(None, None, 2, Some(&exported)).unwrap_err();
     assert!(again.to_string().contains("isn't there yet"), "{again}");
-    let unknown = state.rejected(Some(99), 2, None).unwrap_err();
+    let other = state.rejected(None, Some("orders"), 2, None).unwrap();
+    assert_eq!(other.run, None);
+    let unknown = state.rejected(Some(99), None, 2, None).unwrap_err();
     assert!(
         unknown
             .to_string()

@@ -27,6 +27,8 @@ mod infer;
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// What runs leave behind: history, reports.
+mod runs;
 /// The schedules that users know, from expressions to windows and table partitions.
 mod schedule;
 /// Passwords, keys and tokens stay where they are.

@@ -4,12 +4,14 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 12] = [
+const MINIMAL: [&[&str]; 14] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
     &["preview", "orders.yaml"],
     &["run", "orders.yaml", "--at", "2026-11-23"],
+    &["history"],
+    &["report"],
     &["rejects"],
     &["params", "$bizdate"],
     &["ddl", "--topic", "orders"],

@@ -91,7 +91,7 @@ fn show(args: &DemoArgs, folder: &Folder, output: &mut Output<'_>) -> Result<Fou
     let kept_staging = folder.is_kept().then(|| state.staging_path());
     explain(
         output,
-        &render::report::text(&report, &job.time_zone, kept_staging.as_deref()),
+        &render::report::text(&report, kept_staging.as_deref()),
     )?;
 
     let query = demo.sql(Demo::query())?;

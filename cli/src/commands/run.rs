@@ -7,7 +7,6 @@ use std::time::Duration;
 use engine::model::RunReport;
 use engine::model::job::Job;
 use engine::{Cancel, Error, LoadOptions, Progress, StateFolder, WindowOrder};
-use jiff::tz::TimeZone;
 
 use super::{engine, windows};
 use crate::args::{LoadArgs, RunArgs};
@@ -41,11 +40,8 @@ pub(super) fn load(
     let report = watched(output, |progress, cancel| {
         engine.run(jobs, &state, options, progress, cancel)
     })?;
-    let zone = jobs
-        .first()
-        .map_or(TimeZone::UTC, |job| job.time_zone.clone());
     output.result(
-        || render::report::text(&report, &zone, Some(&state.staging_path())),
+        || render::report::text(&report, Some(&state.staging_path())),
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(exit(&report, args.strict))

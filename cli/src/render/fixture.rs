@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use engine::model::job::{Job, JobSpec, OffsetBounds, Setting};
 use engine::model::params::ScheduledTime;
 use engine::model::{
-    Counts, Finding, LedgerEntry, LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach,
-    RunReport, SLICE_FORMAT, Severity, SliceCounts, SliceRange, SliceSpec, StepFigures, Steps,
-    TopicPartition, UnmappedFields, WindowCounts, WindowOutcome, WindowReport,
+    Checksum, Content, Counts, Finding, LastLoad, LedgerEntry, LoadPlan, OffsetRange,
+    PlannedPartition, PlannedWindow, Reach, RunReport, SLICE_FORMAT, Severity, SliceCounts,
+    SliceRange, SliceSpec, StepFigures, Steps, TopicPartition, UnmappedFields, WindowCounts,
+    WindowOutcome, WindowReport,
 };
-use engine::{Check, CheckReport, CheckStatus, PlanReport};
+use engine::{
+    Check, CheckReport, CheckStatus, Phase, PlanReport, RunRecord, RunState, WindowRecord,
+};
 use jiff::tz::TimeZone;
 
 const JOB: &str = r#"
@@ -165,6 +168,26 @@ fn steps() -> Steps {
     }
 }
 
+fn window_report(planned: PlannedWindow) -> WindowReport {
+    WindowReport {
+        window: planned.window,
+        partition: planned.partition,
+        outcome: WindowOutcome::Committed,
+        session: Some("20261123001500abc".to_owned()),
+        rows: 500_100,
+        rows_past_look_up: 30,
+        counted: Some(500_100),
+        checksum: Some(Checksum(42)),
+        last_load: Some(LastLoad {
+            run: 7,
+            rows: 500_099,
+            content: Content::Changed,
+        }),
+        rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
+        reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
+    }
+}
+
 pub(crate) fn report() -> RunReport {
     let entry = |partition, planned, outside_after, rows| LedgerEntry {
         topic_partition: TopicPartition::new("orders", partition),
@@ -190,6 +213,7 @@ pub(crate) fn report() -> RunReport {
     RunReport {
         run: 12,
         job: "orders_daily".to_owned(),
+        scheduled_time: job().scheduled_time.to_string(),
         topic: "orders".to_owned(),
         table: "shop.orders".to_owned(),
         open: false,
@@ -205,19 +229,7 @@ pub(crate) fn report() -> RunReport {
             entry(0, 1_500_020, 1_000_000, 500_000),
             entry(1, 120, 0, 100),
         ],
-        windows: windows()
-            .into_iter()
-            .map(|planned| WindowReport {
-                window: planned.window,
-                partition: planned.partition,
-                outcome: WindowOutcome::Committed,
-                session: Some("20261123001500abc".to_owned()),
-                rows: 500_100,
-                rows_past_look_up: 30,
-                rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
-                reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
-            })
-            .collect(),
+        windows: windows().into_iter().map(window_report).collect(),
         steps: steps(),
         seconds: 95.4,
         memory_bytes_peak: Some(150 << 20),
@@ -229,5 +241,27 @@ pub(crate) fn report() -> RunReport {
         warnings: vec![
             "no message at or after the window's end was seen yet in orders[1]".to_owned(),
         ],
+    }
+}
+
+/// A run that is done, as the journal lists it.
+pub(crate) fn run_record() -> RunRecord {
+    RunRecord {
+        run: 12,
+        job: "orders_daily".to_owned(),
+        scheduled_time: Some(job().scheduled_time.to_string()),
+        target: "shop.orders at 127.0.0.1:8090/ds=20261122".to_owned(),
+        state: RunState::Done,
+        error: None,
+        begun_ms: Some(1_795_364_100_000),
+        ended_ms: Some(1_795_364_195_400),
+        windows: vec![WindowRecord {
+            window: job().window,
+            phase: Phase::Done,
+            outcome: Some(WindowOutcome::Committed),
+        }],
+        rows: Some(500_100),
+        rejected: Some(4),
+        seconds: Some(95.4),
     }
 }

@@ -10,6 +10,12 @@ pub(crate) fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
+/// `1 row`, `1,234,567 rows`.
+pub(crate) fn of(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
 /// `1.50 GiB`.
 pub(crate) fn bytes(number: u64) -> String {
     BinaryBytes(number).to_string()
@@ -45,6 +51,10 @@ mod tests {
         assert_eq!(
             (count(0), count(1_234_567)),
             ("0".into(), "1,234,567".into())
+        );
+        assert_eq!(
+            (of(0, "row"), of(1, "row"), of(1_000, "row")),
+            ("0 rows".into(), "1 row".into(), "1,000 rows".into())
         );
         assert_eq!(
             (bytes(1023), bytes(3 << 29)),

@@ -4,7 +4,7 @@ use engine::PlanReport;
 use engine::model::job::Job;
 use engine::model::{LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach};
 
-use super::number::{bytes, count};
+use super::number::{bytes, count, of};
 use super::table::{Columns, pairs};
 use super::time::window_lines;
 
@@ -147,13 +147,13 @@ fn costs(job: &Job, report: &PlanReport) -> String {
         .map(PlannedPartition::offsets_past_look_up)
         .sum();
     let mean = report.plan.message_bytes_mean;
-    let (offsets, estimate) = (count(report.offsets), bytes(report.bytes_estimate));
+    let (offsets, estimate) = (of(report.offsets, "offset"), bytes(report.bytes_estimate));
     let mean = if mean > 0 {
         format!(" at {} a message", bytes(mean))
     } else {
         String::new()
     };
-    let mut read = vec![format!("{offsets} offsets, about {estimate}{mean}")];
+    let mut read = vec![format!("{offsets}, about {estimate}{mean}")];
     if late > 0 {
         read.push(format!(
             "{} of them behind the look-up of the end, for late messages",

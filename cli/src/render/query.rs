@@ -2,7 +2,7 @@
 
 use engine::QueryResult;
 
-use super::number::count;
+use super::number::of;
 use super::table::{Columns, cell};
 
 /// Rows that the service returns at most, whatever the statement asks for.
@@ -28,13 +28,12 @@ pub(crate) fn text(result: &QueryResult) -> String {
         columns.row(row.iter().map(|value| value.as_deref().unwrap_or("NULL")));
     }
     let rows = result.rows.len() as u64;
-    let noun = if rows == 1 { "row" } else { "rows" };
     let cut = if rows >= ROWS_MAX {
         ", the most that the service returns"
     } else {
         ""
     };
-    format!("{}\n({} {noun}{cut})", columns.text(), count(rows))
+    format!("{}\n({}{cut})", columns.text(), of(rows, "row"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::{RejectedMessage, RejectedMessages};
 use jiff::Timestamp;
 
-use super::number::count;
+use super::number::{count, of};
 use super::table::{Columns, cell};
 
 /// Messages by reason, then the first of them, each with its place and what was wrong.
@@ -14,8 +14,7 @@ pub(crate) fn text(found: &RejectedMessages, export: Option<&Path>) -> String {
         return "no run has rejected a message, or none is kept any more".to_owned();
     };
     let total = found.reasons.values().sum::<u64>();
-    let noun = if total == 1 { "message" } else { "messages" };
-    let mut parts = vec![format!("run {run} rejected {} {noun}", count(total))];
+    let mut parts = vec![format!("run {run} rejected {}", of(total, "message"))];
     let mut columns = Columns::new(&["because", "messages>"]);
     for (reason, messages) in &found.reasons {
         columns.row([reason.clone(), count(*messages)]);

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use engine::model::{Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport};
-use jiff::tz::TimeZone;
+use engine::model::{
+    Content, Counts, RunReport, StepFigures, UnmappedFields, WindowOutcome, WindowReport,
+};
 
-use super::number::{bytes, count, per_second, seconds};
+use super::number::{bytes, count, of, per_second, seconds};
 use super::table::{Columns, cell, pairs};
-use super::time::window_lines;
+use super::time::{window_lines, zone_of};
 
 /// Fields without a column that are named.
 const FIELDS_NAMED_MAX: usize = 10;
 
 /// The report with its ledger; reject files are named with their folder, `staging`, unless they go with it.
-pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) -> String {
-    let mut parts = vec![header(report, zone)];
+pub(crate) fn text(report: &RunReport, staging: Option<&Path>) -> String {
+    let mut parts = vec![header(report)];
     if report.windows.len() > 1 {
         parts.push(windows(report));
     }
@@ -36,19 +37,21 @@ pub(crate) fn text(report: &RunReport, zone: &TimeZone, staging: Option<&Path>) 
     parts.join("\n\n")
 }
 
-fn header(report: &RunReport, zone: &TimeZone) -> String {
+fn header(report: &RunReport) -> String {
+    let zone = zone_of(&report.scheduled_time);
     let resumed = if report.resumed { ", resumed" } else { "" };
     let mut lines = vec![
         (
             "job",
             vec![format!("{}, run {}{resumed}", report.job, report.run)],
         ),
+        ("due", vec![report.scheduled_time.clone()]),
         ("topic", vec![report.topic.clone()]),
         ("table", vec![report.table.clone()]),
     ];
     match report.windows.as_slice() {
         [window] => {
-            lines.push(("window", window_lines(window.window, zone)));
+            lines.push(("window", window_lines(window.window, &zone)));
             if !window.partition.is_empty() {
                 lines.push((
                     "target",
@@ -56,6 +59,11 @@ fn header(report: &RunReport, zone: &TimeZone) -> String {
                 ));
             }
             lines.push(("outcome", vec![outcome(window)]));
+            let counted = window
+                .counted
+                .map(|rows| format!("{} by a query after the commit", of(rows, "row")));
+            lines.extend(counted.map(|text| ("counted", vec![text])));
+            lines.extend(content(window).map(|text| ("content", vec![text])));
         }
         windows => lines.push(("windows", vec![count(windows.len() as u64)])),
     }
@@ -102,9 +110,9 @@ fn windows(report: &RunReport) -> String {
 }
 
 fn outcome(window: &WindowReport) -> String {
-    let rows = count(window.rows);
+    let rows = of(window.rows, "row");
     let text = match window.outcome {
-        WindowOutcome::Committed => format!("committed {rows} rows"),
+        WindowOutcome::Committed => format!("committed {rows}"),
         WindowOutcome::Empty => "empty: no rows, and none were there".to_owned(),
         WindowOutcome::Emptied => "emptied: no rows, and those that were there are gone".to_owned(),
         WindowOutcome::Kept => "kept: no rows, and those that were there stay".to_owned(),
@@ -123,6 +131,23 @@ fn outcome(window: &WindowReport) -> String {
         Some(session) => format!("{text}{late}, with upload session {session}"),
         None => format!("{text}{late}"),
     }
+}
+
+/// Whether the rows are those of the last time, and what tells them apart.
+fn content(window: &WindowReport) -> Option<String> {
+    let checksum = window.checksum?;
+    let Some(last) = window.last_load else {
+        let told = window.rows > 0;
+        return told.then(|| format!("checksum {checksum}"));
+    };
+    Some(match last.content {
+        Content::Same => format!("same rows as run {} loaded, checksum {checksum}", last.run),
+        Content::Changed => format!(
+            "changed since run {}, which loaded {}; checksum {checksum}",
+            last.run,
+            of(last.rows, "row"),
+        ),
+    })
 }
 
 /// A line for each topic partition, their sum, and whether every offset is accounted for.
@@ -271,8 +296,8 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
         .collect();
     if named.is_empty() {
         // All of them have keys too long to be named.
-        let messages = count(seen.messages);
-        let text = format!("fields that no column takes, in {messages} sampled messages: many");
+        let messages = of(seen.messages, "sampled message");
+        let text = format!("fields that no column takes, in {messages}: many");
         return seen.more.then_some(text);
     }
     let more = match (more.len(), seen.more) {
@@ -281,8 +306,8 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
         (_, true) => " and many more".to_owned(),
     };
     Some(format!(
-        "fields that no column takes, in {} sampled messages: {}{more}",
-        count(seen.messages),
+        "fields that no column takes, in {}: {}{more}",
+        of(seen.messages, "sampled message"),
         named.join(", "),
     ))
 }
@@ -292,25 +317,20 @@ mod tests {
     use super::*;
     use crate::render::fixture;
 
-    fn shanghai() -> TimeZone {
-        TimeZone::get("Asia/Shanghai").unwrap()
-    }
-
     #[test]
     fn a_report_accounts_for_everything() {
-        let text = text(
-            &fixture::report(),
-            &shanghai(),
-            Some(Path::new("/state/staging")),
-        );
+        let text = text(&fixture::report(), Some(Path::new("/state/staging")));
         insta::assert_snapshot!(text, @"
             job      orders_daily, run 12, resumed
+            due      2026-11-23T00:15:00+08:00[Asia/Shanghai]
             topic    orders
             table    shop.orders
             window   [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
                      [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
             target   table partition ds=20261122
             outcome  committed 500,100 rows with upload session 20261123001500abc
+            counted  500,100 rows by a query after the commit
+            content  changed since run 7, which loaded 500,099 rows; checksum 000000000000002a
             time     1m 35s, 150.00 MiB of memory at most
 
             topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  holes
@@ -342,10 +362,32 @@ mod tests {
     }
 
     #[test]
+    fn the_content_is_that_of_the_last_load_or_another() {
+        let mut window = fixture::report().windows.remove(0);
+        let last = window.last_load.as_mut().unwrap();
+        last.content = Content::Same;
+        assert_eq!(
+            content(&window).unwrap(),
+            "same rows as run 7 loaded, checksum 000000000000002a"
+        );
+        window.rows = 1;
+        assert_eq!(
+            outcome(&window),
+            "committed 1 row with upload session 20261123001500abc"
+        );
+        window.last_load = None;
+        assert_eq!(content(&window).unwrap(), "checksum 000000000000002a");
+        window.rows = 0;
+        assert_eq!(content(&window), None);
+        window.checksum = None;
+        assert_eq!(content(&window), None);
+    }
+
+    #[test]
     fn a_ledger_that_is_off_by_one_says_so() {
         let mut report = fixture::report();
         report.ledger[1].counts.holes += 1;
-        let text = text(&report, &shanghai(), Some(Path::new("staging")));
+        let text = text(&report, Some(Path::new("staging")));
         assert!(
             text.contains("\nnot balanced: ") && !text.contains("\nbalanced"),
             "{text}"
@@ -361,7 +403,7 @@ mod tests {
         report.windows[0].session = None;
         report.windows[0].outcome = WindowOutcome::Kept;
         report.memory_bytes_peak = None;
-        let text = text(&report, &TimeZone::UTC, None);
+        let text = text(&report, None);
         assert!(
             !text.contains("rejected because")
                 && !text.contains("warning:")

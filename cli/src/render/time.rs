@@ -1,9 +1,9 @@
 //! Instants and windows in UTC and in the job's zone.
 
 use engine::model::Window;
-use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 
 /// The zone's name, or its offset.
 fn zone_name(zone: &TimeZone) -> String {
@@ -11,6 +11,18 @@ fn zone_name(zone: &TimeZone) -> String {
     PRINTER
         .time_zone_to_string(zone)
         .unwrap_or_else(|_| "local".to_owned())
+}
+
+/// The zone of a scheduled time that was written with it; UTC where it wasn't.
+pub(super) fn zone_of(scheduled_time: &str) -> TimeZone {
+    let at = scheduled_time.parse::<ZonedDateTime>();
+    at.map_or(TimeZone::UTC, |at| at.time_zone().clone())
+}
+
+/// An instant in UTC, to the second.
+pub(super) fn second(instant_ms: i64) -> String {
+    Timestamp::from_millisecond(instant_ms)
+        .map_or_else(|_| format!("{instant_ms} ms"), |at| format!("{at:.0}"))
 }
 
 /// The window in UTC and, on a second line, in `zone`; only the first where that says it all.
@@ -49,5 +61,18 @@ mod tests {
             ]
         );
         assert_eq!(window_lines(window, &TimeZone::UTC).len(), 1);
+    }
+
+    #[test]
+    fn the_zone_is_that_of_the_scheduled_time() {
+        for (scheduled, zone) in [
+            ("2026-11-23T00:15:00+08:00[Asia/Shanghai]", "Asia/Shanghai"),
+            ("2026-11-23T00:15:00+05:30[+05:30]", "+05:30"),
+            ("", "UTC"),
+        ] {
+            assert_eq!(zone_name(&zone_of(scheduled)), zone);
+        }
+        assert_eq!(second(1_795_104_000_999), "2026-11-19T16:00:00Z");
+        assert_eq!(second(i64::MAX), "9223372036854775807 ms");
     }
 }

@@ -9,7 +9,7 @@ use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::commit::{blocks, target_key};
 use crate::extent::Extent;
-use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
+use crate::journal::{Change, Journal, NewRun, OpenRun, Phase, WindowState};
 use crate::ports::{Clock, TargetTable};
 use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
@@ -45,6 +45,7 @@ impl Begin<'_> {
         if let Some(open) = journal.open_run(&targets, &fingerprint)?
             && self.goes_on(&open)
         {
+            journal.begin_attempt(open.id)?;
             return Ok((open, true));
         }
         for target in &targets {
@@ -53,7 +54,14 @@ impl Begin<'_> {
         let plan = self.plan_when_closed(prepared)?;
         self.check_earlier_loads(&plan)?;
         check_retention(self.job, &plan, *target)?;
-        let id = journal.begin_run(&targets, &fingerprint, &self.job.name, &plan)?;
+        let id = journal.begin_run(&NewRun {
+            targets: &targets,
+            fingerprint: &fingerprint,
+            job: &self.job.name,
+            scheduled_time: &self.job.scheduled_time.to_string(),
+            begun_ms: plan.planned_at_ms,
+            plan: &plan,
+        })?;
         self.delete_leftovers(id)?;
         let window = |_| WindowState {
             phase: Phase::Loading,
@@ -89,7 +97,7 @@ impl Begin<'_> {
             let again = clock.elapsed() + PLAN_AGAIN.min(wait.saturating_sub(waited));
             while clock.elapsed() < again {
                 self.cancel.check()?;
-                std::thread::sleep(CANCEL_POLL);
+                clock.sleep(CANCEL_POLL);
             }
         }
     }
@@ -128,6 +136,9 @@ impl Begin<'_> {
                         target: loaded,
                         extent: &extent,
                         replaced: write == WriteMode::Replace,
+                        rows: sent.values().sum(),
+                        // The session may hold others than those that are staged.
+                        checksum: None,
                     };
                     journal.window_done(run.id, number, WindowOutcome::Committed, Some(change))?;
                 }

@@ -37,4 +37,12 @@ impl Clock for SystemClock {
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everybody else takes"
+    )]
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
-use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
+use engine_model::{Checksum, Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
 use crate::extent::Extent;
 use crate::journal::{Change, Journal, Phase, WindowState};
@@ -31,6 +31,8 @@ pub(crate) struct LoadedWindow<'a> {
     pub(crate) counts: WindowCounts,
     /// Rows by block id.
     pub(crate) blocks: BTreeMap<u32, u64>,
+    /// The checksum of its rows, where it is known.
+    pub(crate) checksum: Option<Checksum>,
     /// The first rejected message in words, where there is one.
     pub(crate) first_reject: Option<String>,
 }
@@ -71,6 +73,8 @@ impl Commits<'_> {
             target: &target,
             extent: &window.extent,
             replaced: self.write == WriteMode::Replace,
+            rows: window.counts.rows,
+            checksum: window.checksum,
         });
         let recorded = self
             .journal
@@ -215,6 +219,20 @@ pub(crate) fn blocks<'a>(
             ))
         })
         .collect()
+}
+
+/// The checksum of a window's rows; nothing where that of a slice's is not known.
+pub(crate) fn checksum<'a>(
+    reports: impl IntoIterator<Item = &'a SliceReport>,
+    window: u32,
+) -> Option<Checksum> {
+    let staged = reports
+        .into_iter()
+        .filter_map(|report| report.windows.get(&window));
+    staged
+        .filter(|staged| staged.rows.is_some())
+        .map(|staged| staged.checksum)
+        .sum()
 }
 
 fn check_reject_share(limit: RejectLimit, window: &LoadedWindow<'_>) -> Result<(), Error> {

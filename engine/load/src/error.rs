@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Rejects,
     /// The ledger does not balance.
     Unbalanced,
+    /// The table counts other rows than were committed to it; they are committed all the same.
+    CountDiffers,
     /// Asked to stop; the run can be resumed.
     Stopped,
     /// A thread of ours ended without a result.

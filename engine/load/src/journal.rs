@@ -2,6 +2,7 @@
 //!
 //! SQLite with a write-ahead log and full synchronisation: what a call wrote is there after a power loss.
 
+mod history;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +12,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
-use rusqlite::{Connection, Params, Row, params};
+use engine_model::{Checksum, LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::extent::Extent;
 use crate::{Error, ErrorKind};
+
+pub use history::{RunRecord, RunState, SliceProgress, WindowRecord};
 
 /// The journal of one state folder.
 #[derive(Debug)]
@@ -48,8 +51,9 @@ pub(crate) struct WindowState {
 }
 
 /// The phases of a window, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
     /// Slices are read, staged and uploaded.
     Loading,
     /// The commit was sent, or was about to be.
@@ -72,11 +76,13 @@ impl Phase {
             .map_or("", |(_, name)| name)
     }
 
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(phase, _)| *phase)
+    /// The phase of a name that the journal holds.
+    fn known(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|(_, known)| *known == name);
+        found.map(|(phase, _)| *phase).ok_or_else(|| {
+            let message = format!("the journal holds an unknown phase {name:?}");
+            Error::new(ErrorKind::Journal, message)
+        })
     }
 }
 
@@ -87,6 +93,20 @@ pub(crate) struct Load {
     pub(crate) extent: Extent,
 }
 
+/// A run that begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewRun<'a> {
+    /// Where the windows go, in the plan's order.
+    pub(crate) targets: &'a [String],
+    pub(crate) fingerprint: &'a str,
+    pub(crate) job: &'a str,
+    /// When it was due, as people read it.
+    pub(crate) scheduled_time: &'a str,
+    /// When it begins, in ms since the epoch.
+    pub(crate) begun_ms: i64,
+    pub(crate) plan: &'a LoadPlan,
+}
+
 /// What a window that is done has changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change<'a> {
@@ -94,6 +114,9 @@ pub(crate) struct Change<'a> {
     pub(crate) extent: &'a Extent,
     /// Whether what the target held before was taken away.
     pub(crate) replaced: bool,
+    /// Rows that were loaded, and their checksum where it is known.
+    pub(crate) rows: u64,
+    pub(crate) checksum: Option<Checksum>,
 }
 
 impl Journal {
@@ -185,15 +208,17 @@ impl Journal {
         )
     }
 
-    /// Begins a run whose windows go into `targets`, in the plan's order. Windows of other open runs that go into one of
-    /// these are superseded; a run without any other is given up, and its slices are forgotten.
-    pub(crate) fn begin_run(
-        &self,
-        targets: &[String],
-        fingerprint: &str,
-        job: &str,
-        plan: &LoadPlan,
-    ) -> Result<i64, Error> {
+    /// Begins a run. Windows of other open runs that go into one of its targets are superseded; a run without any other is
+    /// given up, and its slices are forgotten.
+    pub(crate) fn begin_run(&self, new: &NewRun<'_>) -> Result<i64, Error> {
+        let NewRun {
+            targets,
+            fingerprint,
+            job,
+            scheduled_time,
+            begun_ms,
+            plan,
+        } = *new;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         for target in targets {
@@ -210,12 +235,15 @@ impl Journal {
             [],
         )?;
         transaction.execute(
-            &format!("UPDATE runs SET state = 'given up', plan = '' WHERE {given_up}"),
-            [],
+            &format!(
+                "UPDATE runs SET state = 'given up', plan = '', ended_ms = ?1 WHERE {given_up}"
+            ),
+            [begun_ms],
         )?;
         transaction.execute(
-            "INSERT INTO runs (fingerprint, job, state, plan) VALUES (?1, ?2, 'open', ?3)",
-            params![fingerprint, job, to_json(plan)?],
+            "INSERT INTO runs (fingerprint, job, state, plan, scheduled_time, begun_ms) \
+             VALUES (?1, ?2, 'open', ?3, ?4, ?5)",
+            params![fingerprint, job, to_json(plan)?, scheduled_time, begun_ms],
         )?;
         let run = transaction.last_insert_rowid();
         for ((number, window), target) in (0_u32..).zip(&plan.windows).zip(targets) {
@@ -286,20 +314,24 @@ impl Journal {
             target,
             extent,
             replaced,
+            rows,
+            checksum,
         }) = change
         {
             let Extent { window, offsets } = extent;
             let offsets = offsets.as_ref().map(to_json).transpose()?;
             transaction.execute(
-                "INSERT INTO loads (target, run, start_ms, end_ms, offsets, replaced) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO loads (target, run, start_ms, end_ms, offsets, replaced, rows, checksum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     target,
                     run,
                     window.start_ms,
                     window.end_ms,
                     offsets,
-                    replaced
+                    replaced,
+                    i64::try_from(rows).unwrap_or(i64::MAX),
+                    checksum.map(|checksum| checksum.to_string()),
                 ],
             )?;
         }
@@ -307,18 +339,45 @@ impl Journal {
         Ok(())
     }
 
-    /// Ends a run and keeps its report; what was only needed to go on with it is forgotten.
-    pub(crate) fn end_run(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
+    /// Begins another attempt at an open run: how the last one failed is forgotten.
+    pub(crate) fn begin_attempt(&self, run: i64) -> Result<(), Error> {
+        self.execute("UPDATE runs SET error = NULL WHERE id = ?1", [run])
+    }
+
+    /// Records what an attempt failed by.
+    pub(crate) fn attempt_failed(&self, run: i64, error: &Error) -> Result<(), Error> {
+        self.execute(
+            "UPDATE runs SET error = ?2 WHERE id = ?1 AND state = 'open'",
+            params![run, error.to_string()],
+        )
+    }
+
+    /// Ends a run at `ended_ms`, in ms since the epoch, and keeps its report; what was only needed to go on with it is
+    /// forgotten.
+    pub(crate) fn end_run(
+        &self,
+        run: i64,
+        ended_ms: i64,
+        report: &impl Serialize,
+    ) -> Result<(), Error> {
         let report = to_json(report)?;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute("DELETE FROM slices WHERE run = ?1", [run])?;
         transaction.execute(
-            "UPDATE runs SET state = 'done', report = ?2, plan = '' WHERE id = ?1",
-            params![run, report],
+            "UPDATE runs SET state = 'done', report = ?2, plan = '', ended_ms = ?3, error = NULL WHERE id = ?1",
+            params![run, report, ended_ms],
         )?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Keeps another report of a run that ended.
+    pub(crate) fn keep_report(&self, run: i64, report: &impl Serialize) -> Result<(), Error> {
+        self.execute(
+            "UPDATE runs SET report = ?2 WHERE id = ?1 AND state = 'done'",
+            params![run, to_json(report)?],
+        )
     }
 
     /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
@@ -342,6 +401,37 @@ impl Journal {
             Ok(Load { run, extent })
         };
         found.into_iter().map(load).collect()
+    }
+
+    /// What was last loaded into `target` for the very same `window` by another run than `run`: that run, its rows and their
+    /// checksum; nothing where nobody did, or an older version.
+    pub(crate) fn last_load(
+        &self,
+        target: &str,
+        window: Window,
+        run: i64,
+    ) -> Result<Option<(i64, u64, Checksum)>, Error> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT run, rows, checksum FROM loads WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
+                 AND run <> ?4 ORDER BY id DESC LIMIT 1",
+                params![target, window.start_ms, window.end_ms, run],
+                |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                },
+            )
+            .optional()?;
+        let Some((run, Some(rows), Some(checksum))): Option<(_, Option<i64>, Option<String>)> =
+            found
+        else {
+            return Ok(None);
+        };
+        let checksum = checksum.parse().map_err(|error| {
+            let message = format!("the journal holds a checksum that is none: {checksum:?}");
+            Error::with_source(ErrorKind::Journal, message, error)
+        })?;
+        Ok(Some((run, u64::try_from(rows).unwrap_or(0), checksum)))
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {
@@ -385,12 +475,7 @@ fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
     let windows = windows
         .into_iter()
         .map(|(phase, session, outcome)| {
-            let phase = Phase::from_name(&phase).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Journal,
-                    format!("the journal holds an unknown phase {phase:?}"),
-                )
-            })?;
+            let phase = Phase::known(&phase)?;
             let outcome = outcome.as_deref().map(from_json).transpose()?;
             Ok(WindowState {
                 phase,

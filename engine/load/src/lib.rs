@@ -7,6 +7,7 @@
 mod begin;
 mod budget;
 mod cancel;
+mod checksum;
 mod clock;
 mod commit;
 mod complete;
@@ -34,12 +35,14 @@ mod shares;
 mod stage;
 mod survey;
 mod upload;
+mod verify;
 
 pub use begin::{missing, objections};
 pub use cancel::Cancel;
+pub use checksum::RowChecksum;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};
-pub use journal::Journal;
+pub use journal::{Journal, Phase, RunRecord, RunState, SliceProgress, WindowRecord};
 pub use prepare::{Prepared, plan_notes};
 pub use progress::Progress;
 pub use run::{Ports, RunOptions, run};

@@ -28,6 +28,15 @@ pub enum WindowOrder {
 }
 
 impl WindowOrder {
+    /// The order that a plan was made for.
+    pub(crate) fn of(plan: &LoadPlan) -> Self {
+        if plan.newest_first {
+            Self::NewestFirst
+        } else {
+            Self::OldestFirst
+        }
+    }
+
     /// When the messages of these windows, which are in time order, are due: a lower number is earlier.
     fn turn(self, windows: &[u32]) -> i64 {
         match self {

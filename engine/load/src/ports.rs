@@ -88,8 +88,11 @@ pub trait TargetTable: Send + Sync {
     /// The table's columns and partition keys.
     fn columns(&self) -> Result<TableColumns, Error>;
 
-    /// Rows that `partition` holds; nothing where it does not exist.
+    /// Rows that `partition` holds, as the service that takes rows has it, at little cost; nothing where it does not exist.
     fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error>;
+
+    /// Rows of `partition` that queries find, by asking one; none where it does not exist.
+    fn count_rows(&self, partition: &PartitionSpec) -> Result<u64, Error>;
 
     /// Creates `partition` unless it exists. Nothing to do for a table without partition keys.
     fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error>;
@@ -190,4 +193,7 @@ pub trait Clock: Send + Sync {
 
     /// Time since some fixed moment; never goes backward.
     fn elapsed(&self) -> Duration;
+
+    /// Waits so long.
+    fn sleep(&self, duration: Duration);
 }

@@ -51,6 +51,15 @@ pub(crate) fn count(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
+/// Seconds to the nanosecond, rounded once: as JSON they come back as the very same number.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact for the first hundred days"
+)]
+pub(crate) fn seconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e9
+}
+
 /// What one step did.
 #[derive(Debug, Default)]
 pub(crate) struct StepCounter {
@@ -71,7 +80,7 @@ impl StepCounter {
 
     fn figures(&self) -> StepFigures {
         StepFigures {
-            seconds: Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed)).as_secs_f64(),
+            seconds: seconds(Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed))),
             items: self.items.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use engine_model::job::Job;
+use engine_model::job::{Job, WriteMode};
 use engine_model::limits::HOLE_SPANS_MAX;
 use engine_model::{
-    Counts, Ledger, LedgerEntry, LoadPlan, OffsetRange, RunReport, SliceCounts, SliceReport, Steps,
-    TopicPartition, WindowOutcome, WindowReport,
+    Content, Counts, LastLoad, Ledger, LedgerEntry, LoadPlan, OffsetRange, PlannedWindow,
+    RunReport, SliceCounts, SliceReport, Steps, TopicPartition, WindowOutcome, WindowReport,
 };
 
+use crate::Error;
+use crate::commit::{checksum, target_key};
 use crate::journal::OpenRun;
 use crate::ports::MessageSource;
 use crate::prepare::plan_notes;
-use crate::run::Ended;
+use crate::run::{Ended, Ports};
 
 /// What a report is made of.
 pub(crate) struct Done<'a> {
@@ -36,19 +38,28 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         ..
     } = done;
     let total = ledger.total();
-    let windows = done.ended.iter().map(|(number, (outcome, session))| {
+    let counted = done
+        .ended
+        .values()
+        .filter_map(|ended| ended.counted.as_ref());
+    let mut warnings = plan_notes(&run.plan);
+    warnings.extend(counted.filter_map(|counted| counted.warning.clone()));
+    let windows = done.ended.iter().map(|(number, ended)| {
         let planned = &run.plan.windows[*number as usize];
         let (rejected, reject_files) = rejects_of(reports, *number);
         WindowReport {
             window: planned.window,
             partition: planned.partition.clone(),
-            outcome: *outcome,
-            session: session.clone(),
-            rows: match outcome {
+            outcome: ended.outcome,
+            session: ended.session.clone(),
+            rows: match ended.outcome {
                 WindowOutcome::Superseded => 0,
                 _ => total.window(*number).rows,
             },
             rows_past_look_up: rows_past_look_up(&run.plan, reports, *number),
+            counted: ended.counted.as_ref().map(|counted| counted.rows),
+            checksum: checksum(reports.values(), *number),
+            last_load: None,
             rejected,
             reject_files,
         }
@@ -56,6 +67,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
     let mut report = RunReport {
         run: run.id,
         job: job.name.clone(),
+        scheduled_time: job.scheduled_time.to_string(),
         topic: job.source.topic_list(),
         table: job.destination.table.to_string(),
         open: run.plan.is_open(),
@@ -67,12 +79,53 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         seconds: 0.0,
         memory_bytes_peak: memory_bytes_peak(),
         unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
-        warnings: plan_notes(&run.plan),
+        warnings,
     };
     let is_compacted = |topic: &str| done.source.is_compacted(topic);
     let notes = ledger_notes(&report.ledger, &is_compacted);
     report.warnings.extend(notes);
     report
+}
+
+/// Says of each window that was replaced whether its rows are those of the last time.
+pub(crate) fn compare_with_last_load(
+    report: &mut RunReport,
+    write: WriteMode,
+    ports: &Ports<'_>,
+) -> Result<(), Error> {
+    if write == WriteMode::Append {
+        return Ok(());
+    }
+    for window in &mut report.windows {
+        let Some(checksum) = window.checksum else {
+            continue;
+        };
+        let loaded = matches!(
+            window.outcome,
+            WindowOutcome::Committed | WindowOutcome::Emptied
+        );
+        if !loaded {
+            continue;
+        }
+        let planned = PlannedWindow {
+            window: window.window,
+            partition: window.partition.clone(),
+        };
+        let target = target_key(ports.target, &planned);
+        let last = ports
+            .journal
+            .last_load(&target, window.window, report.run)?;
+        window.last_load = last.map(|(run, rows, before)| LastLoad {
+            run,
+            rows,
+            content: if (rows, before) == (window.rows, checksum) {
+                Content::Same
+            } else {
+                Content::Changed
+            },
+        });
+    }
+    Ok(())
 }
 
 /// The ledger's lines, with the places of the first holes.

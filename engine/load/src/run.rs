@@ -8,15 +8,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine_decode::MappedFields;
-use engine_model::job::{Exit, Job, WriteMode};
+use engine_model::job::{self, Job, WriteMode};
 use engine_model::{
     Counts, Ledger, LoadPlan, Reach, RunReport, SliceCounts, SliceReport, StagedFile, WindowCounts,
+    WindowOutcome,
 };
 
 use crate::begin::Begin;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
-use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
+use crate::commit::{Commits, LoadedWindow, blocks, checksum, ledger, target_key};
 use crate::complete::Completion;
 use crate::disk::DiskBudget;
 use crate::extent::Extent;
@@ -26,15 +27,16 @@ use crate::pipeline::Pipeline;
 use crate::plan::WindowOrder;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
 use crate::prepare::{Prepared, check_same_topic, check_window_is_over};
-use crate::progress::{Progress, count};
+use crate::progress::{Progress, count, seconds};
 use crate::read::Idle;
-use crate::report::{Done, report};
+use crate::report::{Done, compare_with_last_load, report};
 use crate::resume::{Held, Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
 use crate::stage::run_prefix;
 use crate::upload::Uploads;
+use crate::verify::{Counted, Verify};
 use crate::{Error, ErrorKind};
 
 /// The world as a run sees it.
@@ -74,6 +76,8 @@ pub struct RunOptions {
     pub order: WindowOrder,
     /// What to take for true about a commit that nobody can tell about any more.
     pub assume: Option<Assume>,
+    /// What to compare with the table after the commit, besides what the job asks for.
+    pub verify: job::Verify,
     /// Cores that the run may use, at least 1.
     pub cores: usize,
     /// Who we are, for whoever finds the target locked: a process id and a job's name.
@@ -86,9 +90,9 @@ pub struct RunOptions {
 ///
 /// # Errors
 ///
-/// Nothing of a single window was committed where it fails, except with [`ErrorKind::CommitUnknown`] and where the text says
-/// that only a record of the commit is missing. Of several windows, those that were complete are committed. What was staged
-/// is kept: the same call goes on from there.
+/// Nothing of a single window was committed where it fails, except with [`ErrorKind::CommitUnknown`], with
+/// [`ErrorKind::CountDiffers`], and where the text says so. Of several windows, those that were complete are committed. What
+/// was staged is kept: the same call goes on from there.
 pub fn run(
     jobs: &[Job],
     ports: &Ports<'_>,
@@ -131,18 +135,38 @@ pub fn run(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let mut report = attempt.load(&prepared, &run, resumed)?;
-    report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
-    ports.journal.end_run(run.id, &report).map_err(|error| {
+    let loaded = attempt.load(&prepared, &run, resumed);
+    let mut report = loaded.inspect_err(|error| {
+        // The error itself is what the caller has to hear of, not that the journal lacks it.
+        let _unrecorded = ports.journal.attempt_failed(run.id, error);
+    })?;
+    report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
+    let ended_ms = ports.clock.now().as_millisecond();
+    ports.journal.end_run(run.id, ended_ms, &report).map_err(|error| {
         let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
         Error::with_source(ErrorKind::Journal, message, error)
     })?;
+    let warnings = report.warnings.len();
     attempt.clean_up(&run, &mut report);
+    if report.warnings.len() > warnings
+        && let Err(error) = ports.journal.keep_report(run.id, &report)
+    {
+        report.warnings.push(error.to_string());
+    }
     Ok(report)
 }
 
 /// How windows ended, by their numbers.
-pub(crate) type Ended = BTreeMap<u32, Committed>;
+pub(crate) type Ended = BTreeMap<u32, EndedWindow>;
+
+/// How a window ended.
+pub(crate) struct EndedWindow {
+    pub(crate) outcome: WindowOutcome,
+    /// The upload session that was committed.
+    pub(crate) session: Option<String>,
+    /// What its target counts afterwards, where that was asked for.
+    pub(crate) counted: Option<Counted>,
+}
 
 /// What the steps of one attempt work with.
 struct Work<'a> {
@@ -150,6 +174,7 @@ struct Work<'a> {
     rules: &'a SliceRules<'a>,
     uploads: &'a Uploads<'a>,
     commits: &'a Commits<'a>,
+    verify: &'a Verify<'a>,
 }
 
 /// One attempt at a run.
@@ -193,20 +218,19 @@ impl Attempt<'_> {
             target: self.ports.target,
             journal: self.ports.journal,
         };
+        let verify = Verify {
+            wanted: [self.options.verify, self.job.verify].contains(&job::Verify::Count),
+            write: self.job.destination.write,
+            target: self.ports.target,
+        };
         let held = resume.held_of_all(run)?;
-        let mut ended = ended_before(run, &held, &commits)?;
+        let mut ended = ended_before(run, &held, &commits, &verify)?;
         let remaining = resume.remaining(run, held)?;
         if resumed && !remaining.slices.is_empty() {
             check_same_topic(&run.plan, self.ports.source)?;
         }
         self.count_known(&run.plan, &remaining, &ended);
-        let mut slices = SliceCounts {
-            planned: run.plan.slices.len() as u64,
-            read: remaining.slices.len() as u64,
-            kept: remaining.staged.len() as u64,
-            uploaded: 0,
-            uploaded_before: remaining.blocks_uploaded,
-        };
+        let mut slices = slice_counts(&run.plan, &remaining);
         let lanes = self.lanes(remaining.slices.len());
         let rules = self.rules(prepared, run, &remaining.staged, lanes);
         let waiting = remaining.blocks.iter().map(|task| task.file.bytes).sum();
@@ -223,6 +247,7 @@ impl Attempt<'_> {
             rules: &rules,
             uploads: &uploads,
             commits: &commits,
+            verify: &verify,
         };
         let reports = self.execute(&work, remaining, &mut ended)?;
         slices.uploaded =
@@ -238,6 +263,7 @@ impl Attempt<'_> {
             ended: &ended,
             steps: self.progress.steps(),
         });
+        compare_with_last_load(&mut report, self.job.destination.write, self.ports)?;
         report.resumed = resumed;
         Ok(report)
     }
@@ -336,7 +362,7 @@ impl Attempt<'_> {
             plan,
             rules,
             uploads,
-            commits,
+            ..
         } = work;
         let windows = plan.windows.len();
         let open: Vec<u32> = (0_u32..)
@@ -346,13 +372,7 @@ impl Attempt<'_> {
         let completion = Completion::new(&open, &remaining.slices, &remaining.blocks);
         let lanes = self.lanes(remaining.slices.len());
         let budget = ByteBudget::new(self.shares(lanes).block_bytes);
-        let idle = Idle::new(
-            self.ports.clock,
-            match self.job.exit {
-                Exit::Planned => None,
-                Exit::Idle(after) => Some(after),
-            },
-        );
+        let idle = Idle::new(self.ports.clock, self.job.exit.idle());
         let pipeline = Pipeline {
             source: self.ports.source,
             rules,
@@ -362,11 +382,7 @@ impl Attempt<'_> {
             cancel: self.cancel,
             idle: &idle,
             lanes,
-            order: if plan.newest_first {
-                WindowOrder::NewestFirst
-            } else {
-                WindowOrder::OldestFirst
-            },
+            order: WindowOrder::of(plan),
         };
         let reports = Mutex::new(remaining.staged);
         let lock = || reports.lock().unwrap_or_else(PoisonError::into_inner);
@@ -378,19 +394,13 @@ impl Attempt<'_> {
                 let window = loaded_window(plan, &reports, number);
                 (window, row_files(&reports, number))
             };
-            match commits.commit(&window, uploads) {
+            match end_one(&window, work) {
                 Ok(done) => {
                     ended.insert(number, done);
                     uploads.disk.release(&files)?;
                     count(&self.progress.windows_ended, 1);
                 }
-                // It is about this window alone; the others need not wait for it.
-                Err(error)
-                    if windows > 1
-                        && matches!(error.kind(), ErrorKind::Job | ErrorKind::Rejects) =>
-                {
-                    refused.push(error);
-                }
+                Err(error) if windows > 1 && is_of_one_window(&error) => refused.push(error),
                 Err(error) => return Err(error),
             }
             let busy = self.ports.clock.elapsed().saturating_sub(started);
@@ -484,19 +494,57 @@ fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Option<Str
         .find_map(|report| report.windows.get(&window)?.first_reject.clone())
 }
 
+/// The slices of a run before its attempt has uploaded anything.
+fn slice_counts(plan: &LoadPlan, remaining: &Remaining) -> SliceCounts {
+    SliceCounts {
+        planned: plan.slices.len() as u64,
+        read: remaining.slices.len() as u64,
+        kept: remaining.staged.len() as u64,
+        uploaded: 0,
+        uploaded_before: remaining.blocks_uploaded,
+    }
+}
+
 /// The windows that an earlier attempt has ended, also those that it committed without living to tell.
-fn ended_before(run: &OpenRun, held: &[Held], commits: &Commits<'_>) -> Result<Ended, Error> {
+fn ended_before(
+    run: &OpenRun,
+    held: &[Held],
+    commits: &Commits<'_>,
+    verify: &Verify<'_>,
+) -> Result<Ended, Error> {
     let mut ended = Ended::new();
     for (number, (state, held)) in (0_u32..).zip(run.windows.iter().zip(held)) {
-        if let Some(outcome) = state.outcome {
-            ended.insert(number, (outcome, state.session.clone()));
-        } else if held.done {
-            let window = loaded_window(&run.plan, &run.staged, number);
-            let done = commits.already_done(&window, held.session.clone())?;
-            ended.insert(number, done);
-        }
+        let window = loaded_window(&run.plan, &run.staged, number);
+        let (outcome, session) = match state.outcome {
+            Some(outcome) => (outcome, state.session.clone()),
+            None if held.done => commits.already_done(&window, held.session.clone())?,
+            None => continue,
+        };
+        let counted = verify.after(window.planned, outcome, window.counts.rows, None)?;
+        ended.insert(
+            number,
+            EndedWindow {
+                outcome,
+                session,
+                counted,
+            },
+        );
     }
     Ok(ended)
+}
+
+/// Commits a complete window, and counts its target where that is wanted.
+fn end_one(window: &LoadedWindow<'_>, work: &Work<'_>) -> Result<EndedWindow, Error> {
+    let before = work.verify.before(window.planned)?;
+    let (outcome, session) = work.commits.commit(window, work.uploads)?;
+    let counted = work
+        .verify
+        .after(window.planned, outcome, window.counts.rows, before)?;
+    Ok(EndedWindow {
+        outcome,
+        session,
+        counted,
+    })
 }
 
 /// What the slices of a complete window come to.
@@ -520,6 +568,7 @@ fn loaded_window<'a>(
         }),
         counts,
         blocks: blocks(reports.values(), number),
+        checksum: checksum(reports.values(), number),
         first_reject: first_reject(reports, number),
     }
 }
@@ -528,6 +577,14 @@ fn loaded_window<'a>(
 fn row_files(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Vec<StagedFile> {
     let of_window = |report: &SliceReport| report.windows.get(&window)?.rows.clone();
     reports.values().filter_map(of_window).collect()
+}
+
+/// Whether an error is about one window alone, so that others need not wait for it.
+fn is_of_one_window(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Job | ErrorKind::Rejects | ErrorKind::CountDiffers
+    )
 }
 
 /// The error for a run of which some windows were refused.

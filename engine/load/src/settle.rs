@@ -102,6 +102,9 @@ mod tests {
         fn row_count(&self, _: &PartitionSpec) -> Result<Option<u64>, Error> {
             Ok(None)
         }
+        fn count_rows(&self, _: &PartitionSpec) -> Result<u64, Error> {
+            Ok(0)
+        }
         fn create_partition(&self, _: &PartitionSpec) -> Result<(), Error> {
             Ok(())
         }

@@ -4,6 +4,7 @@
 //! the [`Window`] it loads, the [`OffsetRange`]s that cover it, the [`SliceSpec`]s they are cut into, and the
 //! [`Ledger`] that proves that every offset was accounted for.
 
+mod checksum;
 mod columns;
 pub mod ddl;
 mod error;
@@ -23,6 +24,7 @@ mod table;
 mod unmapped;
 mod window;
 
+pub use checksum::Checksum;
 pub use columns::{ColumnMapping, ColumnSource, MetadataField, Rounding, TimeUnit, ValueFormat};
 pub use error::{Error, ErrorKind};
 pub use field_path::{FieldPath, FieldPathError, Step};
@@ -36,7 +38,8 @@ pub use message_format::{
 pub use offsets::{OffsetRange, TopicPartition};
 pub use plan::{LoadPlan, PlannedPartition, PlannedWindow, Reach};
 pub use report::{
-    LedgerEntry, RunReport, SliceCounts, StepFigures, Steps, WindowOutcome, WindowReport,
+    Content, LastLoad, LedgerEntry, RunReport, SliceCounts, StepFigures, Steps, WindowOutcome,
+    WindowReport,
 };
 pub use slice::{
     RangeReport, SLICE_FORMAT, SliceRange, SliceReport, SliceSpec, SliceWindowReport, StagedFile,

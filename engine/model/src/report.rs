@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, OffsetRange, PartitionSpec, TopicPartition, UnmappedFields, Window};
+use crate::{Checksum, Counts, OffsetRange, PartitionSpec, TopicPartition, UnmappedFields, Window};
 
 /// What a run did. The ledger in it balances, or the run would not have been committed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct RunReport {
     pub run: i64,
     /// The job's name.
     pub job: String,
+    /// When the run was due, with the job's time zone: `2026-11-23T00:15:00+08:00[Asia/Shanghai]`.
+    #[serde(default)]
+    pub scheduled_time: String,
     /// The topic.
     pub topic: String,
     /// The table, as `project.table` or `project.schema.table`.
@@ -85,10 +88,41 @@ pub struct WindowReport {
     /// Those of them that lie behind the look-up of the window's end, which a loader that trusts it would have missed.
     #[serde(default)]
     pub rows_past_look_up: u64,
+    /// Rows that a query found in the table partition after the commit; nothing where none was asked for.
+    #[serde(default)]
+    pub counted: Option<u64>,
+    /// The checksum of these rows, whatever their order; nothing where an older version staged some of them.
+    #[serde(default)]
+    pub checksum: Option<Checksum>,
+    /// What was last loaded into the table partition for the very same window, where that was replaced; nothing where there
+    /// was no such load, or its checksum or ours isn't known.
+    #[serde(default)]
+    pub last_load: Option<LastLoad>,
     /// Messages that could not become rows, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The Parquet files that keep the rejected messages.
     pub reject_files: Vec<String>,
+}
+
+/// An earlier load of the same window into the same table partition, beside this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastLoad {
+    /// The run that loaded it.
+    pub run: i64,
+    /// The rows that it loaded.
+    pub rows: u64,
+    /// Whether these were the same rows, in whatever order.
+    pub content: Content,
+}
+
+/// What became of the content of a table partition that was loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// The same rows.
+    Same,
+    /// Other rows, more or fewer.
+    Changed,
 }
 
 /// How a window ended.
@@ -120,7 +154,7 @@ pub struct Steps {
     pub stage: StepFigures,
     /// Uploading: rows, and bytes sent.
     pub upload: StepFigures,
-    /// The commits, with the checks before them.
+    /// The commits, with the checks before and after them.
     pub commit: StepFigures,
 }
 

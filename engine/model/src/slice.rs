@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, OffsetRange, TopicPartition, UnmappedFields, WindowCounts};
+use crate::{Checksum, Counts, OffsetRange, TopicPartition, UnmappedFields, WindowCounts};
 
 /// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them. What may be missing, and may be
 /// overlooked without changing what is loaded, is no change of the format.
@@ -91,6 +91,9 @@ pub struct RangeReport {
 pub struct SliceWindowReport {
     /// The rows to upload as one block.
     pub rows: Option<StagedFile>,
+    /// The checksum of these rows; nothing where there are none, or where an older version staged them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
     /// The messages that could not become rows.
     pub rejects: Option<StagedFile>,
     /// How many of these there are, by reason.

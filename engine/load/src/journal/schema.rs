@@ -14,7 +14,14 @@ const TABLES: &str = "
         job TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'given up')),
         plan TEXT NOT NULL,
-        report TEXT
+        report TEXT,
+        -- When the run was due, in the job's zone.
+        scheduled_time TEXT,
+        begun_ms INTEGER,
+        -- When it was done, or given up for another.
+        ended_ms INTEGER,
+        -- What the last attempt failed by; nothing while one is under way.
+        error TEXT
     );
     CREATE INDEX runs_by_state ON runs (state);
     CREATE TABLE windows (
@@ -45,7 +52,10 @@ const TABLES: &str = "
         -- The offsets that the window is bounded by, as JSON; nothing where it is bounded by time alone.
         offsets TEXT,
         -- Whether what the target held before was taken away.
-        replaced INTEGER NOT NULL
+        replaced INTEGER NOT NULL,
+        -- What was loaded; the checksum is nothing where it is not known.
+        rows INTEGER,
+        checksum TEXT
     );
     CREATE INDEX loads_by_target ON loads (target);
 ";
@@ -53,7 +63,7 @@ const TABLES: &str = "
 /// How long a statement waits for another process that holds the journal, in ms.
 const BUSY_MS: u64 = 10_000;
 
-/// Sets the connection up and makes the tables where they are missing.
+/// Sets the connection up, and makes the tables where they are missing.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -64,10 +74,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         VERSION => {}
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
+        0 => transaction.execute_batch(TABLES)?,
         other => {
             let message = format!(
                 "it has version {other}, and this program knows version {VERSION}: use the program that made it, or \
@@ -76,6 +83,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
             return Err(Error::new(ErrorKind::Journal, message));
         }
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
 }

@@ -30,6 +30,22 @@ fn plan() -> LoadPlan {
     }
 }
 
+fn begin(journal: &Journal, target: &str, fingerprint: &str) -> i64 {
+    begin_all(journal, &[target], fingerprint, &plan())
+}
+
+fn begin_all(journal: &Journal, names: &[&str], fingerprint: &str, plan: &LoadPlan) -> i64 {
+    let new = NewRun {
+        targets: &targets(names),
+        fingerprint,
+        job: "orders",
+        scheduled_time: "2026-11-23T00:15:00+08:00[Asia/Shanghai]",
+        begun_ms: 3_000,
+        plan,
+    };
+    journal.begin_run(&new).unwrap()
+}
+
 fn slice(number: u32) -> SliceReport {
     SliceReport {
         format: SLICE_FORMAT,
@@ -49,9 +65,7 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite");
     let journal = Journal::open(&path).unwrap();
-    let run = journal
-        .begin_run(&targets(&["t"]), "f", "orders", &plan())
-        .unwrap();
+    let run = begin(&journal, "t", "f");
     journal.slice_staged(run, &slice(3)).unwrap();
     journal.slice_staged(run, &slice(4)).unwrap();
     journal.slice_lost(run, 4).unwrap();
@@ -89,10 +103,12 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
                 target: "t",
                 extent: &extent(1_000, 2_000),
                 replaced: true,
+                rows: 5,
+                checksum: Some(Checksum(9)),
             }),
         )
         .unwrap();
-    journal.end_run(run, &"report").unwrap();
+    journal.end_run(run, 9_000, &"report").unwrap();
     assert!(journal.open_run(&targets(&["t"]), "f").unwrap().is_none());
 }
 
@@ -100,15 +116,9 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
 fn a_new_run_gives_up_the_older_ones_of_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let first = journal
-        .begin_run(&targets(&["t"]), "f", "orders", &plan())
-        .unwrap();
-    let other = journal
-        .begin_run(&targets(&["u"]), "f", "orders", &plan())
-        .unwrap();
-    let second = journal
-        .begin_run(&targets(&["t"]), "g", "orders", &plan())
-        .unwrap();
+    let first = begin(&journal, "t", "f");
+    let other = begin(&journal, "u", "f");
+    let second = begin(&journal, "t", "g");
     assert_eq!(journal.open_run_ids().unwrap(), [other, second]);
     assert_ne!(first, second);
     assert!(journal.open_run(&targets(&["t"]), "f").unwrap().is_none());
@@ -132,11 +142,9 @@ fn of_a_run_with_several_targets_only_those_of_a_newer_run_are_superseded() {
         ..two.windows[0].clone()
     });
     let both = targets(&["t", "u"]);
-    let first = journal.begin_run(&both, "f", "orders", &two).unwrap();
+    let first = begin_all(&journal, &["t", "u"], "f", &two);
     journal.slice_staged(first, &slice(3)).unwrap();
-    journal
-        .begin_run(&targets(&["u"]), "g", "orders", &plan())
-        .unwrap();
+    begin(&journal, "u", "g");
     let open = journal.open_run(&both, "f").unwrap().unwrap();
     let outcomes: Vec<_> = open.windows.iter().map(|window| window.outcome).collect();
     assert_eq!(outcomes, [None, Some(WindowOutcome::Superseded)]);
@@ -147,9 +155,7 @@ fn of_a_run_with_several_targets_only_those_of_a_newer_run_are_superseded() {
             .unwrap()
             .is_none()
     );
-    journal
-        .begin_run(&targets(&["t"]), "h", "orders", &plan())
-        .unwrap();
+    begin(&journal, "t", "h");
     assert!(
         journal.open_run(&both, "f").unwrap().is_none(),
         "nothing of it is left to load"
@@ -160,9 +166,7 @@ fn of_a_run_with_several_targets_only_those_of_a_newer_run_are_superseded() {
 fn what_a_target_holds_of_ours_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let run = journal
-        .begin_run(&targets(&["t"]), "f", "orders", &plan())
-        .unwrap();
+    let run = begin(&journal, "t", "f");
     assert_eq!(journal.loads_held("t").unwrap(), []);
     let load = |start, end, replaced| {
         let extent = extent(start, end);
@@ -170,6 +174,8 @@ fn what_a_target_holds_of_ours_is_known() {
             target: "t",
             extent: &extent,
             replaced,
+            rows: 5,
+            checksum: Some(Checksum(9)),
         };
         journal
             .window_done(run, 0, WindowOutcome::Committed, Some(change))
@@ -181,6 +187,15 @@ fn what_a_target_holds_of_ours_is_known() {
     let held = [load(1_000, 2_000, true), load(7_000, 8_000, false)];
     assert_eq!(journal.loads_held("t").unwrap(), held);
     assert_eq!(journal.loads_held("u").unwrap(), []);
+
+    let window = Window::new(5_000, 6_000).unwrap();
+    let last = |target, window, run| journal.last_load(target, window, run).unwrap();
+    assert_eq!(last("t", window, run + 1), Some((run, 5, Checksum(9))));
+    assert_eq!(last("t", window, run), None, "a run is not its own past");
+    assert_eq!(last("u", window, run + 1), None);
+    assert_eq!(last("t", plan().windows[0].window, run + 1).unwrap().0, run);
+    let other = Window::new(5_000, 6_001).unwrap();
+    assert_eq!(last("t", other, run + 1), None);
 }
 
 #[test]
@@ -195,4 +210,66 @@ fn a_journal_of_a_newer_version_is_refused() {
     let error = Journal::open(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Journal);
     assert!(error.to_string().contains("version 99"), "{error}");
+}
+
+#[test]
+fn history_tells_of_every_run_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    assert_eq!(journal.history(None, None).unwrap(), []);
+    let none = journal.record(1).unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "there is no run 1; there is none at all yet"
+    );
+
+    let first = begin(&journal, "t", "f");
+    let second = begin(&journal, "t", "g");
+    let other = begin(&journal, "u", "f");
+    let full = Error::new(ErrorKind::Staging, "the disk is full\nand more");
+    journal.attempt_failed(second, &full).unwrap();
+    journal.slice_staged(other, &slice(0)).unwrap();
+    let records = journal.history(None, None).unwrap();
+    let states: Vec<_> = records
+        .iter()
+        .map(|record| (record.run, record.state, record.ended_ms))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (other, RunState::Open, None),
+            (second, RunState::Failed, None),
+            (first, RunState::GivenUp, Some(3_000)),
+        ]
+    );
+    assert_eq!(
+        records[1].error.as_deref(),
+        Some("the disk is full\nand more")
+    );
+    assert_eq!(
+        records[1].windows,
+        [WindowRecord {
+            window: plan().windows[0].window,
+            phase: Phase::Loading,
+            outcome: None,
+        }]
+    );
+    assert_eq!(journal.history(None, Some(1)).unwrap(), records[..1]);
+    assert_eq!(journal.history(Some("orders"), None).unwrap(), records);
+    assert_eq!(journal.history(Some("order"), None).unwrap(), []);
+    assert_eq!(journal.runs_of("orders").unwrap(), [first, second, other]);
+    assert_eq!(journal.runs_of("order").unwrap(), [0; 0]);
+    let slices = SliceProgress {
+        planned: 0,
+        staged: 1,
+    };
+    assert_eq!(journal.slices(other).unwrap(), Some(slices));
+    assert_eq!(journal.slices(first).unwrap(), None);
+    assert_eq!(journal.report(other).unwrap(), None);
+
+    // The next attempt is under way.
+    journal.begin_attempt(second).unwrap();
+    assert_eq!(journal.record(second).unwrap().state, RunState::Open);
+    let unknown = journal.record(99).unwrap_err().to_string();
+    assert!(unknown.contains("there are runs 1 to 3"), "{unknown}");
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use engine_model::StagedFile;
+use engine_model::{Checksum, StagedFile};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
+use crate::checksum::RowChecksum;
 use crate::ports::{BlockSource, RowBatches, Staging};
 use crate::{Error, ErrorKind};
 
@@ -25,6 +26,7 @@ pub(crate) struct RowWriter {
     writer: ArrowWriter<ChecksummedFile>,
     failure: WriteFailure,
     rows: u64,
+    checksum: RowChecksum,
 }
 
 impl RowWriter {
@@ -47,11 +49,13 @@ impl RowWriter {
             writer,
             failure,
             rows: 0,
+            checksum: RowChecksum::default(),
         })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         self.rows += batch.num_rows() as u64;
+        self.checksum.add(batch)?;
         self.writer.write(batch).map_err(|error| self.error(error))
     }
 
@@ -65,21 +69,24 @@ impl RowWriter {
         self.writer.flush().map_err(|error| self.error(error))
     }
 
-    /// Makes the file durable.
-    pub(crate) fn finish(self) -> Result<StagedFile, Error> {
+    /// Makes the file durable. Returns it with the checksum of its rows.
+    pub(crate) fn finish(self) -> Result<(StagedFile, Checksum), Error> {
         let Self {
             staging,
             name,
             writer,
             failure,
             rows,
+            checksum,
         } = self;
         let doing = format!("writing {name}");
         let file = writer
             .into_inner()
             .map_err(|error| parquet_error(&doing, &*staging, &failure, error))?;
-        file.publish(&name, rows)
-            .map_err(|error| Error::staging(&doing, &staging.location(), error))
+        let file = file
+            .publish(&name, rows)
+            .map_err(|error| Error::staging(&doing, &staging.location(), error))?;
+        Ok((file, checksum.sum()))
     }
 
     fn error(&self, error: parquet::errors::ParquetError) -> Error {
@@ -168,7 +175,7 @@ mod tests {
         assert!(writer.in_progress_bytes() > 0);
         writer.flush().unwrap();
         writer.write(&batch(&schema, 1_000)).unwrap();
-        let file = writer.finish().unwrap();
+        let (file, checksum) = writer.finish().unwrap();
         assert_eq!(file.rows, 2_000);
         verify(&*staging, &file).unwrap();
 
@@ -181,6 +188,9 @@ mod tests {
             let all = arrow::compute::concat_batches(&schema, &batches).unwrap();
             assert_eq!(all.slice(0, 1_000), batch(&schema, 0));
             assert_eq!(all.slice(1_000, 1_000), batch(&schema, 1_000));
+            let mut again = RowChecksum::default();
+            again.add(&all).unwrap();
+            assert_eq!(again.sum(), checksum);
         }
     }
 
@@ -196,7 +206,7 @@ mod tests {
         let mut writer =
             RowWriter::create(Arc::clone(&staging), "a".into(), Arc::clone(&schema)).unwrap();
         writer.write(&batch(&schema, 0)).unwrap();
-        let file = writer.finish().unwrap();
+        let (file, _) = writer.finish().unwrap();
         let path = folder.path().join("a");
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[100] ^= 1;

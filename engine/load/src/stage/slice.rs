@@ -126,10 +126,12 @@ impl<'a> SliceFiles<'a> {
             self.windows.into_iter().zip(files).zip(told)
         {
             let rows = rows.map(RowWriter::finish).transpose()?;
+            let (rows, checksum) = rows.unzip();
             let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
             let report = SliceWindowReport {
                 rows,
+                checksum,
                 rejects,
                 rejected,
                 first_reject,

@@ -400,6 +400,9 @@ impl TargetTable for StopAtThirdBlock<'_> {
     fn row_count(&self, partition: &PartitionSpec) -> Result<Option<u64>, Error> {
         self.table.row_count(partition)
     }
+    fn count_rows(&self, partition: &PartitionSpec) -> Result<u64, Error> {
+        self.table.count_rows(partition)
+    }
     fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error> {
         self.table.create_partition(partition)
     }

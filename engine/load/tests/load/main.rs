@@ -1,12 +1,18 @@
 //! The pipeline against a simulated topic and table: what is loaded, and what every fault leaves behind.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't be set up fails"
+)]
 
 mod simulation;
 
 mod crash;
+mod history;
 mod model;
 mod refusals;
+mod verify;
 mod window;
 mod windows;
 
@@ -17,7 +23,7 @@ use std::sync::atomic::AtomicU64;
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Staging, TargetTable};
 use engine_load::{Cancel, Error, FolderStaging, Journal, Ports, Progress, RunOptions, run};
-use engine_model::job::{Job, JobSpec, Setting};
+use engine_model::job::{Job, JobSpec, Setting, Verify};
 use engine_model::params::ScheduledTime;
 use engine_model::{PartitionSpec, RunReport};
 use jiff::Timestamp;
@@ -56,6 +62,7 @@ impl World {
                 replan: false,
                 order: WindowOrder::OldestFirst,
                 assume: None,
+                verify: Verify::None,
                 cores: 2,
                 holder: "a test".into(),
             },
@@ -64,6 +71,10 @@ impl World {
 
     pub(crate) fn staging_folder(&self) -> PathBuf {
         self.folder.path().join("staging")
+    }
+
+    pub(crate) fn journal(&self) -> Journal {
+        Journal::open(&self.folder.path().join("journal.sqlite")).unwrap()
     }
 
     pub(crate) fn run(&self, job: &Job) -> Result<RunReport, Error> {
@@ -95,7 +106,7 @@ impl World {
             Some(bytes) => Arc::new(SmallDisk::new(folder, bytes)),
             None => Arc::new(folder),
         };
-        let journal = Journal::open(&self.folder.path().join("journal.sqlite")).unwrap();
+        let journal = self.journal();
         let source = Source(Arc::clone(&self.topic));
         let stopped = StoppedClock(self.now);
         let stepping = SteppingClock {

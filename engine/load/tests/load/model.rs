@@ -31,6 +31,7 @@ fn what_is_loaded_is_what_the_definition_says_ten_thousand_times() {
     run_cases(10_000..22_000);
 }
 
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 fn run_cases(seeds: std::ops::Range<u64>) {
     let mut totals = Totals::default();
     for seed in seeds {
@@ -194,7 +195,7 @@ impl Case {
             }
             self.world.options.assume = Some(Assume::NotCommitted);
         }
-        panic!("seed {}: {last:?}", self.seed);
+        panic!("seed {}: {last:?}", self.seed)
     }
 
     fn arm(&mut self) {

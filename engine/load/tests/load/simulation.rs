@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(crate) struct Topic {
     pub(crate) compacted: Option<bool>,
     /// The consumer group's positions.
     pub(crate) group: Mutex<BTreeMap<i32, i64>>,
+    /// Whether the consumer group's position can't be set.
+    pub(crate) group_fails: bool,
 }
 
 impl Topic {
@@ -157,6 +159,9 @@ impl MessageSource for Source {
     }
 
     fn set_group_position(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), Error> {
+        if self.0.group_fails {
+            return Err(Error::new(ErrorKind::Source, "the group is in use"));
+        }
         let mut group = self.0.group.lock().unwrap();
         for (partition, offset) in offsets {
             let position = group.entry(partition.partition).or_insert(*offset);
@@ -240,6 +245,12 @@ pub(crate) struct Faults {
     pub(crate) lose_commit: AtomicBool,
     /// The next commit goes on after its answer was lost, until somebody waits for it.
     pub(crate) commit_slowly: AtomicBool,
+    /// Queries are refused.
+    pub(crate) refuse_query: AtomicBool,
+    /// Rows that another writer adds right after the next commit.
+    pub(crate) add_rows: AtomicUsize,
+    /// Rows that the next commit loses.
+    pub(crate) lose_rows: AtomicUsize,
     /// The next commit is refused.
     pub(crate) refuse_commit: AtomicBool,
 }
@@ -304,6 +315,13 @@ impl TargetTable for Table {
             .rows
             .get(partition)
             .map(|rows| rows.len() as u64))
+    }
+
+    fn count_rows(&self, partition: &PartitionSpec) -> Result<u64, Error> {
+        if self.faults.refuse_query.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Target, "no permission to query"));
+        }
+        Ok(self.row_count(partition)?.unwrap_or(0))
     }
 
     fn create_partition(&self, partition: &PartitionSpec) -> Result<(), Error> {
@@ -412,6 +430,11 @@ impl TargetTable for Table {
         if overwrite {
             rows.clear();
         }
+        ids.truncate(ids.len() - self.faults.lose_rows.swap(0, Ordering::Relaxed));
+        ids.resize(
+            ids.len() + self.faults.add_rows.swap(0, Ordering::Relaxed),
+            -1,
+        );
         rows.append(&mut ids);
         rows.sort_unstable();
         state.commits += 1;
@@ -516,6 +539,8 @@ impl Clock for StoppedClock {
     fn elapsed(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn sleep(&self, _: Duration) {}
 }
 
 /// A clock whose monotonic time goes on by 100 ms whenever it is asked.
@@ -532,6 +557,8 @@ impl Clock for SteppingClock {
     fn elapsed(&self) -> Duration {
         Duration::from_millis(100 * self.steps.fetch_add(1, Ordering::Relaxed))
     }
+
+    fn sleep(&self, _: Duration) {}
 }
 
 /// Offsets 0, 1, 2 … with these timestamps; the payload of each is `{"id": …, "city": "…"}` with ids from `first_id`.

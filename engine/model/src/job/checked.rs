@@ -62,6 +62,8 @@ pub struct Job {
     pub on_empty: OnEmpty,
     /// What to do when part of the window may have been deleted from the topic.
     pub on_retention_gap: OnRetentionGap,
+    /// What is compared with the table after the commit.
+    pub verify: Verify,
     /// Bounds on memory, disk and parallelism.
     pub limits: Limits,
 }
@@ -335,6 +337,16 @@ pub enum Exit {
     Idle(Duration),
 }
 
+impl Exit {
+    /// After how much silence reading ends; nothing for never.
+    pub fn idle(self) -> Option<Duration> {
+        match self {
+            Self::Planned => None,
+            Self::Idle(after) => Some(after),
+        }
+    }
+}
+
 /// How much of a JSON payload is checked, where fields of it are mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -344,6 +356,16 @@ pub enum Validation {
     Full,
     /// The mapped fields and the way to them; the rest is skipped unread, which is faster.
     Mapped,
+}
+
+/// What is compared with the table after the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verify {
+    /// Nothing: the server's list of blocks was compared before the commit.
+    #[default]
+    None,
+    /// The rows that a query counts with those that were committed.
+    Count,
 }
 
 /// What becomes of messages without a payload.

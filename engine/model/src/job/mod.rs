@@ -76,7 +76,7 @@ use crate::{ColumnMapping, ColumnSource, PayloadType, Window};
 pub use checked::{
     BlockFormat, Compression, Every, Exit, Job, KafkaSource, Lateness, Limits,
     MaxComputeConnection, MaxComputeTarget, OffsetBound, OffsetBounds, OnEmpty, OnRetentionGap,
-    OptionValue, RejectLimit, Schedule, Tombstones, Validation, WriteMode,
+    OptionValue, RejectLimit, Schedule, Tombstones, Validation, Verify, WriteMode,
 };
 pub use columns::explain_path;
 pub use draft::Draft;
@@ -93,7 +93,7 @@ use walk::{Field, Section, Walk, shown};
 use yaml::{Node, Place, Value};
 
 /// All keys of a job file.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "job",
     "time_zone",
     "source",
@@ -108,6 +108,7 @@ const KEYS: [&str; 15] = [
     "empty_as_null",
     "on_empty",
     "on_retention_gap",
+    "verify",
     "limits",
 ];
 
@@ -127,6 +128,8 @@ const ON_EMPTY: [(&str, OnEmpty); 3] = [
     ("replace", OnEmpty::Replace),
     ("keep", OnEmpty::Keep),
 ];
+
+const VERIFY: [(&str, Verify); 2] = [("none", Verify::None), ("count", Verify::Count)];
 
 const ON_RETENTION_GAP: [(&str, OnRetentionGap); 3] = [
     ("auto", OnRetentionGap::Auto),
@@ -294,6 +297,7 @@ impl<'a> Walk<'a> {
         let on_empty = self.choice(&top, "on_empty", &ON_EMPTY, OnEmpty::default());
         let gap = OnRetentionGap::default();
         let on_retention_gap = self.choice(&top, "on_retention_gap", &ON_RETENTION_GAP, gap);
+        let verify = self.choice(&top, "verify", &VERIFY, Verify::default());
         let limits = self.limits(&top);
         let window = window?;
         Some(Job {
@@ -318,6 +322,7 @@ impl<'a> Walk<'a> {
             rejects,
             on_empty,
             on_retention_gap,
+            verify,
             limits,
         })
     }

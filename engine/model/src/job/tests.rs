@@ -229,6 +229,7 @@ fn the_example_of_the_documents_is_read_in_full() {
         rejects: RejectLimit::Count(0),
         on_empty: OnEmpty::Fail,
         on_retention_gap: OnRetentionGap::Auto,
+        verify: Verify::None,
         limits: Limits {
             memory_bytes: 96 << 20,
             disk_bytes: Some(50 << 30),

@@ -118,7 +118,7 @@ split: 1h
         job.yaml:48:31: error: limits.disk: "much" is no size; write bytes, or a number with a unit such as `96MiB`
         job.yaml:48:48: error: limits.bandwidth: "10MiB/s" is not among the values that this version knows: `unlimited`
         job.yaml:48:70: error: limits.concurrency: "0" is no number of lanes; write `auto`, or 1 to 1024
-        job.yaml:49:1: error: split: is no key that is known here; known keys: `job`, `time_zone`, `source`, `window`, `destination`, `columns`, `parameters`, `schedule`, `rejects`, `tombstones`, `validation`, `empty_as_null`, `on_empty`, `on_retention_gap`, `limits`
+        job.yaml:49:1: error: split: is no key that is known here; known keys: `job`, `time_zone`, `source`, `window`, `destination`, `columns`, `parameters`, `schedule`, `rejects`, `tombstones`, `validation`, `empty_as_null`, `on_empty`, `on_retention_gap`, `verify`, `limits`
         "#);
 }
 

@@ -91,11 +91,12 @@ fn the_other_settings_of_bytes() {
     assert_eq!(format.payload_compression, PayloadCompression::Zstd);
     let job = inline_job(&[(
         "columns: { c: a }",
-        "columns: { c: a }\nempty_as_null: true\nvalidation: mapped",
+        "columns: { c: a }\nempty_as_null: true\nvalidation: mapped\nverify: count",
     )]);
     let job = check(&job).unwrap().job;
     assert!(job.empty_as_null);
     assert_eq!(job.validation, Validation::Mapped);
+    assert_eq!(job.verify, Verify::Count);
 }
 
 #[test]
