@@ -56,7 +56,7 @@ pub use engine_decode::{
     FieldFigures, Inference, InferredColumn, IntegerRange, KindCounts, PayloadSample, SampledField,
     StringCounts,
 };
-pub use engine_load::{Assume, Cancel, Error, ErrorKind, Progress};
+pub use engine_load::{Assume, Border, Cancel, Error, ErrorKind, Passing, Progress};
 pub use engine_model as model;
 
 #[cfg(feature = "kafka")]

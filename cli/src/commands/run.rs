@@ -5,17 +5,20 @@ use std::thread;
 use std::time::Duration;
 
 use engine::model::RunReport;
-use engine::{Cancel, Error, LoadOptions, Progress, StateFolder};
+use engine::{Cancel, Error, LoadOptions, Passing, Progress, StateFolder};
 
 use super::{engine, job};
 use crate::args::RunArgs;
 use crate::config::Surroundings;
+use crate::environment;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::Display;
 use crate::render;
 use crate::signals::Signals;
 
+/// Names a passing of a border, such as `block_uploaded:3`, at which the program is to abort: a way for tests to try crashes.
+const CRASH_VARIABLE: &str = "TIDEGATE_CRASH_AT";
 /// How often signals and counters are looked at.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -29,6 +32,7 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
         replace_other_window: args.replace_other_window,
         replan: args.replan,
         assume: args.assume.map(Into::into),
+        crash_at: crash_at()?,
     };
     let report = watched(output, |progress, cancel| {
         engine.run(&job, &state, &options, progress, cancel)
@@ -38,6 +42,17 @@ pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failu
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(exit(&report, args.strict))
+}
+
+/// Where tests want the program to crash.
+fn crash_at() -> Result<Option<Passing>, Failure> {
+    let Some(text) = environment::variable(CRASH_VARIABLE) else {
+        return Ok(None);
+    };
+    let passing = text.parse();
+    passing
+        .map(Some)
+        .map_err(|error| Failure::usage(format!("{CRASH_VARIABLE}: {error}")))
 }
 
 /// Runs `load` on a thread of its own, and meanwhile shows how far it is and passes signals on to it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine_model::job::{Job, WriteMode};
 use engine_model::{PlannedWindow, WindowOutcome};
 
+use crate::border::Border;
 use crate::commit::{blocks, target_key};
 use crate::journal::{Change, Journal, OpenRun, Phase, WindowState};
 use crate::ports::{Clock, TargetTable};
@@ -51,6 +52,7 @@ impl Begin<'_> {
         let plan = prepared.plan(self.job, *source, now_ms, self.lanes)?;
         check_retention(self.job, &plan, *target)?;
         let id = journal.begin_run(&key, &fingerprint, &self.job.name, &plan)?;
+        (self.ports.on_border)(Border::RunBegun)?;
         self.delete_leftovers(id)?;
         let window = |_| WindowState {
             phase: Phase::Loading,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
 use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
+use crate::border::Border;
 use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
 use crate::upload::Uploads;
@@ -77,7 +78,8 @@ impl Commits<'_> {
                 window.planned.window,
             );
             Error::with_source(error.kind(), message, error)
-        })
+        })?;
+        (self.uploads.on_border)(Border::WindowJournalled)
     }
 
     /// The outcome of a window that an earlier attempt committed without living to tell. Where the server still knows
@@ -100,11 +102,14 @@ impl Commits<'_> {
 
     fn commit_rows(&self, window: &LoadedWindow<'_>) -> Result<Committed, Error> {
         let session = self.uploads.session(window.number)?;
+        (self.uploads.on_border)(Border::CommitReady)?;
         self.journal
             .set_phase(self.run, window.number, Phase::Committing)?;
+        (self.uploads.on_border)(Border::CommitJournalled)?;
         self.target
             .commit(&window.planned.partition, &session, &window.blocks)
             .map_err(|error| self.uncommitted(window.number, error, &session))?;
+        (self.uploads.on_border)(Border::CommitAnswered)?;
         Ok((WindowOutcome::Committed, Some(session)))
     }
 

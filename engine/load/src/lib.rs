@@ -5,6 +5,7 @@
 //! border, so that the same call goes on where a crash left off.
 
 mod begin;
+mod border;
 mod budget;
 mod cancel;
 mod clock;
@@ -31,6 +32,7 @@ mod stage;
 mod upload;
 
 pub use begin::objections;
+pub use border::{Border, OnBorder, Passing};
 pub use cancel::Cancel;
 pub use clock::SystemClock;
 pub use error::{Error, ErrorKind};

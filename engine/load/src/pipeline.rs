@@ -6,6 +6,7 @@ use std::thread;
 use crossbeam_channel::{Sender, bounded};
 use engine_model::{SliceReport, SliceSpec};
 
+use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::decode::Lane;
@@ -110,7 +111,10 @@ impl Pipeline<'_> {
             self.uploads.disk.reserve(&spec, self.cancel)?;
             let report = lane.execute_slice(&spec)?;
             self.uploads.disk.staged(&spec, &report);
-            self.uploads.journal.slice_staged(self.rules.run, &report)?;
+            self.rules
+                .between((Border::SliceStaged, Border::SliceJournalled), || {
+                    self.uploads.journal.slice_staged(self.rules.run, &report)
+                })?;
             count(&self.rules.progress.slices_staged, 1);
             for task in block_tasks(&report) {
                 count(&self.rules.progress.blocks_known, 1);

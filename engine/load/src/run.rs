@@ -14,6 +14,7 @@ use engine_model::{
 };
 
 use crate::begin::Begin;
+use crate::border::{Border, OnBorder};
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::commit::{Commits, Committed, LoadedWindow, blocks, ledger, target_key};
@@ -46,6 +47,8 @@ pub struct Ports<'a> {
     pub clock: &'a dyn Clock,
     /// The folder of the targets' lock files.
     pub locks: &'a Path,
+    /// What tests do at the run's borders.
+    pub on_border: OnBorder<'a>,
 }
 
 impl fmt::Debug for Ports<'_> {
@@ -114,11 +117,14 @@ pub fn run(
         .add(planned, run.plan.partitions.len() as u64, 0);
     let mut report = attempt.load(&prepared, &run, resumed)?;
     report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
+    (ports.on_border)(Border::RunLoaded)?;
     ports.journal.end_run(run.id, &report).map_err(|error| {
         let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
         Error::with_source(ErrorKind::Journal, message, error)
     })?;
-    attempt.clean_up(&run, &mut report);
+    (ports.on_border)(Border::RunEnded)?;
+    attempt.clean_up(&run, &mut report)?;
+    (ports.on_border)(Border::CleanedUp)?;
     Ok(report)
 }
 
@@ -243,6 +249,7 @@ impl Attempt<'_> {
             threads_per_block: (self.options.cores / lanes).max(1),
             clock: self.ports.clock,
             progress: self.progress,
+            on_border: self.ports.on_border,
         }
     }
 
@@ -263,6 +270,7 @@ impl Attempt<'_> {
             progress: self.progress,
             cancel: self.cancel,
             disk,
+            on_border: self.ports.on_border,
             sessions: sessions.into_iter().map(Mutex::new).collect(),
         }
     }
@@ -385,23 +393,19 @@ impl Attempt<'_> {
 
     /// Deletes the staged rows, which the table holds now, and tells the consumer group how far the run came. What
     /// fails here changes nothing about the load, so it is only a warning.
-    fn clean_up(&self, run: &OpenRun, report: &mut RunReport) {
-        let prefix = run_prefix(run.id);
-        let kept: Vec<_> = report
-            .windows
-            .iter()
-            .flat_map(|window| &window.reject_files)
-            .collect();
-        let staging = &*self.ports.staging;
-        let deleted = staging
-            .list()
-            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))
-            .and_then(|names| {
-                let unwanted = names
-                    .into_iter()
-                    .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
-                delete_files(staging, unwanted)
-            });
+    fn clean_up(&self, run: &OpenRun, report: &mut RunReport) -> Result<(), Error> {
+        match self.unneeded_files(run, report) {
+            Ok(unneeded) => {
+                for name in unneeded {
+                    if let Err(error) = delete_files(&*self.ports.staging, [name]) {
+                        report.warnings.push(error.to_string());
+                        break;
+                    }
+                    (self.ports.on_border)(Border::FileDeleted)?;
+                }
+            }
+            Err(error) => report.warnings.push(error.to_string()),
+        }
         let ends: Vec<_> = run
             .plan
             .partitions
@@ -413,10 +417,28 @@ impl Attempt<'_> {
                 (partition.topic_partition.clone(), end)
             })
             .collect();
-        let told = self.ports.source.set_group_position(&ends);
-        for error in [deleted.err(), told.err()].into_iter().flatten() {
+        if let Err(error) = self.ports.source.set_group_position(&ends) {
             report.warnings.push(error.to_string());
         }
+        Ok(())
+    }
+
+    /// The run's files in the staging folder, but those of rejected messages.
+    fn unneeded_files(&self, run: &OpenRun, report: &RunReport) -> Result<Vec<String>, Error> {
+        let prefix = run_prefix(run.id);
+        let kept: Vec<_> = report
+            .windows
+            .iter()
+            .flat_map(|window| &window.reject_files)
+            .collect();
+        let staging = &*self.ports.staging;
+        let names = staging
+            .list()
+            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
+        let unneeded = names
+            .into_iter()
+            .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
+        Ok(unneeded.collect())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::Receiver;
 use engine_model::{PlannedWindow, StagedFile};
 
+use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
 use crate::disk::DiskBudget;
 use crate::journal::Journal;
@@ -34,6 +35,7 @@ pub(crate) struct Uploads<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) cancel: &'a Cancel,
     pub(crate) disk: &'a DiskBudget,
+    pub(crate) on_border: OnBorder<'a>,
     /// The id of each window's session, once it is open.
     pub(crate) sessions: Vec<Mutex<Option<String>>>,
 }
@@ -60,9 +62,13 @@ impl Uploads<'_> {
             return Ok(open.clone());
         }
         let partition = &self.windows[window].partition;
+        (self.on_border)(Border::SessionNeeded)?;
         self.target.create_partition(partition)?;
+        (self.on_border)(Border::PartitionCreated)?;
         let opened = self.target.open_session(partition, self.overwrite)?;
+        (self.on_border)(Border::SessionOpened)?;
         self.journal.session_opened(self.run, window, &opened)?;
+        (self.on_border)(Border::SessionJournalled)?;
         Ok(session.insert(opened).clone())
     }
 
@@ -84,10 +90,12 @@ impl Uploads<'_> {
             staging: Arc::clone(&self.staging),
             file,
         };
+        (self.on_border)(Border::BlockReady)?;
         let receipt = self
             .target
             .put_block(&self.windows[window].partition, &session, block, &rows)
             .map_err(|error| resumable(error, &session))?;
+        (self.on_border)(Border::BlockUploaded)?;
         let busy = self.clock.elapsed().saturating_sub(started);
         self.progress
             .upload

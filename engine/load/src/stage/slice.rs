@@ -9,6 +9,7 @@ use engine_model::{Message, SliceWindowReport, TopicPartition};
 
 use super::{RejectWriter, RejectedMessage, RowWriter};
 use crate::Error;
+use crate::border::Border;
 use crate::rules::SliceRules;
 
 /// The open files of one slice, a pair for each window.
@@ -116,8 +117,23 @@ impl<'a> SliceFiles<'a> {
         let told = self.rejected.into_iter().zip(self.first_reject);
         let mut bytes = 0;
         for ((rows, rejects), (rejected, first_reject)) in files.zip(told) {
-            let rows = rows.map(RowWriter::finish).transpose()?;
-            let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
+            let rows = match rows {
+                Some(rows) => Some(
+                    self.rules
+                        .between((Border::RowsWritten, Border::RowsPublished), || {
+                            rows.finish()
+                        })?,
+                ),
+                None => None,
+            };
+            let rejects = match rejects {
+                Some(rejects) => self
+                    .rules
+                    .between((Border::RejectsWritten, Border::RejectsPublished), || {
+                        rejects.finish()
+                    })?,
+                None => None,
+            };
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
             reports.push(SliceWindowReport {
                 rows,

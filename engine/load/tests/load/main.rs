@@ -4,6 +4,7 @@
 
 mod simulation;
 
+mod borders;
 mod crash;
 mod refusals;
 mod window;
@@ -12,7 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine_load::ports::{Staging, TargetTable};
-use engine_load::{Cancel, Error, FolderStaging, Journal, Ports, Progress, RunOptions, run};
+use engine_load::{
+    Cancel, Error, FolderStaging, Journal, OnBorder, Ports, Progress, RunOptions, run,
+};
 use engine_model::job::{Job, JobSpec, Setting};
 use engine_model::params::ScheduledTime;
 use engine_model::{PartitionSpec, RunReport};
@@ -68,6 +71,17 @@ impl World {
         target: &dyn TargetTable,
         cancel: &Cancel,
     ) -> Result<RunReport, Error> {
+        self.run_watched(job, target, cancel, &|_| Ok(()))
+    }
+
+    /// Runs and calls `on_border` at each border.
+    pub(crate) fn run_watched(
+        &self,
+        job: &Job,
+        target: &dyn TargetTable,
+        cancel: &Cancel,
+        on_border: OnBorder<'_>,
+    ) -> Result<RunReport, Error> {
         let folder = FolderStaging::open(self.staging_folder()).unwrap();
         let staging: Arc<dyn Staging> = match self.disk_bytes {
             Some(bytes) => Arc::new(SmallDisk::new(folder, bytes)),
@@ -82,6 +96,7 @@ impl World {
             journal: &journal,
             clock: &StoppedClock(self.now),
             locks: &self.folder.path().join("locks"),
+            on_border,
         };
         run(job, &ports, &self.options, &Progress::default(), cancel)
     }
