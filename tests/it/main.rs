@@ -15,6 +15,8 @@ mod brokers;
 mod clients;
 /// Our client of MaxCompute against any server that speaks like it.
 mod conformance;
+/// The program aborted at each border of a run.
+mod crash;
 /// Wrong settings and full disks.
 mod failures;
 /// Each fault at each call of an upload.
@@ -25,6 +27,8 @@ mod formats;
 mod infer;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
 mod kafka;
+/// The program killed at any time.
+mod kill;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
 /// The schedules that users know, from expressions to windows and table partitions.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -54,10 +54,16 @@ impl Loader {
     ///
     /// When the program can't be started.
     pub fn run(&self, job: &JobFile) -> Ended {
-        program::run(
-            &self.arguments(job).each_ref().map(String::as_str),
-            ACCESS_SECRET,
-        )
+        self.command(job)
+            .output()
+            .expect("the program starts")
+            .into()
+    }
+
+    /// The command that runs the job.
+    pub fn command(&self, job: &JobFile) -> Command {
+        let arguments = self.arguments(job);
+        program::program(&arguments.each_ref().map(String::as_str), ACCESS_SECRET)
     }
 
     /// Starts to run the job.

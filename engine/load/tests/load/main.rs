@@ -6,6 +6,7 @@ mod simulation;
 
 mod borders;
 mod crash;
+mod random;
 mod refusals;
 mod window;
 
