@@ -8,7 +8,7 @@ use engine_model::{Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutco
 use crate::border::Border;
 use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
-use crate::upload::Uploads;
+use crate::upload::{Uploads, named};
 use crate::{Error, ErrorKind};
 
 /// What the commits of a run need to know.
@@ -140,6 +140,7 @@ impl Commits<'_> {
     /// A commit that failed, with what to do. The window's phase goes back only where it is sure that nothing of the
     /// commit happened or can still happen, also of one that an earlier attempt sent.
     fn uncommitted(&self, window: usize, error: Error, session: &str) -> Error {
+        let error = named(error, session);
         let begun = &self.begun[window];
         let sent_before =
             begun.phase == Phase::Committing && begun.session.as_deref() == Some(session);

@@ -138,6 +138,11 @@ impl Journal {
         found.map(|run| load_run(&connection, run)).transpose()
     }
 
+    /// A run as it is now, that this process has begun or found.
+    pub(crate) fn run(&self, run: i64) -> Result<OpenRun, Error> {
+        load_run(&self.lock(), run)
+    }
+
     /// The open runs of `target` of which a commit was sent, or was about to be, and whose end is not known.
     pub(crate) fn undecided_runs(&self, target: &str) -> Result<Vec<OpenRun>, Error> {
         let connection = self.lock();

@@ -147,7 +147,7 @@ struct FirstFailure(Mutex<Option<Error>>);
 impl FirstFailure {
     fn watch(&self, cancel: &Cancel, result: Result<(), Error>) {
         let Err(error) = result else { return };
-        cancel.cancel();
+        cancel.fail();
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if first
             .as_ref()
@@ -177,7 +177,7 @@ fn spawn<'scope>(
     };
     let started = thread::Builder::new().name(name).spawn_scoped(scope, run);
     started.map(drop).map_err(|error| {
-        cancel.cancel();
+        cancel.fail();
         let message = format!("a thread can't be started: {error}");
         Error::with_source(ErrorKind::Internal, message, error)
     })
@@ -189,7 +189,7 @@ struct CancelOnPanic<'a>(&'a Cancel);
 impl Drop for CancelOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.cancel();
+            self.0.fail();
         }
     }
 }

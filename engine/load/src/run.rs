@@ -1,6 +1,6 @@
 //! One run from its lock to its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
 use crate::prepare::{Prepared, check_same_topic, check_window_is_over, plan_notes};
-use crate::progress::{Progress, count};
+use crate::progress::Progress;
 use crate::resume::{Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
@@ -32,6 +32,9 @@ use crate::shares::MemoryShares;
 use crate::stage::run_prefix;
 use crate::upload::Uploads;
 use crate::{Error, ErrorKind};
+
+/// Upload sessions that an attempt may lose and go on: one lives for a day, so that more of them have a cause that stays.
+const SESSIONS_LOST_MAX: usize = 3;
 
 /// The world as a run sees it.
 pub struct Ports<'a> {
@@ -115,7 +118,7 @@ pub fn run(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let mut report = attempt.load(&prepared, &run, resumed)?;
+    let (run, mut report) = attempt.load_to_the_end(&prepared, run, resumed)?;
     report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
     (ports.on_border)(Border::RunLoaded)?;
     ports.journal.end_run(run.id, &report).map_err(|error| {
@@ -126,6 +129,39 @@ pub fn run(
     attempt.clean_up(&run, &mut report)?;
     (ports.on_border)(Border::CleanedUp)?;
     Ok(report)
+}
+
+/// What was before a part of an attempt: earlier attempts, and the parts until a session was gone.
+#[derive(Default)]
+struct Before {
+    /// Slices that earlier attempts staged.
+    staged: BTreeSet<u32>,
+    /// Whether there was an earlier attempt.
+    resumed: bool,
+    /// Blocks that this attempt uploaded.
+    uploaded: u64,
+    /// What is to be said of each session that this attempt has lost.
+    lost: Vec<String>,
+}
+
+impl Before {
+    /// The counts of the attempt as a whole, but for the blocks that it will upload.
+    fn slices(&self, run: &OpenRun, remaining: &Remaining) -> SliceCounts {
+        let kept = remaining.staged.keys();
+        let kept = kept.filter(|number| self.staged.contains(number)).count() as u64;
+        let planned = run.plan.slices.len() as u64;
+        SliceCounts {
+            planned,
+            read: planned - kept,
+            kept,
+            uploaded: 0,
+            uploaded_before: if self.lost.is_empty() {
+                remaining.blocks_uploaded
+            } else {
+                0
+            },
+        }
+    }
 }
 
 /// One attempt at a run.
@@ -148,8 +184,50 @@ impl Attempt<'_> {
         configured.min(slices).max(1)
     }
 
+    /// Loads the run. An upload session that is gone on the way costs no attempt: what is left of the run is looked up
+    /// anew, and a new session gets the blocks from the staged files.
+    fn load_to_the_end(
+        &self,
+        prepared: &Prepared,
+        mut run: OpenRun,
+        resumed: bool,
+    ) -> Result<(OpenRun, RunReport), Error> {
+        let mut before = Before {
+            staged: run.staged.keys().copied().collect(),
+            resumed,
+            ..Before::default()
+        };
+        loop {
+            let error = match self.load(prepared, &run, &mut before) {
+                Ok(mut report) => {
+                    report.warnings.append(&mut before.lost);
+                    return Ok((run, report));
+                }
+                Err(error) if error.kind() == ErrorKind::SessionGone => error,
+                Err(error) => return Err(error),
+            };
+            if before.lost.len() == SESSIONS_LOST_MAX {
+                let message = format!(
+                    "{error}, after {SESSIONS_LOST_MAX} others of this attempt; run the same command again: a new session \
+                     gets the blocks from the staged files"
+                );
+                return Err(Error::with_source(ErrorKind::SessionGone, message, error));
+            }
+            before.lost.push(format!(
+                "{error}; another one got all blocks again from the staged files"
+            ));
+            self.cancel.recover();
+            run = self.ports.journal.run(run.id)?;
+        }
+    }
+
     /// Does what is left of the run and commits its windows.
-    fn load(&self, prepared: &Prepared, run: &OpenRun, resumed: bool) -> Result<RunReport, Error> {
+    fn load(
+        &self,
+        prepared: &Prepared,
+        run: &OpenRun,
+        before: &mut Before,
+    ) -> Result<RunReport, Error> {
         let resume = Resume {
             settle: Settle {
                 target: self.ports.target,
@@ -161,17 +239,12 @@ impl Attempt<'_> {
             cancel: self.cancel,
         };
         let remaining = resume.remaining(run)?;
-        if resumed && !remaining.slices.is_empty() {
+        let goes_on = before.resumed || !before.lost.is_empty();
+        if goes_on && !remaining.slices.is_empty() {
             check_same_topic(&run.plan, self.job.window, self.ports.source)?;
         }
         self.count_known(&run.plan, &remaining);
-        let mut slices = SliceCounts {
-            planned: run.plan.slices.len() as u64,
-            read: remaining.slices.len() as u64,
-            kept: remaining.staged.len() as u64,
-            uploaded: 0,
-            uploaded_before: remaining.blocks_uploaded,
-        };
+        let mut slices = before.slices(run, &remaining);
         let done = remaining.done.clone();
         let lanes = self.lanes(remaining.slices.len());
         let rules = self.rules(prepared, run, &remaining.staged, lanes);
@@ -184,17 +257,19 @@ impl Attempt<'_> {
             (waiting, remaining.files_uploaded.clone()),
         )?;
         let uploads = self.uploads(run, remaining.sessions.clone(), &disk);
-        let reports = self.execute(&rules, &uploads, remaining, lanes)?;
-        slices.uploaded =
-            self.progress.blocks_uploaded.load(Ordering::Relaxed) - slices.uploaded_before;
+        let blocks_known = remaining.blocks_uploaded;
+        let executed = self.execute(&rules, &uploads, remaining, lanes);
+        before.uploaded += self.progress.blocks_uploaded.load(Ordering::Relaxed) - blocks_known;
+        let reports = executed?;
+        slices.uploaded = before.uploaded;
         let ledger = check_ledger(&run.plan, &reports)?;
         let outcomes = self.commit(run, &uploads, &done, &ledger, &reports)?;
         let mut report = self.report(run, slices, &ledger, &reports, outcomes);
-        report.resumed = resumed;
+        report.resumed = before.resumed;
         Ok(report)
     }
 
-    /// Lets the progress start from what an earlier attempt has done.
+    /// Lets the progress start from what is done already.
     fn count_known(&self, plan: &LoadPlan, remaining: &Remaining) {
         let offsets_staged: u64 = remaining
             .staged
@@ -202,15 +277,18 @@ impl Attempt<'_> {
             .flat_map(|report| &report.ranges)
             .map(|range| range.counts.planned)
             .sum();
-        count(&self.progress.offsets_planned, plan.offsets());
-        count(&self.progress.offsets_read, offsets_staged);
-        count(&self.progress.slices_planned, plan.slices.len() as u64);
-        count(&self.progress.slices_staged, remaining.staged.len() as u64);
-        count(
-            &self.progress.blocks_known,
-            remaining.blocks.len() as u64 + remaining.blocks_uploaded,
-        );
-        count(&self.progress.blocks_uploaded, remaining.blocks_uploaded);
+        let progress = self.progress;
+        let blocks_known = remaining.blocks.len() as u64 + remaining.blocks_uploaded;
+        for (counter, known) in [
+            (&progress.offsets_planned, plan.offsets()),
+            (&progress.offsets_read, offsets_staged),
+            (&progress.slices_planned, plan.slices.len() as u64),
+            (&progress.slices_staged, remaining.staged.len() as u64),
+            (&progress.blocks_known, blocks_known),
+            (&progress.blocks_uploaded, remaining.blocks_uploaded),
+        ] {
+            counter.store(known, Ordering::Relaxed);
+        }
     }
 
     fn shares(&self, lanes: usize) -> MemoryShares {

@@ -94,7 +94,7 @@ impl Uploads<'_> {
         let receipt = self
             .target
             .put_block(&self.windows[window].partition, &session, block, &rows)
-            .map_err(|error| resumable(error, &session))?;
+            .map_err(|error| named(error, &session))?;
         (self.on_border)(Border::BlockUploaded)?;
         let busy = self.clock.elapsed().saturating_sub(started);
         self.progress
@@ -106,14 +106,11 @@ impl Uploads<'_> {
     }
 }
 
-/// Says of a lost session that nothing else is lost.
-fn resumable(error: Error, session: &str) -> Error {
+/// Says of an error that a session is gone, which one it is.
+pub(crate) fn named(error: Error, session: &str) -> Error {
     if error.kind() != ErrorKind::SessionGone {
         return error;
     }
-    let message = format!(
-        "upload session {session} is gone ({error}); run the same command again: a new session gets the blocks from the \
-         staged files"
-    );
+    let message = format!("upload session {session} is gone ({error})");
     Error::with_source(ErrorKind::SessionGone, message, error)
 }

@@ -8,6 +8,7 @@ mod borders;
 mod crash;
 mod random;
 mod refusals;
+mod sessions;
 mod window;
 
 use std::path::PathBuf;
