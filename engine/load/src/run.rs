@@ -92,6 +92,17 @@ pub fn run(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<RunReport, Error> {
+    let loaded = begin_and_load(job, ports, options, progress, cancel);
+    loaded.map_err(|error| ports.journal.named(error))
+}
+
+fn begin_and_load(
+    job: &Job,
+    ports: &Ports<'_>,
+    options: &RunOptions,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<RunReport, Error> {
     let attempt = Attempt {
         job,
         ports,

@@ -128,3 +128,34 @@ fn a_journal_of_a_newer_version_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Journal);
     assert!(error.to_string().contains("version 99"), "{error}");
 }
+
+#[test]
+fn a_full_disk_is_named_and_what_was_written_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let journal = Journal::open(&path).unwrap();
+    let run = journal.begin_run("t", "f", "orders", &plan()).unwrap();
+    let pages: i64 = {
+        let connection = journal.lock();
+        connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap()
+    };
+    journal
+        .lock()
+        .pragma_update(None, "max_page_count", pages + 2)
+        .unwrap();
+    let full = (0..).find_map(|number| {
+        let error = journal.slice_staged(run, &slice(number)).err()?;
+        Some((number, journal.named(error)))
+    });
+    let (kept, error) = full.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Journal);
+    let said = error.to_string();
+    let names = format!("; the journal is {}; see that its disk", path.display());
+    assert!(said.contains("is full") && said.contains(&names), "{said}");
+    drop(journal);
+    let journal = Journal::open(&path).unwrap();
+    let open = journal.open_run("t", "f").unwrap().unwrap();
+    assert!(kept > 0 && open.staged.keys().copied().eq(0..kept));
+}

@@ -6,6 +6,7 @@ mod simulation;
 
 mod borders;
 mod crash;
+mod damage;
 mod random;
 mod refusals;
 mod sessions;
@@ -89,7 +90,7 @@ impl World {
             Some(bytes) => Arc::new(SmallDisk::new(folder, bytes)),
             None => Arc::new(folder),
         };
-        let journal = Journal::open(&self.folder.path().join("journal.sqlite")).unwrap();
+        let journal = Journal::open(&self.folder.path().join("journal.sqlite"))?;
         let source = Source(Arc::clone(&self.topic));
         let ports = Ports {
             source: &source,

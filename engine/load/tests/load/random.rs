@@ -101,10 +101,7 @@ fn attempt(world: &mut World, write: WriteMode, crash: &Crash, what: &str) -> bo
         crash.on_border(border)
     });
     world.options.assume = None;
-    let error = match result {
-        Ok(_) => return true,
-        Err(error) => error,
-    };
+    let Err(error) = result else { return true };
     if error.to_string().contains("would load messages twice") {
         assert_eq!(write, WriteMode::Append, "{what}");
         return true;

@@ -1,11 +1,11 @@
-//! Upload sessions that are gone in the middle of a run.
+//! Upload sessions that are gone in the middle of a run, and clocks that jump between attempts.
 
 use std::sync::atomic::Ordering;
 
 use engine_load::ErrorKind;
 
 use crate::borders::{job_writing, truth, world};
-use crate::day;
+use crate::{DAY_END_MS, day};
 
 #[test]
 fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
@@ -76,4 +76,27 @@ fn slices_whose_files_made_room_are_read_again_for_a_new_session() {
     assert_eq!(world.table.ids(&day()), truth());
     assert!(world.topic.delivered_again() > 0);
     assert_eq!(report.slices.read, report.slices.planned);
+}
+
+/// Whatever the wall clock says, a plan that was made when the window was over stays.
+#[test]
+fn a_wall_clock_that_jumps_between_attempts_costs_no_slice() {
+    let years = jiff::SignedDuration::from_hours(10 * 365 * 24);
+    let too_early = jiff::Timestamp::from_millisecond(DAY_END_MS - 1).unwrap();
+    for write in ["replace", "append"] {
+        let mut world = world();
+        let job = job_writing(write);
+        *world.table.faults.fail_uploads_after.lock().unwrap() = Some(5);
+        world.run(&job).unwrap_err();
+        *world.table.faults.fail_uploads_after.lock().unwrap() = None;
+        let then = world.now;
+        world.now = too_early;
+        let error = world.run(&job).unwrap_err();
+        assert!(error.to_string().contains("ends in the future"), "{error}");
+        world.now = then + years;
+        let report = world.run(&job).unwrap();
+        assert!(report.resumed && report.slices.kept > 0 && !report.open);
+        assert_eq!(report.slices.uploaded_before, 5);
+        assert_eq!(world.table.ids(&day()), truth(), "{write}");
+    }
 }
