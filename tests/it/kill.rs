@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tests::crashes::CrashScene;
 use tests::journal::{Phase, phase};
 use tests::program::Ended;
+use tests::skip::tell;
 
 /// How often a run that may be killed is looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -206,7 +207,10 @@ fn kill_at_random_times(topic: &str, messages: u64, kills: u32, means: Means) ->
         kill_loop.round(&what);
     }
     let totals = kill_loop.totals;
-    println!("{what}: {totals}; a run takes {:?}", kill_loop.whole);
+    tell(&format!(
+        "{what}: {totals}; a run takes {:?}",
+        kill_loop.whole
+    ));
     assert_eq!(
         (totals.duplicates, totals.losses),
         (0, 0),

@@ -17,6 +17,8 @@ mod clients;
 mod conformance;
 /// The program aborted at each border of a run.
 mod crash;
+/// What a power loss or a full disk leaves in the state folder.
+mod damage;
 /// Wrong settings and full disks.
 mod failures;
 /// Each fault at each call of an upload.
@@ -31,6 +33,8 @@ mod kafka;
 mod kill;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// What may happen between a run that failed and the one that goes on, and at the server meanwhile.
+mod recovery;
 /// The schedules that users know, from expressions to windows and table partitions.
 mod schedule;
 /// Passwords, keys and tokens stay where they are.

@@ -7,6 +7,7 @@ use crate::job::JobFile;
 use crate::loader::Loader;
 use crate::messages::{GeneratedMessage, MessageKind, MessagePlan};
 use crate::produce::produce;
+use crate::server::{Server, TestServer};
 
 /// Messages of each topic partition that planning looks at for their size.
 const SAMPLED: usize = 50;
@@ -42,25 +43,36 @@ impl Figures {
     }
 }
 
-/// A topic on the shared broker, a server in a process of its own, and a state folder.
+/// A topic on the shared broker, a server, and a state folder.
 #[derive(Debug)]
-pub struct CrashScene {
+pub struct CrashScene<S = Server> {
     /// Loads the whole topic into `ds=whole`; see [`job`](Self::job) for others.
     pub job: JobFile,
     /// Where it is loaded, and with what state.
-    pub loader: Loader,
+    pub loader: Loader<S>,
     /// What any table partition must hold after a load.
     pub truth: Figures,
 }
 
 impl CrashScene {
+    /// As [`on`](Self::on), with a server in a process of its own.
+    ///
+    /// # Panics
+    ///
+    /// When any of it fails.
+    pub fn new(topic: &str, messages: u64) -> Self {
+        Self::on(Server::start(), topic, messages)
+    }
+}
+
+impl<S: TestServer> CrashScene<S> {
     /// Makes a topic with so many messages, some of them malformed, and loads it once without a crash. The judge says
     /// that this is right, so that all other loads need only be compared with it.
     ///
     /// # Panics
     ///
     /// When any of it fails.
-    pub fn new(topic: &str, messages: u64) -> Self {
+    pub fn on(server: S, topic: &str, messages: u64) -> Self {
         let broker = KafkaBroker::shared();
         broker.create_topic(topic, PARTITIONS, &[]);
         let plan = MessagePlan {
@@ -68,7 +80,7 @@ impl CrashScene {
             ..MessagePlan::new(20_261_127, messages)
         };
         produce(&broker.client(), topic, in_small_slices(plan.messages()));
-        let loader = Loader::with_table();
+        let loader = Loader::on(server);
         let job = JobFile {
             partition: "{ ds: whole }".to_owned(),
             more: "rejects: 1%\nlimits: { concurrency: 4 }".to_owned(),
@@ -114,7 +126,7 @@ impl CrashScene {
 }
 
 #[track_caller]
-fn figures(loader: &Loader, partition: &str) -> Figures {
+fn figures<S: TestServer>(loader: &Loader<S>, partition: &str) -> Figures {
     let query = format!("SELECT {FIGURES} FROM orders WHERE ds = '{partition}'");
     let rows = loader.server.sql(&query);
     Figures(rows.into_iter().next().expect("sums are one row"))

@@ -90,17 +90,7 @@ impl Server {
     /// When the statement fails.
     #[track_caller]
     pub fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
-        let connection = MaxComputeConnection {
-            access_id: Some(ACCESS_ID.to_owned()),
-            access_secret: Some(Secret::new(ACCESS_SECRET)),
-            security_token: self.token.clone(),
-            ..MaxComputeConnection::new(&self.endpoint, PROJECT)
-        };
-        let sql = engine::Sql::new(&connection).expect("a client");
-        let result = sql.execute(statement);
-        result
-            .unwrap_or_else(|error| panic!("{statement}: {error}"))
-            .rows
+        sql(&self.endpoint, self.token.clone(), statement)
     }
 
     /// Rows that a query counts.
@@ -136,6 +126,55 @@ fn spawn(folder: &Path, listen: &str, more: &[&str]) -> (Child, String) {
         .expect("it has an endpoint")
         .to_owned();
     (process, endpoint)
+}
+
+/// Runs a statement on a server and returns its rows.
+///
+/// # Panics
+///
+/// When the statement fails.
+#[track_caller]
+pub(crate) fn sql(
+    endpoint: &str,
+    security_token: Option<Secret>,
+    statement: &str,
+) -> Vec<Vec<Option<String>>> {
+    let connection = MaxComputeConnection {
+        access_id: Some(ACCESS_ID.to_owned()),
+        access_secret: Some(Secret::new(ACCESS_SECRET)),
+        security_token,
+        ..MaxComputeConnection::new(endpoint, PROJECT)
+    };
+    let sql = engine::Sql::new(&connection).expect("a client");
+    let result = sql.execute(statement);
+    result
+        .unwrap_or_else(|error| panic!("{statement}: {error}"))
+        .rows
+}
+
+/// A server that tests load into.
+pub trait TestServer {
+    /// Its endpoint.
+    fn endpoint(&self) -> &str;
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Panics
+    ///
+    /// When the statement fails.
+    #[track_caller]
+    fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>>;
+}
+
+impl TestServer for Server {
+    fn endpoint(&self) -> &str {
+        self.endpoint()
+    }
+
+    #[track_caller]
+    fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
+        self.sql(statement)
+    }
 }
 
 impl Drop for Server {
