@@ -105,6 +105,7 @@ pub fn engine(
             now: Timestamp::from_millisecond(DAY_START_MS + 2 * 86_400_000)?,
         },
         locks: &state.path().join("locks"),
+        on_border: &|_| Ok(()),
     };
     let options = RunOptions {
         allow_open_window: false,

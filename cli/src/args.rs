@@ -311,6 +311,7 @@ impl LoadArgs {
             } else {
                 Verify::None
             },
+            crash_at: None,
         }
     }
 }

@@ -59,8 +59,8 @@ pub use engine_decode::{
 };
 pub use engine_load::plan::WindowOrder;
 pub use engine_load::{
-    Assume, Cancel, Error, ErrorKind, Phase, Progress, RunRecord, RunState, SliceProgress,
-    WindowRecord,
+    Assume, Border, Cancel, Error, ErrorKind, Passing, Phase, Progress, RunRecord, RunState,
+    SliceProgress, WindowRecord,
 };
 pub use engine_model as model;
 

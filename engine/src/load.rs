@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
-    Cancel, Error, ErrorKind, MemoryShares, Ports, Prepared, Progress, RunOptions, SystemClock,
-    objections, plan_notes,
+    Border, Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
+    SystemClock, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Verify};
 use engine_model::{LoadPlan, RunReport};
@@ -196,6 +198,7 @@ impl Engine {
             journal: state.journal(),
             clock: &SystemClock::start(),
             locks: &state.locks(),
+            on_border: &crash_at(options.crash_at),
         };
         let options = RunOptions {
             allow_open_window: options.allow_open_window,
@@ -256,6 +259,22 @@ pub struct LoadOptions {
     pub assume: Option<engine_load::Assume>,
     /// What to compare with the table after the commit, besides what the job asks for.
     pub verify: Verify,
+    /// Where the process ends at once, without a word, for tests.
+    pub crash_at: Option<Passing>,
+}
+
+/// Ends the process at that passing of a border.
+fn crash_at(crash: Option<Passing>) -> impl Fn(Border) -> Result<(), Error> {
+    let passings = AtomicU64::new(0);
+    move |border| {
+        if let Some(crash) = crash
+            && crash.border == border
+            && passings.fetch_add(1, Ordering::Relaxed) + 1 == crash.number
+        {
+            process::abort();
+        }
+        Ok(())
+    }
 }
 
 /// The time at which a plan that nothing is loaded by was made.

@@ -1,9 +1,9 @@
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tests::broker::KafkaBroker;
+use tests::disk::SmallDisk;
 use tests::job::{JobFile, table_ddl};
 use tests::messages::MessagePlan;
 use tests::produce::produce;
@@ -155,33 +155,6 @@ fn check_finds_the_same_and_says_what_is_good() {
     );
 }
 
-/// A file system of so many bytes, less than one slice stages, where this machine lets us mount one.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(folder.path())
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(
-            Command::new("umount")
-                .arg("--lazy")
-                .arg(self.0.path())
-                .status(),
-        );
-    }
-}
-
 #[test]
 fn a_full_staging_disk_is_named_in_time_and_changes_nothing() {
     let Some(disk) = SmallDisk::mount("2m") else {
@@ -195,11 +168,11 @@ fn a_full_staging_disk_is_named_in_time_and_changes_nothing() {
         80_000,
     );
     let before = scene.server.count("orders", "");
-    let (ended, took) = scene.run(&scene.job, ACCESS_SECRET, disk.0.path());
+    let (ended, took) = scene.run(&scene.job, ACCESS_SECRET, disk.path());
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     let said = format!("{}{}", ended.stdout, ended.stderr);
     assert!(
-        said.contains(disk.0.path().to_str().unwrap()) && said.contains("free space there"),
+        said.contains(disk.path().to_str().unwrap()) && said.contains("free space there"),
         "{said}"
     );
     assert!(took < TOLD_WITHIN, "it took {took:?}: {said}");

@@ -15,6 +15,10 @@ mod brokers;
 mod clients;
 /// Our client of MaxCompute against any server that speaks like it.
 mod conformance;
+/// The program aborted at each border of a run.
+mod crash;
+/// What a power loss or a full disk leaves in the state folder.
+mod damage;
 /// Wrong settings and full disks.
 mod failures;
 /// Each fault at each call of an upload.
@@ -25,8 +29,12 @@ mod formats;
 mod infer;
 /// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
 mod kafka;
+/// The program killed at any time.
+mod kill;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// What may happen between a run that failed and the one that goes on, and at the server meanwhile.
+mod recovery;
 /// What runs leave behind: history, reports.
 mod runs;
 /// The schedules that users know, from expressions to windows and table partitions.

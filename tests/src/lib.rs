@@ -10,8 +10,12 @@
 pub mod broker;
 pub mod cache;
 pub mod conformance;
+pub mod crashes;
+pub mod disk;
 pub mod embedded;
+pub mod faulty;
 pub mod job;
+pub mod journal;
 pub mod loader;
 pub mod messages;
 pub mod orders;

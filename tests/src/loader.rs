@@ -1,15 +1,15 @@
 //! What one test loads with: the program, a server to load into, and a folder for job and state.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::job::{JobFile, table_ddl, write_mapping};
 use crate::program::{self, Ended};
-use crate::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
+use crate::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server, TestServer};
 use crate::truth::{
     Reader, TableRequest, TableTruth, TopicRequest, TopicTruth, table_truth, topic_truth,
 };
@@ -19,23 +19,33 @@ const STAGED_WITHIN: Duration = Duration::from_mins(2);
 
 /// A server and a state folder of their own.
 #[derive(Debug)]
-pub struct Loader {
+pub struct Loader<S = Server> {
     /// The server that is loaded into.
-    pub server: Server,
+    pub server: S,
     /// Where the job file lies; the state folder is in it.
     pub folder: TempDir,
 }
 
 impl Loader {
-    /// Starts a server with an empty table `orders` for [`mapped_columns`](crate::job::mapped_columns) that has the
-    /// partition key `ds`, and builds the program if need be.
+    /// As [`on`](Self::on), with a server that is started.
     ///
     /// # Panics
     ///
     /// When any of it fails.
     pub fn with_table() -> Self {
+        Self::on(Server::start())
+    }
+}
+
+impl<S: TestServer> Loader<S> {
+    /// Gives a server an empty table `orders` for [`mapped_columns`](crate::job::mapped_columns) that has the partition
+    /// key `ds`, and builds the program if need be.
+    ///
+    /// # Panics
+    ///
+    /// When any of it fails.
+    pub fn on(server: S) -> Self {
         program::build();
-        let server = Server::start();
         server.sql(&table_ddl("orders", &["ds"]));
         Self {
             server,
@@ -54,10 +64,21 @@ impl Loader {
     ///
     /// When the program can't be started.
     pub fn run(&self, job: &JobFile) -> Ended {
-        program::run(
-            &self.arguments(job).each_ref().map(String::as_str),
-            ACCESS_SECRET,
-        )
+        self.command(job)
+            .output()
+            .expect("the program starts")
+            .into()
+    }
+
+    /// The command that runs the job.
+    pub fn command(&self, job: &JobFile) -> Command {
+        self.command_with_state(job, &self.state())
+    }
+
+    /// The same with another state folder.
+    pub fn command_with_state(&self, job: &JobFile, state: &Path) -> Command {
+        let arguments = self.arguments(job, state);
+        program::program(&arguments.each_ref().map(String::as_str), ACCESS_SECRET)
     }
 
     /// Starts to run the job.
@@ -67,7 +88,10 @@ impl Loader {
     /// When the program can't be started.
     pub fn start(&self, job: &JobFile) -> Child {
         program::start(
-            &self.arguments(job).each_ref().map(String::as_str),
+            &self
+                .arguments(job, &self.state())
+                .each_ref()
+                .map(String::as_str),
             ACCESS_SECRET,
         )
     }
@@ -133,7 +157,7 @@ impl Loader {
         })
     }
 
-    fn arguments(&self, job: &JobFile) -> [String; 8] {
+    fn arguments(&self, job: &JobFile, state: &Path) -> [String; 8] {
         let job = job.write(self.folder.path());
         [
             "run",
@@ -141,7 +165,7 @@ impl Loader {
             "--at",
             "2026-11-23T00:15",
             "--state",
-            &self.state().display().to_string(),
+            &state.display().to_string(),
             "--allow-open-window",
             "--json",
         ]

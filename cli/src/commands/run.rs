@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use engine::model::RunReport;
 use engine::model::job::Job;
-use engine::{Cancel, Error, LoadOptions, Progress, StateFolder, WindowOrder};
+use engine::{Cancel, Error, LoadOptions, Passing, Progress, StateFolder, WindowOrder};
 
 use super::{engine, windows};
 use crate::args::{LoadArgs, RunArgs};
 use crate::config::Surroundings;
+use crate::environment;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::Display;
 use crate::render;
 use crate::signals::Signals;
 
+/// Names a passing of a border, such as `block_uploaded:3`, at which the program is to abort: a way for tests to try crashes.
+const CRASH_VARIABLE: &str = "TIDEGATE_CRASH_AT";
 /// How often signals and counters are looked at.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -37,6 +40,10 @@ pub(super) fn load(
 ) -> Result<Exit, Failure> {
     let state = StateFolder::open(surroundings.state_folder(&args.state)?)?;
     let engine = engine()?;
+    let options = &LoadOptions {
+        crash_at: crash_at()?,
+        ..options.clone()
+    };
     let report = watched(output, |progress, cancel| {
         engine.run(jobs, &state, options, progress, cancel)
     })?;
@@ -45,6 +52,17 @@ pub(super) fn load(
         || serde_json::to_string_pretty(&report),
     )?;
     Ok(exit(&report, args.strict))
+}
+
+/// Where tests want the program to crash.
+fn crash_at() -> Result<Option<Passing>, Failure> {
+    let Some(text) = environment::variable(CRASH_VARIABLE) else {
+        return Ok(None);
+    };
+    let passing = text.parse();
+    passing
+        .map(Some)
+        .map_err(|error| Failure::usage(format!("{CRASH_VARIABLE}: {error}")))
 }
 
 /// Runs `load` on a thread of its own, and meanwhile shows how far it is and passes signals on to it.

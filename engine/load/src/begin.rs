@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine_model::job::{Job, WriteMode};
 use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 
+use crate::border::Border;
 use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::commit::{blocks, target_key};
 use crate::extent::Extent;
@@ -62,6 +63,7 @@ impl Begin<'_> {
             begun_ms: plan.planned_at_ms,
             plan: &plan,
         })?;
+        (self.ports.on_border)(Border::RunBegun)?;
         self.delete_leftovers(id)?;
         let window = |_| WindowState {
             phase: Phase::Loading,

@@ -11,19 +11,37 @@ use crate::Error;
 /// How often a waiting thread looks whether it was asked to stop.
 pub(crate) const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// Set once, by a signal or by the first thread that fails; every thread looks at it between blocks.
+/// Set by a signal or by the first thread that fails; every thread looks at it between blocks.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Reasons>);
+
+#[derive(Debug, Default)]
+struct Reasons {
+    /// Somebody asked for it; stays so.
+    asked: AtomicBool,
+    /// A thread failed, and the others are to end with it.
+    failed: AtomicBool,
+}
 
 impl Cancel {
     /// Asks every thread to stop at its next border.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.asked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was asked for, or threads are ending because of one that failed.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.asked.load(Ordering::Relaxed) || self.0.failed.load(Ordering::Relaxed)
+    }
+
+    /// Asks every thread to stop because one has failed.
+    pub(crate) fn fail(&self) {
+        self.0.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets threads run again after all of those have ended that a failure had stopped.
+    pub(crate) fn recover(&self) {
+        self.0.failed.store(false, Ordering::Relaxed);
     }
 
     /// Fails once a stop was asked for.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
 use engine_model::{Checksum, Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
+use crate::border::{Border, OnBorder};
 use crate::extent::Extent;
 use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
-use crate::upload::Uploads;
+use crate::upload::{Uploads, named};
 use crate::{Error, ErrorKind};
 
 /// What the commits of a run need to know.
@@ -21,6 +22,7 @@ pub(crate) struct Commits<'a> {
     pub(crate) on_empty: OnEmpty,
     pub(crate) target: &'a dyn TargetTable,
     pub(crate) journal: &'a Journal,
+    pub(crate) on_border: OnBorder<'a>,
 }
 
 /// A window whose slices are all staged and uploaded.
@@ -86,7 +88,8 @@ impl Commits<'_> {
                 window.planned.window,
             );
             Error::with_source(error.kind(), message, error)
-        })
+        })?;
+        (self.on_border)(Border::WindowJournalled)
     }
 
     /// The outcome of a window that an earlier attempt committed without living to tell. Where the server still knows
@@ -116,11 +119,14 @@ impl Commits<'_> {
         uploads: &Uploads<'_>,
     ) -> Result<Committed, Error> {
         let session = uploads.session(window.number)?;
+        (self.on_border)(Border::CommitReady)?;
         self.journal
             .set_phase(self.run, window.number, Phase::Committing)?;
+        (self.on_border)(Border::CommitJournalled)?;
         self.target
             .commit(&window.planned.partition, &session, &window.blocks)
             .map_err(|error| self.uncommitted(window.number, error, &session))?;
+        (self.on_border)(Border::CommitAnswered)?;
         Ok((WindowOutcome::Committed, Some(session)))
     }
 
@@ -155,6 +161,7 @@ impl Commits<'_> {
     /// A commit that failed, with what to do. The window's phase goes back only where it is sure that nothing of the
     /// commit happened or can still happen, also of one that an earlier attempt sent.
     fn uncommitted(&self, window: u32, error: Error, session: &str) -> Error {
+        let error = named(error, session);
         let begun = &self.begun[window as usize];
         let sent_before =
             begun.phase == Phase::Committing && begun.session.as_deref() == Some(session);

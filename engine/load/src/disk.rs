@@ -111,22 +111,21 @@ impl DiskBudget {
         self.freed.notify_all();
     }
 
-    /// Deletes the staged rows of a window that is done; nobody needs them any more.
-    pub(crate) fn release(&self, files: &[StagedFile]) -> Result<(), Error> {
+    /// Deletes staged rows of a window that is done, which nobody needs any more. False where they are gone already, to make
+    /// room.
+    pub(crate) fn release(&self, file: &StagedFile) -> Result<bool, Error> {
         let mut state = self.lock();
-        for file in files {
-            let place = state
-                .uploaded
-                .iter()
-                .position(|held| held.name == file.name);
-            // Otherwise it made room before.
-            if let Some(file) = place.and_then(|place| state.uploaded.remove(place)) {
-                state.held = state.held.saturating_sub(file.bytes);
-                self.remove(&file)?;
-            }
-        }
+        let place = state
+            .uploaded
+            .iter()
+            .position(|held| held.name == file.name);
+        let Some(file) = place.and_then(|place| state.uploaded.remove(place)) else {
+            return Ok(false);
+        };
+        state.held = state.held.saturating_sub(file.bytes);
+        self.remove(&file)?;
         self.freed.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     fn remove(&self, file: &StagedFile) -> Result<(), Error> {

@@ -6,14 +6,15 @@ mod history;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_model::{Checksum, LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +27,7 @@ pub use history::{RunRecord, RunState, SliceProgress, WindowRecord};
 #[derive(Debug)]
 pub struct Journal {
     connection: Mutex<Connection>,
+    path: PathBuf,
 }
 
 /// A run that was begun and has not ended.
@@ -124,24 +126,41 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Journal`] where the file is no journal, or one of a newer version.
+    /// [`ErrorKind::Journal`] where the file is no journal, damaged, or of a newer version.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let open = || -> Result<Connection, Error> {
             make_private(path).map_err(|error| {
-                let message = format!("it can't be made: {error}");
+                let message =
+                    format!("it can't be written: {error}; name another state folder with --state");
                 Error::with_source(ErrorKind::Journal, message, error)
             })?;
             let mut connection = Connection::open(path)?;
             schema::prepare(&mut connection)?;
+            schema::check(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| {
-            let message = format!("the journal {} can't be used: {error}", path.display());
+            let path = path.display();
+            let message = format!(
+                "the journal {path} can't be used: {error}{}",
+                advice(&error)
+            );
             Error::with_source(ErrorKind::Journal, message, error)
         })?;
         Ok(Self {
             connection: Mutex::new(connection),
+            path: path.to_owned(),
         })
+    }
+
+    /// Says of an error of the journal which file it is about, and what to do.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Journal {
+            return error;
+        }
+        let path = self.path.display();
+        let message = format!("{error}; the journal is {path}{}", advice(&error));
+        Error::with_source(ErrorKind::Journal, message, error)
     }
 
     /// The run that was begun with this very `fingerprint`, loads into these `targets` in this order, and has not ended.
@@ -169,6 +188,11 @@ impl Journal {
             }
         }
         Ok(None)
+    }
+
+    /// A run as it is now, that this process has begun or found.
+    pub(crate) fn run(&self, run: i64) -> Result<OpenRun, Error> {
+        load_run(&self.lock(), run)
     }
 
     /// The open runs of which a commit into `target` was sent, or was about to be, and whose end is not known.
@@ -444,6 +468,28 @@ impl Journal {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What to do about an error of SQLite's somewhere below `error`; nothing where that says it all.
+fn advice(error: &Error) -> &'static str {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    let code = loop {
+        let Some(error) = cause else { return "" };
+        if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+            break error.sqlite_error_code();
+        }
+        cause = error.source();
+    };
+    match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => schema::DAMAGED,
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            "; see that its disk works and has space, and run the same command again: it goes on from here"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            "; make its folder writable, or name another state folder with --state"
+        }
+        _ => "",
     }
 }
 

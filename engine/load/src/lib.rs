@@ -5,6 +5,7 @@
 //! border, so that the same call goes on where a crash left off.
 
 mod begin;
+mod border;
 mod budget;
 mod cancel;
 mod checksum;
@@ -38,6 +39,7 @@ mod upload;
 mod verify;
 
 pub use begin::{missing, objections};
+pub use border::{Border, OnBorder, Passing};
 pub use cancel::Cancel;
 pub use checksum::RowChecksum;
 pub use clock::SystemClock;

@@ -6,6 +6,7 @@ use std::thread;
 use crossbeam_channel::{Sender, bounded};
 use engine_model::{Ledger, SliceReport, SliceSpec};
 
+use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::complete::Completion;
@@ -122,7 +123,10 @@ impl Pipeline<'_> {
             let report = lane.execute_slice(&spec)?;
             check_slice(&spec, &report)?;
             self.uploads.disk.staged(&spec, &report);
-            self.uploads.journal.slice_staged(self.rules.run, &report)?;
+            self.rules
+                .between((Border::SliceStaged, Border::SliceJournalled), || {
+                    self.uploads.journal.slice_staged(self.rules.run, &report)
+                })?;
             count(&self.rules.progress.slices_staged, 1);
             // Before the window can be complete: its end looks at the reports.
             on_staged(report.clone());
@@ -178,7 +182,7 @@ struct FirstFailure(Mutex<Option<Error>>);
 impl FirstFailure {
     fn watch(&self, cancel: &Cancel, result: Result<(), Error>) {
         let Err(error) = result else { return };
-        cancel.cancel();
+        cancel.fail();
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if first
             .as_ref()
@@ -208,7 +212,7 @@ fn spawn<'scope>(
     };
     let started = thread::Builder::new().name(name).spawn_scoped(scope, run);
     started.map(drop).map_err(|error| {
-        cancel.cancel();
+        cancel.fail();
         let message = format!("a thread can't be started: {error}");
         Error::with_source(ErrorKind::Internal, message, error)
     })
@@ -220,7 +224,7 @@ struct CancelOnPanic<'a>(&'a Cancel);
 impl Drop for CancelOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.cancel();
+            self.0.fail();
         }
     }
 }

@@ -7,6 +7,7 @@ use engine_model::{SliceReport, SliceSpec, StagedFile};
 
 use crate::Error;
 use crate::cancel::Cancel;
+use crate::commit::blocks;
 use crate::journal::{Journal, OpenRun, Phase};
 use crate::pipeline::block_tasks;
 use crate::ports::Staging;
@@ -117,8 +118,8 @@ impl Resume<'_> {
     }
 
     /// The staged slices whose files are needed and not what was written. A session that holds a block of such a slice,
-    /// or of one that is not staged at all, is given up: read again, the slice might have no rows any more, and the
-    /// old block would be committed.
+    /// or of one that is not staged at all, or has no rows, is given up: read again, the slice might have no rows any
+    /// more, and the old block would be committed, or stand in the way of every commit.
     fn lost_slices(&self, run: &OpenRun, held: &mut [Held]) -> Result<BTreeSet<u32>, Error> {
         let mut verified = BTreeSet::new();
         let mut lost = BTreeSet::new();
@@ -136,9 +137,9 @@ impl Resume<'_> {
                 }
             }
             let mut given_up = false;
-            for window in held.iter_mut() {
-                let stray =
-                    |number: &u32| lost.contains(number) || !run.staged.contains_key(number);
+            for (number, window) in (0_u32..).zip(held.iter_mut()) {
+                let sent = blocks(run.staged.values(), number);
+                let stray = |block: &u32| lost.contains(block) || !sent.contains_key(block);
                 if window.blocks.keys().any(stray) {
                     window.session = None;
                     window.blocks.clear();

@@ -7,6 +7,7 @@ use engine_decode::{MappedFields, Projection};
 use engine_model::job::{RejectLimit, Tombstones};
 use engine_model::{MessageFormat, Window};
 
+use crate::border::{Border, OnBorder};
 use crate::ports::{Clock, Staging};
 use crate::progress::Progress;
 use crate::{Error, ErrorKind};
@@ -31,6 +32,21 @@ pub(crate) struct SliceRules<'a> {
     pub(crate) threads_per_block: usize,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) progress: &'a Progress,
+    pub(crate) on_border: OnBorder<'a>,
+}
+
+impl SliceRules<'_> {
+    /// Does something that outlives the run, between its two borders.
+    pub(crate) fn between<T>(
+        &self,
+        (before, after): (Border, Border),
+        effect: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        (self.on_border)(before)?;
+        let done = effect()?;
+        (self.on_border)(after)?;
+        Ok(done)
+    }
 }
 
 impl SliceRules<'_> {

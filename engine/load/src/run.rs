@@ -1,6 +1,6 @@
 //! One run from its lock to its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -15,6 +15,7 @@ use engine_model::{
 };
 
 use crate::begin::Begin;
+use crate::border::{Border, OnBorder};
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
 use crate::commit::{Commits, LoadedWindow, blocks, checksum, ledger, target_key};
@@ -39,6 +40,9 @@ use crate::upload::Uploads;
 use crate::verify::{Counted, Verify};
 use crate::{Error, ErrorKind};
 
+/// Upload sessions that an attempt may lose and go on: one lives for a day, so that more of them have a cause that stays.
+const SESSIONS_LOST_MAX: usize = 3;
+
 /// The world as a run sees it.
 pub struct Ports<'a> {
     /// The topic.
@@ -53,6 +57,8 @@ pub struct Ports<'a> {
     pub clock: &'a dyn Clock,
     /// The folder of the targets' lock files.
     pub locks: &'a Path,
+    /// What tests do at the run's borders.
+    pub on_border: OnBorder<'a>,
 }
 
 impl fmt::Debug for Ports<'_> {
@@ -100,6 +106,17 @@ pub fn run(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<RunReport, Error> {
+    let loaded = begin_and_load(jobs, ports, options, progress, cancel);
+    loaded.map_err(|error| ports.journal.named(error))
+}
+
+fn begin_and_load(
+    jobs: &[Job],
+    ports: &Ports<'_>,
+    options: &RunOptions,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<RunReport, Error> {
     let job = jobs.first().ok_or_else(|| {
         Error::new(
             ErrorKind::Job,
@@ -135,25 +152,62 @@ pub fn run(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let loaded = attempt.load(&prepared, &run, resumed);
-    let mut report = loaded.inspect_err(|error| {
+    let id = run.id;
+    let loaded = attempt.load_to_the_end(&prepared, run, resumed);
+    let (run, mut report) = loaded.inspect_err(|error| {
         // The error itself is what the caller has to hear of, not that the journal lacks it.
-        let _unrecorded = ports.journal.attempt_failed(run.id, error);
+        let _unrecorded = ports.journal.attempt_failed(id, error);
     })?;
     report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
+    (ports.on_border)(Border::RunLoaded)?;
     let ended_ms = ports.clock.now().as_millisecond();
     ports.journal.end_run(run.id, ended_ms, &report).map_err(|error| {
         let message = format!("the load is committed, but its report is not kept: {error}; run the same command again to write it");
         Error::with_source(ErrorKind::Journal, message, error)
     })?;
+    (ports.on_border)(Border::RunEnded)?;
     let warnings = report.warnings.len();
-    attempt.clean_up(&run, &mut report);
+    attempt.clean_up(&run, &mut report)?;
     if report.warnings.len() > warnings
         && let Err(error) = ports.journal.keep_report(run.id, &report)
     {
         report.warnings.push(error.to_string());
     }
+    (ports.on_border)(Border::CleanedUp)?;
     Ok(report)
+}
+
+/// What was before a part of an attempt: earlier attempts, and the parts until a session was gone.
+#[derive(Default)]
+struct Before {
+    /// Slices that earlier attempts staged.
+    staged: BTreeSet<u32>,
+    /// Whether there was an earlier attempt.
+    resumed: bool,
+    /// Blocks that this attempt uploaded.
+    uploaded: u64,
+    /// What is to be said of each session that this attempt has lost.
+    lost: Vec<String>,
+}
+
+impl Before {
+    /// The counts of the attempt as a whole, but for the blocks that it will upload.
+    fn slices(&self, run: &OpenRun, remaining: &Remaining) -> SliceCounts {
+        let kept = remaining.staged.keys();
+        let kept = kept.filter(|number| self.staged.contains(number)).count() as u64;
+        let planned = run.plan.slices.len() as u64;
+        SliceCounts {
+            planned,
+            read: planned - kept,
+            kept,
+            uploaded: 0,
+            uploaded_before: if self.lost.is_empty() {
+                remaining.blocks_uploaded
+            } else {
+                0
+            },
+        }
+    }
 }
 
 /// How windows ended, by their numbers.
@@ -197,8 +251,50 @@ impl Attempt<'_> {
         configured.min(slices).max(1)
     }
 
+    /// Loads the run. An upload session that is gone on the way costs no attempt: what is left of the run is looked up
+    /// anew, and a new session gets the blocks from the staged files.
+    fn load_to_the_end(
+        &self,
+        prepared: &Prepared,
+        mut run: OpenRun,
+        resumed: bool,
+    ) -> Result<(OpenRun, RunReport), Error> {
+        let mut before = Before {
+            staged: run.staged.keys().copied().collect(),
+            resumed,
+            ..Before::default()
+        };
+        loop {
+            let error = match self.load(prepared, &run, &mut before) {
+                Ok(mut report) => {
+                    report.warnings.append(&mut before.lost);
+                    return Ok((run, report));
+                }
+                Err(error) if error.kind() == ErrorKind::SessionGone => error,
+                Err(error) => return Err(error),
+            };
+            if before.lost.len() == SESSIONS_LOST_MAX {
+                let message = format!(
+                    "{error}, after {SESSIONS_LOST_MAX} others of this attempt; run the same command again: a new session \
+                     gets the blocks from the staged files"
+                );
+                return Err(Error::with_source(ErrorKind::SessionGone, message, error));
+            }
+            before.lost.push(format!(
+                "{error}; another one got all blocks again from the staged files"
+            ));
+            self.cancel.recover();
+            run = self.ports.journal.run(run.id)?;
+        }
+    }
+
     /// Does what is left of the run and commits its windows.
-    fn load(&self, prepared: &Prepared, run: &OpenRun, resumed: bool) -> Result<RunReport, Error> {
+    fn load(
+        &self,
+        prepared: &Prepared,
+        run: &OpenRun,
+        before: &mut Before,
+    ) -> Result<RunReport, Error> {
         let resume = Resume {
             settle: Settle {
                 target: self.ports.target,
@@ -209,28 +305,16 @@ impl Attempt<'_> {
             journal: self.ports.journal,
             cancel: self.cancel,
         };
-        let commits = Commits {
-            run: run.id,
-            begun: &run.windows,
-            write: self.job.destination.write,
-            rejects: self.job.rejects,
-            on_empty: self.job.on_empty,
-            target: self.ports.target,
-            journal: self.ports.journal,
-        };
-        let verify = Verify {
-            wanted: [self.options.verify, self.job.verify].contains(&job::Verify::Count),
-            write: self.job.destination.write,
-            target: self.ports.target,
-        };
+        let (commits, verify) = (self.commits(run), self.verify());
         let held = resume.held_of_all(run)?;
         let mut ended = ended_before(run, &held, &commits, &verify)?;
         let remaining = resume.remaining(run, held)?;
-        if resumed && !remaining.slices.is_empty() {
+        let goes_on = before.resumed || !before.lost.is_empty();
+        if goes_on && !remaining.slices.is_empty() {
             check_same_topic(&run.plan, self.ports.source)?;
         }
         self.count_known(&run.plan, &remaining, &ended);
-        let mut slices = slice_counts(&run.plan, &remaining);
+        let mut slices = before.slices(run, &remaining);
         let lanes = self.lanes(remaining.slices.len());
         let rules = self.rules(prepared, run, &remaining.staged, lanes);
         let waiting = remaining.blocks.iter().map(|task| task.file.bytes).sum();
@@ -249,9 +333,11 @@ impl Attempt<'_> {
             commits: &commits,
             verify: &verify,
         };
-        let reports = self.execute(&work, remaining, &mut ended)?;
-        slices.uploaded =
-            self.progress.blocks_uploaded.load(Ordering::Relaxed) - slices.uploaded_before;
+        let blocks_known = remaining.blocks_uploaded;
+        let executed = self.execute(&work, remaining, &mut ended);
+        before.uploaded += self.progress.blocks_uploaded.load(Ordering::Relaxed) - blocks_known;
+        let reports = executed?;
+        slices.uploaded = before.uploaded;
         let ledger = check_ledger(&run.plan, &reports)?;
         let mut report = report(&Done {
             job: self.job,
@@ -264,11 +350,11 @@ impl Attempt<'_> {
             steps: self.progress.steps(),
         });
         compare_with_last_load(&mut report, self.job.destination.write, self.ports)?;
-        report.resumed = resumed;
+        report.resumed = before.resumed;
         Ok(report)
     }
 
-    /// Lets the progress start from what an earlier attempt has done.
+    /// Lets the progress start from what is done already.
     fn count_known(&self, plan: &LoadPlan, remaining: &Remaining, ended: &Ended) {
         let offsets_staged: u64 = remaining
             .staged
@@ -276,17 +362,20 @@ impl Attempt<'_> {
             .flat_map(|report| &report.ranges)
             .map(|range| range.counts.planned)
             .sum();
-        count(&self.progress.offsets_planned, plan.offsets());
-        count(&self.progress.offsets_read, offsets_staged);
-        count(&self.progress.windows_planned, plan.windows.len() as u64);
-        count(&self.progress.windows_ended, ended.len() as u64);
-        count(&self.progress.slices_planned, plan.slices.len() as u64);
-        count(&self.progress.slices_staged, remaining.staged.len() as u64);
-        count(
-            &self.progress.blocks_known,
-            remaining.blocks.len() as u64 + remaining.blocks_uploaded,
-        );
-        count(&self.progress.blocks_uploaded, remaining.blocks_uploaded);
+        let progress = self.progress;
+        let blocks_known = remaining.blocks.len() as u64 + remaining.blocks_uploaded;
+        for (counter, known) in [
+            (&progress.offsets_planned, plan.offsets()),
+            (&progress.offsets_read, offsets_staged),
+            (&progress.windows_planned, plan.windows.len() as u64),
+            (&progress.windows_ended, ended.len() as u64),
+            (&progress.slices_planned, plan.slices.len() as u64),
+            (&progress.slices_staged, remaining.staged.len() as u64),
+            (&progress.blocks_known, blocks_known),
+            (&progress.blocks_uploaded, remaining.blocks_uploaded),
+        ] {
+            counter.store(known, Ordering::Relaxed);
+        }
     }
 
     fn shares(&self, lanes: usize) -> MemoryShares {
@@ -327,6 +416,28 @@ impl Attempt<'_> {
             threads_per_block: (self.options.cores / lanes).max(1),
             clock: self.ports.clock,
             progress: self.progress,
+            on_border: self.ports.on_border,
+        }
+    }
+
+    fn commits<'run>(&'run self, run: &'run OpenRun) -> Commits<'run> {
+        Commits {
+            run: run.id,
+            begun: &run.windows,
+            write: self.job.destination.write,
+            rejects: self.job.rejects,
+            on_empty: self.job.on_empty,
+            target: self.ports.target,
+            journal: self.ports.journal,
+            on_border: self.ports.on_border,
+        }
+    }
+
+    fn verify(&self) -> Verify<'_> {
+        Verify {
+            wanted: [self.options.verify, self.job.verify].contains(&job::Verify::Count),
+            write: self.job.destination.write,
+            target: self.ports.target,
         }
     }
 
@@ -347,6 +458,7 @@ impl Attempt<'_> {
             progress: self.progress,
             cancel: self.cancel,
             disk,
+            on_border: self.ports.on_border,
             sessions: sessions.into_iter().map(Mutex::new).collect(),
         }
     }
@@ -397,7 +509,11 @@ impl Attempt<'_> {
             match end_one(&window, work) {
                 Ok(done) => {
                     ended.insert(number, done);
-                    uploads.disk.release(&files)?;
+                    for file in &files {
+                        if uploads.disk.release(file)? {
+                            (self.ports.on_border)(Border::FileDeleted)?;
+                        }
+                    }
                     count(&self.progress.windows_ended, 1);
                 }
                 Err(error) if windows > 1 && is_of_one_window(&error) => refused.push(error),
@@ -423,23 +539,19 @@ impl Attempt<'_> {
 
     /// Deletes the staged rows, which the table holds now, and tells the consumer group how far the run came. What
     /// fails here changes nothing about the load, so it is only a warning.
-    fn clean_up(&self, run: &OpenRun, report: &mut RunReport) {
-        let prefix = run_prefix(run.id);
-        let kept: Vec<_> = report
-            .windows
-            .iter()
-            .flat_map(|window| &window.reject_files)
-            .collect();
-        let staging = &*self.ports.staging;
-        let deleted = staging
-            .list()
-            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))
-            .and_then(|names| {
-                let unwanted = names
-                    .into_iter()
-                    .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
-                delete_files(staging, unwanted)
-            });
+    fn clean_up(&self, run: &OpenRun, report: &mut RunReport) -> Result<(), Error> {
+        match self.unneeded_files(run, report) {
+            Ok(unneeded) => {
+                for name in unneeded {
+                    if let Err(error) = delete_files(&*self.ports.staging, [name]) {
+                        report.warnings.push(error.to_string());
+                        break;
+                    }
+                    (self.ports.on_border)(Border::FileDeleted)?;
+                }
+            }
+            Err(error) => report.warnings.push(error.to_string()),
+        }
         let ends: Vec<_> = run
             .plan
             .partitions
@@ -450,10 +562,28 @@ impl Attempt<'_> {
                 Some((partition.topic_partition.clone(), end))
             })
             .collect();
-        let told = self.ports.source.set_group_position(&ends);
-        for error in [deleted.err(), told.err()].into_iter().flatten() {
+        if let Err(error) = self.ports.source.set_group_position(&ends) {
             report.warnings.push(error.to_string());
         }
+        Ok(())
+    }
+
+    /// The run's files in the staging folder, but those of rejected messages.
+    fn unneeded_files(&self, run: &OpenRun, report: &RunReport) -> Result<Vec<String>, Error> {
+        let prefix = run_prefix(run.id);
+        let kept: Vec<_> = report
+            .windows
+            .iter()
+            .flat_map(|window| &window.reject_files)
+            .collect();
+        let staging = &*self.ports.staging;
+        let names = staging
+            .list()
+            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
+        let unneeded = names
+            .into_iter()
+            .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
+        Ok(unneeded.collect())
     }
 }
 
@@ -492,17 +622,6 @@ fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Option<Str
     reports
         .values()
         .find_map(|report| report.windows.get(&window)?.first_reject.clone())
-}
-
-/// The slices of a run before its attempt has uploaded anything.
-fn slice_counts(plan: &LoadPlan, remaining: &Remaining) -> SliceCounts {
-    SliceCounts {
-        planned: plan.slices.len() as u64,
-        read: remaining.slices.len() as u64,
-        kept: remaining.staged.len() as u64,
-        uploaded: 0,
-        uploaded_before: remaining.blocks_uploaded,
-    }
 }
 
 /// The windows that an earlier attempt has ended, also those that it committed without living to tell.

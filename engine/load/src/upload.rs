@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::Receiver;
 use engine_model::{PlannedWindow, StagedFile};
 
+use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
 use crate::disk::DiskBudget;
 use crate::journal::Journal;
@@ -35,6 +36,7 @@ pub(crate) struct Uploads<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) cancel: &'a Cancel,
     pub(crate) disk: &'a DiskBudget,
+    pub(crate) on_border: OnBorder<'a>,
     /// The id of each window's session, once it is open.
     pub(crate) sessions: Vec<Mutex<Option<String>>>,
 }
@@ -62,9 +64,13 @@ impl Uploads<'_> {
             return Ok(open.clone());
         }
         let partition = &self.windows[window as usize].partition;
+        (self.on_border)(Border::SessionNeeded)?;
         self.target.create_partition(partition)?;
+        (self.on_border)(Border::PartitionCreated)?;
         let opened = self.target.open_session(partition, self.overwrite)?;
+        (self.on_border)(Border::SessionOpened)?;
         self.journal.session_opened(self.run, window, &opened)?;
+        (self.on_border)(Border::SessionJournalled)?;
         Ok(session.insert(opened).clone())
     }
 
@@ -86,6 +92,7 @@ impl Uploads<'_> {
             staging: Arc::clone(&self.staging),
             file,
         };
+        (self.on_border)(Border::BlockReady)?;
         let receipt = self
             .target
             .put_block(
@@ -94,7 +101,8 @@ impl Uploads<'_> {
                 block,
                 &rows,
             )
-            .map_err(|error| resumable(error, &session))?;
+            .map_err(|error| named(error, &session))?;
+        (self.on_border)(Border::BlockUploaded)?;
         let busy = self.clock.elapsed().saturating_sub(started);
         self.progress
             .upload
@@ -105,14 +113,11 @@ impl Uploads<'_> {
     }
 }
 
-/// Says of a lost session that nothing else is lost.
-fn resumable(error: Error, session: &str) -> Error {
+/// Says of an error that a session is gone, which one it is.
+pub(crate) fn named(error: Error, session: &str) -> Error {
     if error.kind() != ErrorKind::SessionGone {
         return error;
     }
-    let message = format!(
-        "upload session {session} is gone ({error}); run the same command again: a new session gets the blocks from the \
-         staged files"
-    );
+    let message = format!("upload session {session} is gone ({error})");
     Error::with_source(ErrorKind::SessionGone, message, error)
 }

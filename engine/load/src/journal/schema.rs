@@ -60,6 +60,11 @@ const TABLES: &str = "
     CREATE INDEX loads_by_target ON loads (target);
 ";
 
+/// What to do about a journal whose file is damaged.
+pub(super) const DAMAGED: &str = "; it is damaged: move it and the files beside it that begin with its name to another place, \
+    and run the same command again, which begins anew; where the job appends, look first whether the table has the window's \
+    rows already, for only the journal knew";
+
 /// How long a statement waits for another process that holds the journal, in ms.
 const BUSY_MS: u64 = 10_000;
 
@@ -86,4 +91,14 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Looks at every page, for SQLite would notice a damaged one only when it comes by: a run must not.
+pub(super) fn check(connection: &Connection) -> Result<(), Error> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let message = format!("{}{DAMAGED}", found.lines().last().unwrap_or_default());
+    Err(Error::new(ErrorKind::Journal, message))
 }

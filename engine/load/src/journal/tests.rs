@@ -273,3 +273,34 @@ fn history_tells_of_every_run_how_far_it_is() {
     let unknown = journal.record(99).unwrap_err().to_string();
     assert!(unknown.contains("there are runs 1 to 3"), "{unknown}");
 }
+
+#[test]
+fn a_full_disk_is_named_and_what_was_written_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let journal = Journal::open(&path).unwrap();
+    let run = begin(&journal, "t", "f");
+    let pages: i64 = {
+        let connection = journal.lock();
+        connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap()
+    };
+    journal
+        .lock()
+        .pragma_update(None, "max_page_count", pages + 2)
+        .unwrap();
+    let full = (0..).find_map(|number| {
+        let error = journal.slice_staged(run, &slice(number)).err()?;
+        Some((number, journal.named(error)))
+    });
+    let (kept, error) = full.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Journal);
+    let said = error.to_string();
+    let names = format!("; the journal is {}; see that its disk", path.display());
+    assert!(said.contains("is full") && said.contains(&names), "{said}");
+    drop(journal);
+    let journal = Journal::open(&path).unwrap();
+    let open = journal.open_run(&targets(&["t"]), "f").unwrap().unwrap();
+    assert!(kept > 0 && open.staged.keys().copied().eq(0..kept));
+}

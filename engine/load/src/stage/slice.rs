@@ -9,6 +9,7 @@ use engine_model::{Message, SliceWindowReport, TopicPartition};
 
 use super::{RejectWriter, RejectedMessage, RowWriter};
 use crate::Error;
+use crate::border::Border;
 use crate::rules::SliceRules;
 
 /// The open files of one slice, a pair for each window.
@@ -125,9 +126,24 @@ impl<'a> SliceFiles<'a> {
         for ((number, (rows, rejects)), (rejected, first_reject)) in
             self.windows.into_iter().zip(files).zip(told)
         {
-            let rows = rows.map(RowWriter::finish).transpose()?;
+            let rows = match rows {
+                Some(rows) => Some(
+                    self.rules
+                        .between((Border::RowsWritten, Border::RowsPublished), || {
+                            rows.finish()
+                        })?,
+                ),
+                None => None,
+            };
             let (rows, checksum) = rows.unzip();
-            let rejects = rejects.map(RejectWriter::finish).transpose()?.flatten();
+            let rejects = match rejects {
+                Some(rejects) => self
+                    .rules
+                    .between((Border::RejectsWritten, Border::RejectsPublished), || {
+                        rejects.finish()
+                    })?,
+                None => None,
+            };
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
             let report = SliceWindowReport {
                 rows,

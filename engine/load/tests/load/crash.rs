@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
-use engine_load::{Assume, Cancel, Error, ErrorKind};
+use engine_load::{Assume, Border, Cancel, Error, ErrorKind};
 use engine_model::job::Job;
 use engine_model::{PartitionSpec, TableColumns};
 
@@ -104,6 +104,53 @@ fn a_session_that_is_gone_gets_its_blocks_again_from_the_staged_files() {
         (report.slices.uploaded_before, report.slices.uploaded),
         (0, report.slices.planned)
     );
+}
+
+/// The session of a first attempt has a block of a slice that is lost, read again by a second attempt, and without rows
+/// by then. The second one ends before it has a session of its own.
+#[test]
+fn a_block_of_a_slice_that_has_no_rows_any_more_is_not_committed() {
+    let mut world = world();
+    fail_uploads_after(&world, Some(5));
+    world.run(&job("")).unwrap_err();
+    fail_uploads_after(&world, None);
+    let uploaded: Vec<_> = {
+        let state = world.table.state.lock().unwrap();
+        state.sessions["session-0"].blocks.keys().copied().collect()
+    };
+    let compacted = uploaded.into_iter().find(|block| (1..7).contains(block));
+    let compacted = i64::from(compacted.unwrap());
+    let gone = compacted * 25..(compacted + 1) * 25;
+    let topic = std::sync::Arc::get_mut(&mut world.topic).unwrap();
+    topic.partitions[0].retain(|message| !gone.contains(&message.offset));
+
+    // A server that doesn't tell rows gets all blocks again, and their files are gone.
+    arm(&world.table.faults.hide_rows);
+    for entry in std::fs::read_dir(world.staging_folder()).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let journalled = AtomicU64::new(0);
+    let crash = |border| match border {
+        Border::SliceJournalled => {
+            journalled.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        Border::SessionNeeded => {
+            while journalled.load(Ordering::SeqCst) < 8 {
+                std::thread::yield_now();
+            }
+            Err(Error::new(ErrorKind::Internal, "crashed"))
+        }
+        _ => Ok(()),
+    };
+    let cancel = Cancel::default();
+    let crashed = world.run_watched(&job(""), &world.table, &cancel, &crash);
+    assert_eq!(crashed.unwrap_err().to_string(), "crashed");
+
+    world.table.faults.hide_rows.store(false, Ordering::Relaxed);
+    world.run(&job("")).unwrap();
+    let left: Vec<_> = (0..MESSAGES).filter(|id| !gone.contains(id)).collect();
+    assert_eq!(world.table.ids(&day()), left);
 }
 
 #[test]

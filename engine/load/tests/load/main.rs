@@ -8,10 +8,14 @@
 
 mod simulation;
 
+mod borders;
 mod crash;
+mod damage;
 mod history;
 mod model;
+mod random;
 mod refusals;
+mod sessions;
 mod verify;
 mod window;
 mod windows;
@@ -22,7 +26,9 @@ use std::sync::atomic::AtomicU64;
 
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Staging, TargetTable};
-use engine_load::{Cancel, Error, FolderStaging, Journal, Ports, Progress, RunOptions, run};
+use engine_load::{
+    Cancel, Error, FolderStaging, Journal, OnBorder, Ports, Progress, RunOptions, run,
+};
 use engine_model::job::{Job, JobSpec, Setting, Verify};
 use engine_model::params::ScheduledTime;
 use engine_model::{PartitionSpec, RunReport};
@@ -83,7 +89,7 @@ impl World {
 
     /// Loads the windows of several jobs in one pass.
     pub(crate) fn run_all(&self, jobs: &[Job]) -> Result<RunReport, Error> {
-        self.run_jobs(jobs, &self.table, &Cancel::default())
+        self.run_jobs(jobs, &self.table, &Cancel::default(), &|_| Ok(()))
     }
 
     pub(crate) fn run_with(
@@ -92,7 +98,18 @@ impl World {
         target: &dyn TargetTable,
         cancel: &Cancel,
     ) -> Result<RunReport, Error> {
-        self.run_jobs(std::slice::from_ref(job), target, cancel)
+        self.run_watched(job, target, cancel, &|_| Ok(()))
+    }
+
+    /// Runs and calls `on_border` at each border.
+    pub(crate) fn run_watched(
+        &self,
+        job: &Job,
+        target: &dyn TargetTable,
+        cancel: &Cancel,
+        on_border: OnBorder<'_>,
+    ) -> Result<RunReport, Error> {
+        self.run_jobs(std::slice::from_ref(job), target, cancel, on_border)
     }
 
     fn run_jobs(
@@ -100,13 +117,14 @@ impl World {
         jobs: &[Job],
         target: &dyn TargetTable,
         cancel: &Cancel,
+        on_border: OnBorder<'_>,
     ) -> Result<RunReport, Error> {
         let folder = FolderStaging::open(self.staging_folder()).unwrap();
         let staging: Arc<dyn Staging> = match self.disk_bytes {
             Some(bytes) => Arc::new(SmallDisk::new(folder, bytes)),
             None => Arc::new(folder),
         };
-        let journal = self.journal();
+        let journal = Journal::open(&self.folder.path().join("journal.sqlite"))?;
         let source = Source(Arc::clone(&self.topic));
         let stopped = StoppedClock(self.now);
         let stepping = SteppingClock {
@@ -124,6 +142,7 @@ impl World {
                 &stopped
             },
             locks: &self.folder.path().join("locks"),
+            on_border,
         };
         run(jobs, &ports, &self.options, &Progress::default(), cancel)
     }

@@ -253,6 +253,12 @@ pub(crate) struct Faults {
     pub(crate) lose_rows: AtomicUsize,
     /// The next commit is refused.
     pub(crate) refuse_commit: AtomicBool,
+    /// Sessions don't tell how many rows their blocks have.
+    pub(crate) hide_rows: AtomicBool,
+    /// Block uploads until all sessions are forgotten, and how often that happens.
+    pub(crate) forget_after: Mutex<Option<(u64, u64)>>,
+    /// The next commit finds that its session is forgotten.
+    pub(crate) forget_at_commit: AtomicBool,
 }
 
 impl Table {
@@ -272,6 +278,23 @@ impl Table {
             .get(partition)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Forgets all sessions when enough blocks were uploaded since the last time.
+    fn forget_on_the_way(&self) {
+        let mut forget_after = self.faults.forget_after.lock().unwrap();
+        let Some((every, times)) = &mut *forget_after else {
+            return;
+        };
+        let uploaded: usize = {
+            let state = self.state.lock().unwrap();
+            let open = state.sessions.values().filter(|session| !session.committed);
+            open.map(|session| session.blocks.len()).sum()
+        };
+        if uploaded as u64 >= *every && *times > 0 {
+            *times -= 1;
+            self.forget_sessions();
+        }
     }
 
     pub(crate) fn forget_sessions(&self) {
@@ -355,7 +378,8 @@ impl TargetTable for Table {
             Some(session) if session.committed => SessionState::Committed,
             Some(session) if session.committing => SessionState::Committing,
             Some(session) => {
-                let rows = |(id, ids): (&u32, &Vec<i64>)| (*id, ids.len() as u64);
+                let told = !self.faults.hide_rows.load(Ordering::Relaxed);
+                let rows = |(id, ids): (&u32, &Vec<i64>)| (*id, u64::from(told) * ids.len() as u64);
                 SessionState::Open(session.blocks.iter().map(rows).collect())
             }
         })
@@ -377,6 +401,7 @@ impl TargetTable for Table {
         let ids = rows.open()?.map(|batch| batch.map(|batch| ids_of(&batch)));
         let ids: Vec<i64> = ids.collect::<Result<Vec<_>, _>>()?.concat();
         assert_eq!(ids.len() as u64, rows.rows());
+        self.forget_on_the_way();
         let mut state = self.state.lock().unwrap();
         let session = state
             .sessions
@@ -399,6 +424,9 @@ impl TargetTable for Table {
         if self.faults.refuse_commit.swap(false, Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Target, "no permission"));
         }
+        if self.faults.forget_at_commit.swap(false, Ordering::Relaxed) {
+            self.forget_sessions();
+        }
         let mut state = self.state.lock().unwrap();
         let open = state
             .sessions
@@ -413,7 +441,10 @@ impl TargetTable for Table {
             let message = "it was committed before, with other blocks";
             return Err(Error::new(ErrorKind::CommittedDiffers, message));
         }
-        assert_eq!(&held, blocks, "the block lists differ");
+        if &held != blocks {
+            let message = format!("it has the blocks {held:?}, and {blocks:?} were sent");
+            return Err(Error::new(ErrorKind::Target, message));
+        }
         if open.committed {
             return Ok(());
         }
