@@ -28,6 +28,7 @@ mod sample;
 mod settle;
 mod shares;
 mod stage;
+mod timestamps;
 mod upload;
 
 pub use begin::objections;

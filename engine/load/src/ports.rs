@@ -68,7 +68,7 @@ pub struct PartitionOffsets {
     pub log_start: i64,
     /// One past the last readable message: the last stable offset under read committed.
     pub high_watermark: i64,
-    /// Offset of the first message that is kept.
+    /// Offset of the first message that is kept and has a timestamp.
     pub first: Option<i64>,
     /// Offset of the first message with a timestamp at or after the window's start.
     pub start: Option<i64>,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::commit::target_key;
 use crate::plan::{Reach, plan_partition, plan_slices};
 use crate::ports::{Clock, MessageSource, PartitionOffsets, TargetTable, TopicDescription};
+use crate::timestamps::check_timestamps;
 use crate::{Error, ErrorKind};
 
 /// A job that fits its table and its topic.
@@ -93,6 +94,7 @@ impl Prepared {
             Lateness::None => Reach::LookUp,
         };
         let found = source.offsets(&self.topic.partitions, job.window)?;
+        check_timestamps(&self.topic.partitions, &found, source)?;
         let partitions: Vec<_> = self
             .topic
             .partitions

@@ -93,7 +93,7 @@ impl MessageSource for Source {
             PartitionOffsets {
                 log_start: self.0.log_start,
                 high_watermark: log.last().map_or(0, |last| last.offset + 1),
-                first: log.first().map(|message| message.offset),
+                first: first_at(0),
                 start: first_at(window.start_ms),
                 end: first_at(window.end_ms),
             }
@@ -101,8 +101,10 @@ impl MessageSource for Source {
         Ok(partitions.iter().map(offsets).collect())
     }
 
-    fn sample(&self, _: &TopicPartition, _: OffsetRange) -> Result<Option<u64>, Error> {
-        Ok(Some(MESSAGE_BYTES))
+    fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error> {
+        let mut log = self.0.log(partition.partition).iter();
+        let any = log.any(|message| (range.start..range.end).contains(&message.offset));
+        Ok(any.then_some(MESSAGE_BYTES))
     }
 
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {
