@@ -23,10 +23,12 @@ mod faults;
 mod formats;
 /// Columns proposed for a topic's fields, and fields that nobody maps.
 mod infer;
-/// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
+/// What Kafka has and other logs have not: transactions, retention, groups; and a broker that goes away.
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// The oldest, a middle and the newest Kafka: the same rows, and what old topics can't have.
+mod releases;
 /// The schedules that users know, from expressions to windows and table partitions.
 mod schedule;
 /// Passwords, keys and tokens stay where they are.
