@@ -27,6 +27,8 @@ mod infer;
 mod kafka;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// Passwords, tokens and certificates, on a real broker.
+mod log_in;
 /// The oldest, a middle and the newest Kafka: the same rows, and what old topics can't have.
 mod releases;
 /// The schedules that users know, from expressions to windows and table partitions.

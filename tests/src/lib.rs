@@ -9,6 +9,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod certificates;
 pub mod conformance;
 pub mod embedded;
 pub mod job;
