@@ -13,6 +13,8 @@
 mod brokers;
 /// Official clients against the embedded servers.
 mod clients;
+/// Brokers of a cluster that go away, slow connections and such that break.
+mod cluster;
 /// Our client of MaxCompute against any server that speaks like it.
 mod conformance;
 /// Wrong settings and full disks.

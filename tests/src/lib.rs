@@ -19,6 +19,7 @@ pub mod orders;
 pub mod process;
 pub mod produce;
 pub mod program;
+pub mod proxy;
 pub mod rows;
 pub mod server;
 pub mod skip;
