@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use tests::broker::{BrokerOptions, KafkaBroker};
+use tests::broker::{BrokerOptions, KafkaBroker, Listener};
 use tests::messages::{GeneratedMessage, MessageKind, MessagePlan};
 use tests::orders;
 use tests::produce::{Produced, produce};
@@ -206,7 +206,7 @@ fn judge_keeps_up_with_a_large_topic() {
 fn answers_password(broker: &KafkaBroker, password: &str) -> bool {
     let mut config = broker.client();
     config
-        .set("bootstrap.servers", broker.bootstrap())
+        .set("bootstrap.servers", broker.address("CLIENT"))
         .set("security.protocol", "SASL_PLAINTEXT")
         .set("sasl.mechanism", "PLAIN")
         .set("sasl.username", "tester")
@@ -222,7 +222,7 @@ fn broker_takes_options_and_ends_with_its_handle_even_when_a_test_panics() {
     let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
     let users = format!("{module} required user_tester=\"right\";");
     let broker = KafkaBroker::start_with(&BrokerOptions {
-        client_protocol: "SASL_PLAINTEXT".to_owned(),
+        listeners: vec![Listener::new("CLIENT", "SASL_PLAINTEXT")],
         properties: vec![
             ("sasl.enabled.mechanisms".to_owned(), "PLAIN".to_owned()),
             (
@@ -230,6 +230,7 @@ fn broker_takes_options_and_ends_with_its_handle_even_when_a_test_panics() {
                 users,
             ),
         ],
+        ..BrokerOptions::default()
     });
     assert!(answers_password(&broker, "right"));
     assert!(!answers_password(&broker, "wrong"));

@@ -4,13 +4,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
-use tests::broker::{BrokerOptions, KafkaBroker};
+use tests::broker::KafkaBroker;
 use tests::job::JobFile;
 use tests::loader::Loader;
 use tests::messages::MessagePlan;
 use tests::produce::{produce, transact};
 use tests::program;
-use tests::server::ACCESS_SECRET;
 
 /// A run of a few thousand messages that takes longer waits for something.
 const SMALL_RUN_WITHIN: Duration = Duration::from_secs(15);
@@ -33,23 +32,6 @@ fn whole(broker: &KafkaBroker, topic: &str, loader: &Loader, plan: &MessagePlan)
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
-}
-
-#[test]
-fn check_tells_the_brokers_release() {
-    let broker = KafkaBroker::shared();
-    let topic = "check_tells_the_brokers_release";
-    broker.create_topic(topic, 1, &[]);
-    let loader = Loader::with_table();
-    let job = whole(broker, topic, &loader, &plan(1, 0)).write(loader.folder.path());
-    let checked = program::run(&["check", job.to_str().unwrap(), "--json"], ACCESS_SECRET).json();
-    let checks = checked["checks"].as_array().unwrap();
-    let brokers = checks.iter().find(|check| check["subject"] == "brokers");
-    let bootstrap = broker.bootstrap();
-    assert_eq!(
-        brokers.unwrap()["found"],
-        format!("{bootstrap} answers, by its protocol Kafka 4.1")
-    );
 }
 
 #[test]
@@ -89,53 +71,6 @@ fn aborted_messages_are_holes_even_at_the_end_of_the_log() {
         assert_eq!(rows, truth.rows, "{entry}");
         assert_eq!(number(&entry["holes"]), planned - rows, "{entry}");
     }
-}
-
-#[test]
-fn a_log_in_is_used_and_a_refused_one_is_named_in_time() {
-    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-    let users = format!("{module} required user_loader=\"right-password\";");
-    let broker = KafkaBroker::start_with(&BrokerOptions {
-        client_protocol: "SASL_PLAINTEXT".to_owned(),
-        properties: vec![
-            ("sasl.enabled.mechanisms".to_owned(), "PLAIN".to_owned()),
-            (
-                "listener.name.client.plain.sasl.jaas.config".to_owned(),
-                users,
-            ),
-        ],
-    });
-    let topic = "a_log_in_is_used_and_a_refused_one_is_named_in_time";
-    broker.create_topic(topic, 1, &[]);
-    let plan = plan(1, 1_000);
-    produce(&broker.client(), topic, plan.messages());
-    let loader = Loader::with_table();
-    let log_in = |password: &str| JobFile {
-        kafka: format!(
-            "options: {{ security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: loader, \
-             sasl.password: {password} }}"
-        ),
-        ..whole(&broker, topic, &loader, &plan)
-    };
-
-    let started = Instant::now();
-    let refused = loader.run(&log_in("wrong-password"));
-    let took = started.elapsed();
-    assert_eq!(refused.code, Some(1), "{refused:#?}");
-    let said = format!("{}{}", refused.stdout, refused.stderr);
-    assert!(said.to_lowercase().contains("authentication"), "{said}");
-    assert!(said.contains(broker.bootstrap()), "{said}");
-    assert!(
-        !said.contains("wrong-password"),
-        "the password is in {said}"
-    );
-    assert!(took < SMALL_RUN_WITHIN, "it took {took:?}: {said}");
-
-    let job = log_in("right-password");
-    let report = loader.run(&job).json();
-    let truth = loader.topic_truth(&job, broker.harness_bootstrap());
-    assert_eq!(loader.table_truth(DAY), truth.table);
-    assert!(!report.to_string().contains("right-password"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Scene {
 
 /// The report's ledger says of every topic partition what the judge counted.
 #[track_caller]
-fn assert_ledger(report: &Value, truth: &TopicTruth) {
+pub(super) fn assert_ledger(report: &Value, truth: &TopicTruth) {
     let ledger = report["ledger"].as_array().unwrap();
     assert_eq!(ledger.len(), truth.partitions.len());
     for entry in ledger {

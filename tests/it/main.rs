@@ -13,6 +13,8 @@
 mod brokers;
 /// Official clients against the embedded servers.
 mod clients;
+/// Brokers of a cluster that go away, slow connections and such that break.
+mod cluster;
 /// Our client of MaxCompute against any server that speaks like it.
 mod conformance;
 /// The program aborted at each border of a run.
@@ -27,14 +29,18 @@ mod faults;
 mod formats;
 /// Columns proposed for a topic's fields, and fields that nobody maps.
 mod infer;
-/// What Kafka has and other logs have not: transactions, log-ins, retention, groups; and brokers that go away.
+/// What Kafka has and other logs have not: transactions, retention, groups; and a broker that goes away.
 mod kafka;
 /// The program killed at any time.
 mod kill;
 /// Windows of a real broker into tables, row by row as the truth has them, also after a kill.
 mod load;
+/// Passwords, tokens and certificates, on a real broker.
+mod log_in;
 /// What may happen between a run that failed and the one that goes on, and at the server meanwhile.
 mod recovery;
+/// The oldest, a middle and the newest Kafka: the same rows, and what old topics can't have.
+mod releases;
 /// What runs leave behind: history, reports.
 mod runs;
 /// The schedules that users know, from expressions to windows and table partitions.

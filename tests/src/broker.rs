@@ -1,25 +1,30 @@
 //! Real Apache Kafka, started from its jars on free loopback ports.
 
+mod admin;
+mod cluster;
+mod kraft;
+mod release;
+mod zookeeper;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tempfile::TempDir;
 
-use crate::cache::cached;
 use crate::process::ServerProcess;
+use kraft::Node;
 
-/// The broker's version, and the folder of its jars below `.cache`.
-pub const KAFKA: &str = "kafka-4.1.0";
+pub use cluster::KafkaCluster;
+pub use release::KafkaRelease;
+
+/// The plain listener that every broker has, for the harness and for brokers among themselves.
+const PLAIN: &str = "PLAIN";
 
 /// How often a starting broker is asked for a second; it needs 3 to 5 seconds on two idle cores.
 const READY_ATTEMPTS_MAX: u32 = 120;
@@ -28,34 +33,53 @@ const READY_ATTEMPTS_MAX: u32 = 120;
 const PORT_ATTEMPTS_MAX: u32 = 3;
 
 /// What a test may ask of a broker beyond the usual.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BrokerOptions {
-    /// Security protocol of the listener that [`KafkaBroker::bootstrap`] names, as Kafka spells it. The harness itself
-    /// talks to a plain listener of its own.
-    pub client_protocol: String,
+    /// Which Kafka it is.
+    pub release: KafkaRelease,
+    /// Listeners beside the plain one.
+    pub listeners: Vec<Listener>,
+    /// Users of SCRAM, each as `kafka-storage format --add-scram` takes it; only with [`KafkaRelease::V4_1`].
+    pub scram_users: Vec<String>,
     /// Lines of `server.properties`; they win over the usual ones.
     pub properties: Vec<(String, String)>,
 }
 
-impl Default for BrokerOptions {
-    fn default() -> Self {
+/// A port of a broker.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// In capitals, as Kafka spells it in the names of properties.
+    pub name: String,
+    /// Security protocol, as Kafka spells it.
+    pub protocol: String,
+    /// `host:port` that clients are told to connect to; the listener itself where there is none.
+    pub advertised: Option<String>,
+}
+
+impl Listener {
+    /// A listener that clients are told of as it is.
+    pub fn new(name: &str, protocol: &str) -> Self {
         Self {
-            client_protocol: "PLAINTEXT".to_owned(),
-            properties: Vec::new(),
+            name: name.to_owned(),
+            protocol: protocol.to_owned(),
+            advertised: None,
         }
     }
 }
 
-/// A running single-node KRaft broker, which ends with this value or with the test process, whichever ends first.
+/// A running broker, which ends with this value or with the test process, whichever ends first.
 #[derive(Debug)]
 pub struct KafkaBroker {
+    release: KafkaRelease,
     process: ServerProcess,
-    bootstrap: String,
-    harness_bootstrap: String,
+    /// What an old release keeps its topics in.
+    zookeeper: Option<ServerProcess>,
+    /// `host:port` of the listeners, by name.
+    addresses: BTreeMap<String, String>,
 }
 
 impl KafkaBroker {
-    /// Starts a broker with plain listeners and waits until it answers.
+    /// Starts a broker of the newest release with a plain listener and waits until it answers.
     ///
     /// # Panics
     ///
@@ -66,59 +90,82 @@ impl KafkaBroker {
 
     /// As [`KafkaBroker::start`], with options.
     pub fn start_with(options: &BrokerOptions) -> Self {
-        for _ in 0..PORT_ATTEMPTS_MAX {
-            let mut broker = Self::spawn(options);
-            let Err(log) = broker.wait_until_ready() else {
-                return broker;
+        retry_ports(|| {
+            let mut broker = match options.release {
+                KafkaRelease::V4_1 => Self::spawn(options, &Node::alone()),
+                KafkaRelease::V0_10_2 | KafkaRelease::V2_2 => Self::spawn_with_zookeeper(options),
             };
-            assert!(
-                log.contains("BindException"),
-                "the broker doesn't come up; its log:\n{log}"
-            );
-        }
-        panic!("somebody takes each free port before the broker does");
+            broker.wait_until_ready(1)?;
+            Ok(broker)
+        })
     }
 
-    fn spawn(options: &BrokerOptions) -> Self {
-        let class_path = format!("{}/*", cached(KAFKA).join("libs").display());
-        let folder = tempfile::Builder::new()
-            .prefix("tidegate-kafka-")
-            .tempdir()
-            .expect("a temporary folder");
-        let [client, harness, controller] = free_ports();
-        let properties = folder.path().join("server.properties");
-        let text = server_properties(options, &folder, [client, harness, controller]);
-        std::fs::write(&properties, text).expect("a file in a fresh folder");
-        format_storage(&class_path, &properties);
-
-        let properties = properties.display().to_string();
-        let command = ["java", "-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-cp"];
-        let command: Vec<String> = command
-            .into_iter()
-            .chain([class_path.as_str(), "kafka.Kafka", properties.as_str()])
-            .map(str::to_owned)
-            .collect();
+    /// Starts a KRaft broker without waiting for it.
+    fn spawn(options: &BrokerOptions, node: &Node) -> Self {
+        let (folder, mut ports) = (folder(), ports(options));
+        let own = addresses(&ports);
+        ports.push(node.controller());
+        let text = kraft::properties(node) + &properties(options, &ports, folder.path());
+        let file = write(folder.path(), "server.properties", &text);
+        kraft::format_storage(options, node, &file);
         Self {
-            process: ServerProcess::start(&command, folder),
-            bootstrap: format!("127.0.0.1:{client}"),
-            harness_bootstrap: format!("127.0.0.1:{harness}"),
+            release: options.release,
+            process: ServerProcess::start(&command(options.release, &[], &file), folder),
+            zookeeper: None,
+            addresses: own,
         }
     }
 
-    /// The broker that all tests of this process share; name topics after the test. Started by the first caller.
+    /// Starts a broker and its `ZooKeeper` without waiting for them: the broker waits for the other.
+    fn spawn_with_zookeeper(options: &BrokerOptions) -> Self {
+        let (folder, ports) = (folder(), ports(options));
+        let logging = zookeeper::write_logging(folder.path());
+        let (zookeeper, port) = zookeeper::start(options.release);
+        let text = zookeeper::properties(port) + &properties(options, &ports, folder.path());
+        let file = write(folder.path(), "server.properties", &text);
+        Self {
+            release: options.release,
+            process: ServerProcess::start(&command(options.release, &[&logging], &file), folder),
+            zookeeper: Some(zookeeper),
+            addresses: addresses(&ports),
+        }
+    }
+
+    /// The broker of the newest release that all tests of this process share; name topics after the test. Started by
+    /// the first caller.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<KafkaBroker> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        Self::shared_release(KafkaRelease::default())
     }
 
-    /// `host:port` of the listener under test.
+    /// The same of any release.
+    pub fn shared_release(release: KafkaRelease) -> &'static Self {
+        static SHARED: [OnceLock<KafkaBroker>; KafkaRelease::ALL.len()] =
+            [const { OnceLock::new() }; KafkaRelease::ALL.len()];
+        SHARED[release as usize].get_or_init(|| {
+            Self::start_with(&BrokerOptions {
+                release,
+                ..BrokerOptions::default()
+            })
+        })
+    }
+
+    /// Which Kafka it is.
+    pub fn release(&self) -> KafkaRelease {
+        self.release
+    }
+
+    /// `host:port` of the plain listener.
     pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
+        self.address(PLAIN)
     }
 
-    /// `host:port` of the harness's own plain listener.
-    pub fn harness_bootstrap(&self) -> &str {
-        &self.harness_bootstrap
+    /// `host:port` of the listener that the options name so.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn address(&self, listener: &str) -> &str {
+        &self.addresses[listener]
     }
 
     /// The file with the broker's log; it goes with the broker.
@@ -137,23 +184,16 @@ impl KafkaBroker {
     ///
     /// When the broker refuses, for example because the topic is there already.
     pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let admin: AdminClient<DefaultClientContext> =
-            self.client().create().expect("an admin client");
-        let mut wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        for (key, value) in settings {
-            wanted = wanted.set(key, value);
-        }
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let results = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime of one thread")
-            .block_on(admin.create_topics([&wanted], &options))
-            .unwrap_or_else(|error| panic!("can't create topic {topic:?}: {error}"));
-        for result in results {
-            if let Err((name, code)) = result {
-                panic!("can't create topic {name:?}: {code}");
-            }
-        }
+        admin::create_topic(&self.client(), topic, (partitions, 1), settings);
+    }
+
+    /// Gives a topic these settings in place of those that it has; brokers before 0.11 can't.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub fn set_topic(&self, topic: &str, settings: &[(&str, &str)]) {
+        admin::set_topic(&self.client(), topic, settings);
     }
 
     /// Deletes the messages of a topic partition before offset `before`, as retention does.
@@ -162,23 +202,12 @@ impl KafkaBroker {
     ///
     /// When the broker refuses.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
-        let admin: AdminClient<DefaultClientContext> =
-            self.client().create().expect("an admin client");
-        let mut offsets = TopicPartitionList::new();
-        offsets
-            .add_partition_offset(topic, partition, Offset::Offset(before))
-            .expect("an offset");
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let deleted = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime of one thread")
-            .block_on(admin.delete_records(&offsets, &options))
-            .unwrap_or_else(|error| panic!("can't delete messages of topic {topic:?}: {error}"));
-        for element in deleted.elements() {
-            if let Err(error) = element.error() {
-                panic!("can't delete messages of topic {topic:?}: {error}");
-            }
-        }
+        admin::delete_records(&self.client(), topic, partition, before);
+    }
+
+    /// Kills the broker as `kill -9` would; it stays away until [`KafkaBroker::restart`].
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// Kills the broker as `kill -9` would, starts it again on the same ports and logs, and waits until it answers.
@@ -188,82 +217,139 @@ impl KafkaBroker {
     /// When it doesn't come up.
     pub fn restart(&mut self) {
         self.process.restart();
-        if let Err(log) = self.wait_until_ready() {
+        if let Err(log) = self.wait_until_ready(1) {
             panic!("the broker doesn't come up again; its log:\n{log}");
         }
     }
 
-    /// librdkafka settings that reach the harness's listener.
+    /// librdkafka settings that reach the plain listener, and that suit the release.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.harness_bootstrap);
+        config.set("bootstrap.servers", self.bootstrap());
         // A broker on the same machine is back at once or not at all.
         config
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "250");
+        if self.release == KafkaRelease::V0_10_2 {
+            // Before 0.11 brokers know no idempotent producers; one request at a time keeps the order too.
+            config
+                .set("enable.idempotence", "false")
+                .set("max.in.flight.requests.per.connection", "1");
+        }
         config
     }
 
-    /// Waits until the broker answers. The error is the end of its log.
-    fn wait_until_ready(&mut self) -> Result<(), String> {
-        let admin: AdminClient<DefaultClientContext> =
-            self.client().create().expect("an admin client");
+    /// Waits until the broker answers and knows of `brokers` brokers, itself among them. The error is the end of its log.
+    fn wait_until_ready(&mut self, brokers: usize) -> Result<(), String> {
+        let client: BaseConsumer = self.client().create().expect("a client");
         for _ in 0..READY_ATTEMPTS_MAX {
             // Waits inside for up to a second while nothing listens yet.
-            let answer = admin.inner().fetch_metadata(None, Duration::from_secs(1));
-            if answer.is_ok_and(|metadata| !metadata.brokers().is_empty()) {
-                return Ok(());
+            match client.fetch_metadata(None, Duration::from_secs(1)) {
+                Ok(metadata) if metadata.brokers().len() >= brokers => return Ok(()),
+                // The others are on their way; nothing else is heard of here.
+                Ok(_) => drop(client.poll(Duration::from_millis(500))),
+                Err(_) => {}
             }
-            if self
-                .process
-                .exit_status()
-                .expect("the state of a child")
-                .is_some()
-            {
+            let ended = |process: &mut ServerProcess| {
+                let status = process.exit_status().expect("the state of a child");
+                status.is_some()
+            };
+            if self.zookeeper.as_mut().is_some_and(ended) || ended(&mut self.process) {
                 break;
             }
         }
-        Err(self.process.log_tail())
+        let zookeeper = self.zookeeper.as_ref().map(ServerProcess::log_tail);
+        Err(format!(
+            "{}\n{}",
+            zookeeper.unwrap_or_default(),
+            self.process.log_tail()
+        ))
     }
 }
 
-/// Ports that nobody listens on. All are held until all are known, so that they differ.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("a bound address").port())
+/// Makes what listens on free ports, again while somebody else takes one of them before.
+fn retry_ports<T>(mut make: impl FnMut() -> Result<T, String>) -> T {
+    for _ in 0..PORT_ATTEMPTS_MAX {
+        match make() {
+            Ok(value) => return value,
+            Err(log) => assert!(
+                log.contains("BindException"),
+                "the broker doesn't come up; its log:\n{log}"
+            ),
+        }
+    }
+    panic!("somebody takes each free port before the broker does");
 }
 
-fn server_properties(options: &BrokerOptions, folder: &TempDir, ports: [u16; 3]) -> String {
-    let [client, harness, controller] = ports;
-    let listeners = format!("CLIENT://127.0.0.1:{client},HARNESS://127.0.0.1:{harness}");
+fn folder() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("tidegate-kafka-")
+        .tempdir()
+        .expect("a temporary folder")
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a file in a fresh folder");
+    path
+}
+
+/// Ports that nobody listens on. All are held until all are known, so that they differ.
+fn free_ports(count: usize) -> Vec<u16> {
+    let bound = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let listeners: Vec<_> = bound.collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("a bound address").port();
+    listeners.iter().map(port).collect()
+}
+
+/// All listeners, each with a free port; the plain one first.
+fn ports(options: &BrokerOptions) -> Vec<(Listener, u16)> {
+    let mut listeners = vec![Listener::new(PLAIN, "PLAINTEXT")];
+    listeners.extend(options.listeners.clone());
+    let ports = free_ports(listeners.len());
+    listeners.into_iter().zip(ports).collect()
+}
+
+fn addresses(ports: &[(Listener, u16)]) -> BTreeMap<String, String> {
+    let address =
+        |(listener, port): &(Listener, u16)| (listener.name.clone(), format!("127.0.0.1:{port}"));
+    ports.iter().map(address).collect()
+}
+
+/// What `server.properties` has in every release, and the options'.
+fn properties(options: &BrokerOptions, ports: &[(Listener, u16)], folder: &Path) -> String {
+    let (mut listeners, mut advertised, mut protocols) = (Vec::new(), Vec::new(), Vec::new());
+    for (listener, port) in ports {
+        let Listener { name, protocol, .. } = listener;
+        let address = format!("127.0.0.1:{port}");
+        listeners.push(format!("{name}://{address}"));
+        protocols.push(format!("{name}:{protocol}"));
+        if name != kraft::CONTROLLER {
+            let told = listener.advertised.as_ref().unwrap_or(&address);
+            advertised.push(format!("{name}://{told}"));
+        }
+    }
     let mut text = format!(
         "\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners={listeners},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners={listeners}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=HARNESS
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,HARNESS:PLAINTEXT,CLIENT:{protocol}
-log.dirs={folder}/logs
+listeners={}
+advertised.listeners={}
+listener.security.protocol.map={}
+inter.broker.listener.name={PLAIN}
+log.dirs={}/logs
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # Generated timestamps lie years before or after the clock: nothing is deleted for its age, nothing refused for it.
 log.retention.ms=-1
-log.message.timestamp.before.max.ms={any}
-log.message.timestamp.after.max.ms={any}
 ",
-        protocol = options.client_protocol,
-        folder = folder.path().display(),
-        any = i64::MAX,
+        listeners.join(","),
+        advertised.join(","),
+        protocols.join(","),
+        folder.display(),
     );
     for (key, value) in &options.properties {
         writeln!(text, "{key}={value}").expect("a string takes all that fits into memory");
@@ -271,21 +357,14 @@ log.message.timestamp.after.max.ms={any}
     text
 }
 
-/// Writes the cluster's id into the empty log folder, without which a KRaft broker refuses to start.
-fn format_storage(class_path: &str, properties: &std::path::Path) {
-    let id = URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes());
-    let output = Command::new("java")
-        .args(["-XX:TieredStopAtLevel=1", "-cp", class_path])
-        .args(["kafka.tools.StorageTool", "format", "-c"])
-        .arg(properties)
-        // In one argument: one id of 64 begins with a hyphen, which looks like another option.
-        .arg(format!("--cluster-id={id}"))
-        .output()
-        .unwrap_or_else(|error| panic!("can't run java: {error}; `tests/run` installs it"));
-    assert!(
-        output.status.success(),
-        "the broker's storage can't be formatted: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+/// The command that runs a broker, with Java's options before its own.
+fn command(release: KafkaRelease, java: &[&str], properties: &Path) -> Vec<String> {
+    let class_path = release.class_path();
+    let properties = properties.display().to_string();
+    ["java", "-Xms256m", "-Xmx768m", "-XX:+UseSerialGC"]
+        .into_iter()
+        .chain(java.iter().copied())
+        .chain(["-cp", &class_path, "kafka.Kafka", &properties])
+        .map(str::to_owned)
+        .collect()
 }

@@ -9,6 +9,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod certificates;
 pub mod conformance;
 pub mod crashes;
 pub mod disk;
@@ -22,6 +23,7 @@ pub mod orders;
 pub mod process;
 pub mod produce;
 pub mod program;
+pub mod proxy;
 pub mod rows;
 pub mod server;
 pub mod skip;

@@ -95,7 +95,8 @@ impl ProducerContext for Deliveries {
 }
 
 /// Sends all messages, each to the topic partition and with the timestamp that it names, and waits until the broker has
-/// acknowledged them all. Idempotent, so that offsets follow the order of the messages.
+/// acknowledged them all. Idempotent, so that offsets follow the order of the messages, and in batches of LZ4, unless
+/// `client` says otherwise.
 ///
 /// # Panics
 ///
@@ -106,10 +107,13 @@ pub fn produce(
     messages: impl IntoIterator<Item = GeneratedMessage>,
 ) -> Produced {
     let deliveries = Deliveries::default();
-    let producer: BaseProducer<Deliveries> = client
-        .clone()
-        .set("enable.idempotence", "true")
-        .set("compression.type", "lz4")
+    let mut config = client.clone();
+    for (name, value) in [("enable.idempotence", "true"), ("compression.type", "lz4")] {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
+    }
+    let producer: BaseProducer<Deliveries> = config
         .set("linger.ms", "20")
         .set("batch.size", "1000000")
         .set("queue.buffering.max.messages", "200000")

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     OffsetOutOfRange,
     /// The log ends before the range does: it was cut off, or the topic was made anew.
     Truncated,
+    /// The topic's messages have no timestamps: their format is of before Kafka 0.10.
+    NoTimestamps,
     /// What a broker sent is damaged, or of a format that librdkafka does not know.
     Corrupt,
     /// An option that is unknown, has a bad value, or is not the user's to set.
@@ -146,6 +148,7 @@ pub(crate) fn kind_of(code: Code) -> ErrorKind {
             ErrorKind::OffsetOutOfRange
         }
         Code::LogTruncation => ErrorKind::Truncated,
+        Code::UnsupportedForMessageFormat => ErrorKind::NoTimestamps,
         Code::BadCompression
         | Code::BadMessage
         | Code::InvalidMessage

@@ -52,6 +52,10 @@ impl Client {
     ///
     /// Under read committed only messages before the last stable offset count. Timestamps before the epoch are taken
     /// for 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoTimestamps`] besides those of every call.
     pub fn offsets_at(
         &self,
         topic_partitions: &[TopicPartition],
@@ -101,10 +105,25 @@ impl Client {
 
 /// A look-up of one topic partition fails as a whole and names none.
 fn about(error: Error, topic_partitions: &[TopicPartition]) -> Error {
+    // The format is a setting of the topic, the same for all of its partitions.
+    let error = match topic_partitions {
+        [first, ..] if error.kind() == ErrorKind::NoTimestamps => no_timestamps(first),
+        _ => error,
+    };
     match topic_partitions {
         [only] => error.at(only, None),
         _ => error,
     }
+}
+
+fn no_timestamps(topic_partition: &TopicPartition) -> Error {
+    let TopicPartition { topic, .. } = topic_partition;
+    let message = format!(
+        "the messages of topic {topic:?} have no timestamps, for its message format is of before Kafka 0.10, so no window \
+         can be told for those of {topic_partition}; set the topic's `message.format.version` to 0.10.0 or newer: \
+         messages that come after that can be loaded"
+    );
+    Error::new(ErrorKind::NoTimestamps, message)
 }
 
 fn unanswered(topic_partition: &TopicPartition, code: Code) -> Error {

@@ -1,6 +1,7 @@
 //! librdkafka's settings: what the user chose, what suits bulk reading, and what is the engine's own.
 
 mod option_text;
+mod owned;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use rdkafka::error::KafkaError;
 
 use crate::error::{Error, ErrorKind, Result};
 use option_text::HIDDEN;
+use owned::{JAVA, OWNED};
 
 pub use option_text::OptionText;
 
@@ -35,71 +37,6 @@ const FETCH_BYTES_MAX: usize = 8 << 20;
 /// Upper bound that librdkafka has for `queued.max.messages.kbytes`.
 const QUEUE_KBYTES_MAX: usize = 2_097_151;
 
-/// Options that are the engine's: name, the value it always has where it is fixed, and why.
-const OWNED: &[(&str, Option<&str>, &str)] = &[
-    (
-        "allow.auto.create.topics",
-        Some("false"),
-        "reading must not create a topic",
-    ),
-    (
-        "auto.offset.reset",
-        Some("error"),
-        "an offset that is gone is an error, or messages would be lost or read twice",
-    ),
-    (
-        "check.crcs",
-        Some("true"),
-        "a damaged batch must be found before it becomes rows",
-    ),
-    (
-        "enable.auto.commit",
-        Some("false"),
-        "the group's position is set after the load's commit",
-    ),
-    (
-        "enable.auto.offset.store",
-        Some("false"),
-        "the group's position is set after the load's commit",
-    ),
-    (
-        "enable.partition.eof",
-        Some("true"),
-        "a range that ends in transaction markers could not end without it",
-    ),
-    (
-        "group.id",
-        None,
-        "messages are read without a group; name the one for lag monitoring as the source's `group`",
-    ),
-    (
-        "group.instance.id",
-        None,
-        "messages are read without a group",
-    ),
-    ("group.protocol", None, "messages are read without a group"),
-    (
-        "log.queue",
-        Some("true"),
-        "log lines are the engine's to hear",
-    ),
-    (
-        "metadata.broker.list",
-        None,
-        "the brokers are the source's `brokers`",
-    ),
-    (
-        "queued.max.messages.kbytes",
-        None,
-        "it follows from `limits.memory`",
-    ),
-    (
-        "queued.min.messages",
-        Some("1000000"),
-        "bytes bound the queue, and `limits.memory` says how many",
-    ),
-];
-
 /// Other spellings that librdkafka takes for an option, the canonical one second.
 const ALIASES: &[(&str, &str)] = &[
     ("auto.commit.enable", "enable.auto.commit"),
@@ -115,45 +52,6 @@ const ALIASES: &[(&str, &str)] = &[
         "sasl.oauthbearer.client.secret",
     ),
     ("sasl.mechanism", "sasl.mechanisms"),
-];
-
-/// Options of the Java client that people bring along, and what to write instead.
-const JAVA: &[(&str, &str)] = &[
-    ("fetch.max.wait.ms", "write `fetch.wait.max.ms`"),
-    (
-        "java.security.auth.login.config",
-        "write `sasl.username` and `sasl.password`",
-    ),
-    ("key.deserializer", "write the source's `key`"),
-    (
-        "max.poll.records",
-        "leave it out: blocks of messages are bounded by bytes",
-    ),
-    (
-        "request.timeout.ms",
-        "leave it out, or write `socket.timeout.ms`",
-    ),
-    (
-        "sasl.jaas.config",
-        "write `sasl.username` and `sasl.password`",
-    ),
-    (
-        "ssl.keystore.type",
-        "leave it out: `ssl.keystore.location` is a PKCS#12 file",
-    ),
-    (
-        "ssl.truststore.location",
-        "write `ssl.ca.location`, the path of a PEM file",
-    ),
-    (
-        "ssl.truststore.password",
-        "leave it out: the PEM file of `ssl.ca.location` has none",
-    ),
-    (
-        "ssl.truststore.type",
-        "leave it out: `ssl.ca.location` is a PEM file",
-    ),
-    ("value.deserializer", "write the source's `value`"),
 ];
 
 /// Used unless the user's options say otherwise.
@@ -310,6 +208,9 @@ impl Settings {
             // The OpenSSL that is linked in knows no system's certificate store by itself.
             config.set("ssl.ca.location", "probe");
         }
+        if self.option("sasl.oauthbearer.method") == Some("oidc") && !self.names_web_authorities() {
+            config.set("https.ca.location", "probe");
+        }
         for (name, value) in &self.options {
             config.set(name, value.expose());
         }
@@ -362,7 +263,7 @@ impl Settings {
                 let java = JAVA.iter().find(|(java, _)| java == name);
                 if let Some((_, advice)) = java {
                     return invalid(format!(
-                        "kafka option {name:?} is the Java client's; {advice}"
+                        "kafka option {name:?} is written for the Java client; {advice}"
                     ));
                 }
                 // The description may hold the value in a form of its own, as a number does.
@@ -428,12 +329,27 @@ impl Settings {
             .any(|name| self.options.contains_key(name))
     }
 
-    /// librdkafka would try Kerberos, which is not built in, and talk of recompiling.
+    fn names_web_authorities(&self) -> bool {
+        ["https.ca.location", "https.ca.pem"]
+            .into_iter()
+            .any(|name| self.options.contains_key(name))
+    }
+
+    /// librdkafka would try Kerberos unless told otherwise, and where it is not built in talk of recompiling.
     fn check_log_in(&self) -> Result<()> {
-        if self.protocol().starts_with("sasl") && !self.options.contains_key("sasl.mechanisms") {
+        if !self.protocol().starts_with("sasl") {
+            return Ok(());
+        }
+        let Some(mechanism) = self.option("sasl.mechanisms") else {
             return Err(invalid(
                 "kafka option \"security.protocol\" asks for a log-in, but \"sasl.mechanism\" is missing; set it to \
-                 PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+                 PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or GSSAPI",
+            ));
+        };
+        if mechanism.eq_ignore_ascii_case("GSSAPI") && !cfg!(feature = "gssapi") {
+            return Err(invalid(
+                "kafka option \"sasl.mechanism\" asks for Kerberos, which this build does not have; build tidegate with \
+                 `--features gssapi`, or log in with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
             ));
         }
         Ok(())

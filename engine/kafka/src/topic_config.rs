@@ -64,7 +64,11 @@ impl Client {
                 return Err(self.no_config(topic, ErrorKind::Other, &error.to_string()));
             }
         };
-        Err(self.no_config(topic, kind_of(code), &code.to_string()))
+        let cause = match code {
+            Code::UnsupportedFeature => "brokers before Kafka 0.11 don't tell them".to_owned(),
+            code => code.to_string(),
+        };
+        Err(self.no_config(topic, kind_of(code), &cause))
     }
 
     fn no_config(&self, topic: &str, kind: ErrorKind, cause: &str) -> Error {

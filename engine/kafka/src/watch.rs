@@ -192,11 +192,23 @@ impl Trouble {
                 "broker {address} refused the log-in: {cause}; check `sasl.mechanism`, `sasl.username` and \
                  `sasl.password`"
             ),
-            _ => format!(
-                "cannot reach broker {address}: {cause}; check the address, the network and `security.protocol`"
-            ),
+            _ => format!("cannot reach broker {address}: {cause}; {}", self.advice()),
         };
         Error::new(kind, message)
+    }
+
+    /// What to check where a broker can't be reached.
+    fn advice(&self) -> &'static str {
+        let says = |part| self.cause.contains(part);
+        if says("certificate verify failed") {
+            "check that `ssl.ca.location` names the authority of the broker's certificate, and that the certificate names \
+             this host"
+        } else if says(" alert ") && (says("certificate") || says("unknown ca")) {
+            "the broker wants a client's certificate that it trusts: check `ssl.certificate.location` and \
+             `ssl.key.location`, or `ssl.keystore.location`"
+        } else {
+            "check the address, the network and `security.protocol`"
+        }
     }
 }
 
@@ -253,8 +265,17 @@ mod tests {
                 Code::SSL,
                 "ssl://[::1]:9093/3: SSL handshake failed: certificate verify failed (after 4ms in state \
                  SSL_HANDSHAKE, 2 identical error(s) suppressed)",
-                "cannot reach broker [::1]:9093: SSL handshake failed: certificate verify failed; check the address, \
-                 the network and `security.protocol`",
+                "cannot reach broker [::1]:9093: SSL handshake failed: certificate verify failed; check that \
+                 `ssl.ca.location` names the authority of the broker's certificate, and that the certificate names this \
+                 host",
+            ),
+            (
+                Code::SSL,
+                "ssl://a:9093/bootstrap: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate \
+                 required: SSL alert number 116 (after 9ms in state APIVERSION_QUERY)",
+                "cannot reach broker a:9093: receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate \
+                 required: SSL alert number 116; the broker wants a client's certificate that it trusts: check \
+                 `ssl.certificate.location` and `ssl.key.location`, or `ssl.keystore.location`",
             ),
             (
                 Code::Resolve,

@@ -35,6 +35,7 @@ mod settle;
 mod shares;
 mod stage;
 mod survey;
+mod timestamps;
 mod upload;
 mod verify;
 

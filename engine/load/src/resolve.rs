@@ -9,6 +9,7 @@ use engine_model::{OffsetRange, PlannedPartition, PlannedWindow, Reach, TopicPar
 
 use crate::ports::MessageSource;
 use crate::survey::{LOOK_MESSAGES, LOOK_OFFSETS, Look, Survey};
+use crate::timestamps::{Found, check_timestamps};
 use crate::{Error, ErrorKind};
 
 /// Topic partitions that are surveyed at once. Each look waits for a broker, not for this machine.
@@ -30,6 +31,9 @@ pub(crate) fn resolve(
     let look_ups = LookUps::ask(job, source, partitions, &windows)?;
     let resolve_one = |index: usize| {
         let partition = &partitions[index];
+        if let Some(found) = look_ups.of_first_window(&windows, index) {
+            check_timestamps(partition, found, source)?;
+        }
         let mut look_at = |range: OffsetRange| look(source, partition, range);
         Resolving {
             lateness: job.lateness,
@@ -85,7 +89,7 @@ struct LookUps {
     start_is_gone: Vec<bool>,
     /// Whether an end that the job names is not there yet.
     end_is_open: Vec<bool>,
-    /// The first message that is kept.
+    /// The first message that is kept and has a timestamp.
     first: Vec<Option<i64>>,
     /// The first message at or after each of these instants, in ms.
     at: BTreeMap<i64, Vec<Option<i64>>>,
@@ -147,6 +151,16 @@ impl LookUps {
             }
         }
         Ok(())
+    }
+
+    /// What was found for the start of the first window; nothing where that is no time.
+    fn of_first_window(&self, windows: &[Window], index: usize) -> Option<Found> {
+        let start_ms = windows.first().map(|window| window.start_ms)?;
+        (start_ms != i64::MIN).then(|| Found {
+            log: self.ends[index],
+            first: self.first[index],
+            start: self.first_at(start_ms, index),
+        })
     }
 
     fn first_at(&self, instant_ms: i64, index: usize) -> Option<i64> {

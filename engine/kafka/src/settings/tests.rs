@@ -95,6 +95,77 @@ fn owned_options_are_refused_with_the_reason() {
 }
 
 #[test]
+fn the_page_of_settings_names_what_is_refused() {
+    let page = include_str!("../../../../docs/settings.md");
+    for (name, fixed, reason) in OWNED {
+        let always = fixed.map_or_else(String::new, |fixed| format!("always `{fixed}`: "));
+        let row = format!("| `{name}` | {always}{reason} |\n");
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn what_the_java_client_has_is_no_option_of_librdkafkas() {
+    for (name, advice) in JAVA {
+        let text = error(&[(name, "")]);
+        assert!(
+            text.contains(&format!("{name:?}")) && text.contains(advice),
+            "{text}"
+        );
+    }
+}
+
+/// What is set through functions, and can't be by a text.
+#[test]
+fn functions_and_pointers_are_no_options() {
+    for name in [
+        "default_topic_conf",
+        "error_cb",
+        "interceptors",
+        "oauthbearer_token_refresh_cb",
+        "opaque",
+        "rebalance_cb",
+        "resolve_cb",
+        "ssl.certificate.verify_cb",
+        "ssl_ca",
+    ] {
+        assert!(error(&[(name, "1")]).contains(name));
+    }
+}
+
+#[test]
+fn what_breaks_no_promise_passes() {
+    let options = [
+        ("broker.address.family", "v4"),
+        ("client.rack", "a"),
+        ("connections.max.idle.ms", "60000"),
+        ("consume.callback.max.messages", "10"),
+        ("debug", "broker"),
+        ("enable.metrics.push", "false"),
+        ("enable.ssl.certificate.verification", "false"),
+        ("fetch.error.backoff.ms", "100"),
+        ("fetch.max.bytes", "67108864"),
+        ("fetch.min.bytes", "1000"),
+        ("isolation.level", "read_uncommitted"),
+        ("max.partition.fetch.bytes", "1000000"),
+        ("max.poll.interval.ms", "600000"),
+        ("metadata.recovery.strategy", "none"),
+        ("partition.assignment.strategy", "roundrobin"),
+        ("receive.message.max.bytes", "200000000"),
+        ("session.timeout.ms", "60000"),
+        ("socket.keepalive.enable", "true"),
+        ("socket.timeout.ms", "30000"),
+        ("statistics.interval.ms", "1000"),
+        ("topic.metadata.refresh.interval.ms", "-1"),
+        ("topic.metadata.refresh.sparse", "false"),
+    ];
+    let config = settings(&options).unwrap().for_reader(8 << 20);
+    for (name, value) in options {
+        assert_eq!(config.get(name), Some(value), "{name}");
+    }
+}
+
+#[test]
 fn unknown_and_bad_options_are_named() {
     assert_eq!(
         error(&[("fetch.maximum", "1")]),
@@ -107,9 +178,10 @@ fn unknown_and_bad_options_are_named() {
     assert!(text.contains("isolation.level"), "{text}");
     assert_eq!(
         error(&[("ssl.truststore.location", "/a.jks")]),
-        "kafka option \"ssl.truststore.location\" is the Java client's; write `ssl.ca.location`, the path of a PEM file"
+        "kafka option \"ssl.truststore.location\" is written for the Java client; write `ssl.ca.location`, the path of a PEM file"
     );
     assert!(error(&[("fetch.max.wait.ms", "1")]).contains("`fetch.wait.max.ms`"));
+    assert!(error(&[("ssl.endpoint.identification.algorithm", "")]).contains("write `none`"));
     assert!(error(&[("client.id", "a\0b")]).contains("NUL"));
 }
 
@@ -126,6 +198,16 @@ fn an_option_given_twice_is_refused() {
 fn a_log_in_needs_a_mechanism() {
     let text = error(&[("security.protocol", "SASL_SSL")]);
     assert!(text.contains("\"sasl.mechanism\" is missing"), "{text}");
+    let kerberos = [
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "GSSAPI"),
+    ];
+    if cfg!(feature = "gssapi") {
+        settings(&kerberos).unwrap();
+    } else {
+        let text = error(&kerberos);
+        assert!(text.contains("`--features gssapi`"), "{text}");
+    }
     settings(&[
         ("security.protocol", "SASL_SSL"),
         ("sasl.mechanism", "PLAIN"),
@@ -141,6 +223,24 @@ fn the_system_certificates_are_looked_for_unless_some_are_named() {
         .unwrap()
         .for_calls();
     assert_eq!(system.get("ssl.ca.location"), Some("probe"));
+    let oidc = settings(&[
+        ("security.protocol", "sasl_ssl"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.client.id", "me"),
+        ("sasl.oauthbearer.client.secret", "hunter2"),
+        (
+            "sasl.oauthbearer.token.endpoint.url",
+            "https://login.example.com/token",
+        ),
+        ("sasl.oauthbearer.scope", "kafka"),
+        ("sasl.oauthbearer.extensions", "logicalCluster=a"),
+    ])
+    .unwrap();
+    assert!(!format!("{oidc:?}").contains("hunter2"));
+    let oidc = oidc.for_calls();
+    assert_eq!(oidc.get("https.ca.location"), Some("probe"));
+    assert_eq!(oidc.get("sasl.oauthbearer.scope"), Some("kafka"));
     let own = settings(&[("security.protocol", "ssl"), ("ssl.ca.location", "/ca.pem")]).unwrap();
     assert_eq!(own.for_calls().get("ssl.ca.location"), Some("/ca.pem"));
 }

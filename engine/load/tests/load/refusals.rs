@@ -122,6 +122,45 @@ fn a_message_without_a_timestamp() {
 }
 
 #[test]
+fn a_log_that_begins_without_timestamps() {
+    let untimed = |offset| Message {
+        offset,
+        timestamp_ms: -1,
+        payload: Some("{}".into()),
+    };
+    let log_of = |messages| World {
+        topic: Topic::new(vec![messages]).into(),
+        ..world()
+    };
+    let mut messages = vec![untimed(0), untimed(1)];
+    let all_untimed = log_of(messages.clone());
+    refused(
+        &all_untimed,
+        &job(""),
+        ErrorKind::Source,
+        "the messages of orders[0] from offset 0 on have no timestamps",
+    );
+
+    messages.extend(log(0, &[DAY_START_MS]));
+    messages[2].offset = 2;
+    let upgraded = log_of(messages.clone());
+    refused(
+        &upgraded,
+        &job(""),
+        ErrorKind::Source,
+        "the messages of orders[0] from offset 0 to 1 have no timestamps",
+    );
+
+    // Before the window there is a message with a timestamp, and so what has none was there before it.
+    messages[2].timestamp_ms = DAY_START_MS - 1;
+    messages.extend(log(0, &[DAY_START_MS]));
+    messages[3].offset = 3;
+    let later = log_of(messages);
+    later.run(&job("")).unwrap();
+    assert_eq!(later.table.ids(&day()).len(), 1);
+}
+
+#[test]
 fn a_window_that_retention_may_have_cut() {
     let mut messages = log(0, &[DAY_START_MS]);
     messages[0].offset = 5;

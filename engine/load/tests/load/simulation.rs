@@ -147,8 +147,10 @@ impl MessageSource for Source {
         Ok(block)
     }
 
-    fn sample(&self, _: &TopicPartition, _: OffsetRange) -> Result<Option<u64>, Error> {
-        Ok(Some(MESSAGE_BYTES))
+    fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error> {
+        let mut log = self.0.log(partition.partition).iter();
+        let any = log.any(|message| (range.start..range.end).contains(&message.offset));
+        Ok(any.then_some(MESSAGE_BYTES))
     }
 
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {
