@@ -110,6 +110,8 @@ impl Meter {
             offsets_read,
             offsets_before,
             bytes_read: progress.steps().read.bytes,
+            windows_planned: load(&progress.windows_planned),
+            windows_ended: load(&progress.windows_ended),
             slices_planned: load(&progress.slices_planned),
             slices_staged: load(&progress.slices_staged),
             blocks_known: load(&progress.blocks_known),
@@ -129,6 +131,8 @@ struct Snapshot {
     offsets_before: u64,
     /// By this attempt.
     bytes_read: u64,
+    windows_planned: u64,
+    windows_ended: u64,
     slices_planned: u64,
     slices_staged: u64,
     blocks_known: u64,
@@ -166,7 +170,12 @@ impl fmt::Display for Snapshot {
             count(self.slices_planned),
             count(self.blocks_uploaded),
             count(self.blocks_known),
-        )
+        )?;
+        if self.windows_planned > 1 {
+            let (ended, planned) = (count(self.windows_ended), count(self.windows_planned));
+            write!(f, ", {ended} of {planned} windows done")?;
+        }
+        Ok(())
     }
 }
 
@@ -184,6 +193,8 @@ mod tests {
             offsets_read: 400_000,
             offsets_before: 200_000,
             bytes_read: 20 << 20,
+            windows_planned: 1,
+            windows_ended: 0,
             slices_planned: 40,
             slices_staged: 12,
             blocks_known: 12,
@@ -194,9 +205,10 @@ mod tests {
             "40% of 1,000,000 offsets, 1.00 MiB/s, 1m left; 12 of 40 slices staged, 9 of 12 blocks uploaded"
         );
         snapshot.offsets_read = 1_000_000;
+        (snapshot.windows_planned, snapshot.windows_ended) = (31, 4);
         assert_eq!(
             snapshot.to_string(),
-            "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded"
+            "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded, 4 of 31 windows done"
         );
     }
 

@@ -51,3 +51,5 @@ mod secrets;
 mod stop;
 /// The shape of the project: who depends on whom, and what must not be in the tree.
 mod tidy;
+/// Logs out of order, many windows in one pass, bounds that are offsets.
+mod windows;
