@@ -1,11 +1,16 @@
 //! A few rows as the table would get them.
 
+mod clocks;
+
+use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine_decode::Decoder;
 use engine_load::ports::MessageSource as _;
 use engine_load::{Error, ErrorKind};
+use engine_model::Column;
 use engine_model::Verdict;
 use engine_model::job::{Job, Tombstones};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopics;
@@ -22,6 +27,8 @@ pub struct Preview {
     pub columns: Vec<String>,
     /// The rows as text; nothing for NULL.
     pub rows: Vec<Vec<Option<String>>>,
+    /// The zone whose clocks show DATETIME and TIMESTAMP so, the job's; nothing where no column has either in it.
+    pub time_zone: Option<String>,
     /// What could not become a row, in words.
     pub rejected: Vec<String>,
 }
@@ -34,13 +41,13 @@ pub(crate) fn preview(
 ) -> Result<Preview, Error> {
     let (prepared, plan) = window_start(job, source, target)?;
     let mut decoder = Decoder::new(std::sync::Arc::clone(prepared.projection()));
-    let names = prepared
-        .columns
-        .columns
-        .iter()
-        .map(|column| column.name.clone());
+    let columns = &prepared.columns.columns;
+    let mut instants = columns.iter().map(|column| &column.column_type);
     let mut shown = Preview {
-        columns: names.collect(),
+        columns: columns.iter().map(|column| column.name.clone()).collect(),
+        time_zone: instants
+            .any(clocks::has_instants)
+            .then(|| job.identity().time_zone),
         ..Preview::default()
     };
     let ranges = plan.partitions.iter().flat_map(|partition| {
@@ -67,12 +74,16 @@ pub(crate) fn preview(
             }
         }
     }
-    shown.rows = texts(&decoder.flush())?;
+    shown.rows = texts(&decoder.flush(), columns, &job.time_zone)?;
     Ok(shown)
 }
 
-/// Every cell as text.
-fn texts(batch: &arrow::array::RecordBatch) -> Result<Vec<Vec<Option<String>>>, Error> {
+/// Every cell as text, with instants as clocks in `zone` show them.
+fn texts(
+    batch: &RecordBatch,
+    columns: &[Column],
+    zone: &TimeZone,
+) -> Result<Vec<Vec<Option<String>>>, Error> {
     let failed = |error: arrow::error::ArrowError| {
         Error::with_source(
             ErrorKind::Internal,
@@ -81,21 +92,21 @@ fn texts(batch: &arrow::array::RecordBatch) -> Result<Vec<Vec<Option<String>>>, 
         )
     };
     let options = FormatOptions::default();
-    let columns: Vec<_> = batch
-        .columns()
+    let typed = batch.columns().iter().zip(columns);
+    let local: Vec<_> = typed
+        .map(|(cells, column)| clocks::in_zone(cells, &column.column_type, zone).map_err(failed))
+        .collect::<Result<_, _>>()?;
+    let columns: Vec<_> = local
         .iter()
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).map_err(failed))
         .collect::<Result<_, _>>()?;
     let cell = |row: usize| {
-        columns
-            .iter()
-            .zip(batch.columns())
-            .map(move |(formatter, column)| {
-                column
-                    .is_valid(row)
-                    .then(|| formatter.value(row).try_to_string())
-                    .transpose()
-            })
+        columns.iter().zip(&local).map(move |(formatter, column)| {
+            column
+                .is_valid(row)
+                .then(|| formatter.value(row).try_to_string())
+                .transpose()
+        })
     };
     (0..batch.num_rows())
         .map(|row| cell(row).collect::<Result<_, _>>().map_err(failed))

@@ -122,7 +122,7 @@ fn a_run_can_be_looked_at_before_and_after_it_is_done() {
     let one = scene.tidegate(&["history", "--limit", "1"]);
     assert!(one.stdout.contains("there are older ones"), "{one:?}");
     let none = scene.tidegate(&["history", "--job", "another"]);
-    assert_eq!(none.stdout, "there is no such run\n");
+    assert_eq!(none.stdout, "no run was found\n");
     let unknown = scene.tidegate(&["report", "9"]);
     assert_eq!(unknown.code, Some(1));
     assert!(

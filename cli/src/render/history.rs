@@ -10,7 +10,7 @@ use super::time::second;
 /// A line for each run, the newest first; `more` where there are older ones.
 pub(crate) fn text(runs: &[RunRecord], more: bool) -> String {
     if runs.is_empty() {
-        return "there is no such run".to_owned();
+        return "no run was found".to_owned();
     }
     let mut columns = Columns::new(&[
         "run>",
@@ -136,6 +136,6 @@ mod tests {
 
     #[test]
     fn no_run_is_no_table() {
-        assert_eq!(text(&[], false), "there is no such run");
+        assert_eq!(text(&[], false), "no run was found");
     }
 }

@@ -30,6 +30,8 @@ pub(crate) fn text(job: &Job, preview: &Preview) -> String {
             );
         }
         parts.push(columns.text());
+        let zone = preview.time_zone.as_ref();
+        parts.extend(zone.map(|zone| format!("instants are as clocks in {zone} show them")));
     }
     if !preview.rejected.is_empty() {
         let rejected = preview
@@ -61,6 +63,7 @@ mod tests {
                 vec![Some("1".to_owned()), Some("x".repeat(41))],
                 vec![None, Some("上".repeat(40))],
             ],
+            time_zone: Some("Asia/Shanghai".to_owned()),
             rejected: vec!["offset 7 of orders[0]: \u{1b}[2J".to_owned()],
         };
         insta::assert_snapshot!(text(&fixture::job(), &preview), @r"
@@ -70,6 +73,8 @@ mod tests {
             order_id  raw
             1         xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
             NULL      上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上上
+
+            instants are as clocks in Asia/Shanghai show them
 
             rejected: offset 7 of orders[0]: \u{1b}[2J
             ");

@@ -78,7 +78,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Error> {
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
-        VERSION => {}
+        // Who only reads writes nothing.
+        VERSION => return Ok(()),
         0 => transaction.execute_batch(TABLES)?,
         other => {
             let message = format!(
