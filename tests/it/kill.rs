@@ -4,11 +4,14 @@ use std::process::Child;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use engine_local::maxcompute::{Fault, Route};
 use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use tests::crashes::CrashScene;
+use tests::faulty::FaultyServer;
 use tests::journal::{Phase, phase};
 use tests::program::Ended;
+use tests::server::{Server, TestServer};
 use tests::skip::tell;
 
 /// How often a run that may be killed is looked at.
@@ -16,13 +19,35 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Of three kills, one falls into the last part of a run, from here on: the commit takes little of it.
 const END_FROM: f64 = 0.8;
 
-/// How runs are ended, besides with `kill -9`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Means {
-    /// In no other way.
-    KillOnly,
-    /// Also with SIGTERM, and the server dies now and then, too.
-    All,
+/// Lets something happen to a server in the middle of a run.
+type Trouble<S> = fn(&mut S, &mut Rng);
+
+/// The server dies as well, and comes back.
+fn restart(server: &mut Server, _: &mut Rng) {
+    server.restart();
+}
+
+/// The next calls of an upload go wrong in a way that passes.
+fn arm_faults(server: &mut FaultyServer, rng: &mut Rng) {
+    for route in [
+        Route::CreateUpload,
+        Route::PutBlock,
+        Route::ReloadUpload,
+        Route::Commit,
+    ] {
+        let fault = match rng.u32(..8) {
+            0 => Fault::answer(route, 500, "InternalServerError"),
+            1 => Fault::answer(route, 503, "ServiceUnavailable").times(2),
+            2 => Fault::answer(route, 429, "FlowExceeded"),
+            3 => Fault::cut_request(route, rng.u64(..5_000)),
+            4 => Fault::cut_answer(route, rng.u64(..50)),
+            5 => Fault::lose_answer(route),
+            6 => Fault::delay(route, Duration::from_millis(rng.u64(..500))),
+            _ => continue,
+        };
+        let next = server.faults.calls(route) + rng.u64(1..4);
+        server.faults.add(fault.from_call(next));
+    }
 }
 
 /// What came of all rounds.
@@ -30,7 +55,7 @@ enum Means {
 struct Totals {
     kills: u32,
     terms: u32,
-    server_kills: u32,
+    troubles: u32,
     runs: u32,
     rounds: u32,
     rows: u64,
@@ -44,11 +69,11 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} stops, {} kills of the server in {} runs of {} loads; {} rows, {} duplicates, {} losses, {} \
+            "{} kills, {} stops, {} troubles of the server in {} runs of {} loads; {} rows, {} duplicates, {} losses, {} \
              slices kept; killed while {:?}",
             self.kills,
             self.terms,
-            self.server_kills,
+            self.troubles,
             self.runs,
             self.rounds,
             self.rows,
@@ -60,18 +85,18 @@ impl fmt::Display for Totals {
     }
 }
 
-struct KillLoop {
-    scene: CrashScene,
+struct KillLoop<S> {
+    scene: CrashScene<S>,
     rng: Rng,
-    means: Means,
-    /// How long a run takes that nothing happens to.
+    /// What happens to the server in one of four runs; then some runs are only asked to stop, too.
+    trouble: Option<Trouble<S>>,
+    /// How long the last run took that nothing happened to.
     whole: Duration,
     totals: Totals,
 }
 
-impl KillLoop {
-    fn new(topic: &str, messages: u64, seed: u64, means: Means) -> Self {
-        let scene = CrashScene::new(topic, messages);
+impl<S: TestServer> KillLoop<S> {
+    fn new(scene: CrashScene<S>, seed: u64, trouble: Option<Trouble<S>>) -> Self {
         let measured: Vec<_> = (0..3)
             .map(|number| {
                 let started = Instant::now();
@@ -83,7 +108,7 @@ impl KillLoop {
         Self {
             scene,
             rng: Rng::with_seed(seed),
-            means,
+            trouble,
             whole: measured.into_iter().min().unwrap(),
             totals: Totals::default(),
         }
@@ -101,13 +126,15 @@ impl KillLoop {
         };
         let what = format!("{what}, load {number}, {write}");
         let mut reached = Phase::Planning;
-        for _ in 0..self.rng.u32(1..=3) {
+        for attempt in 0..self.rng.u32(1..=3) {
             if reached == Phase::Ended {
                 break;
             }
-            self.killed_run(&partition, write, &what);
+            let killed = self.killed_run(&partition, write, attempt == 0, &what);
             reached = phase(&self.scene.loader.state(), &partition);
-            *self.totals.phases.entry(reached).or_default() += 1;
+            if killed {
+                *self.totals.phases.entry(reached).or_default() += 1;
+            }
             let found = self.scene.figures(&partition);
             match reached {
                 Phase::Planning | Phase::Reading | Phase::Uploading => {
@@ -141,26 +168,27 @@ impl KillLoop {
         assert_eq!(found, *truth, "{what}");
     }
 
-    /// Starts a run and ends it at a random time, unless it ends before.
-    fn killed_run(&mut self, partition: &str, write: &str, what: &str) {
+    /// Starts a run, the first one of a load or a later one, and ends it at a random time; whether it didn't end before
+    /// by itself.
+    fn killed_run(&mut self, partition: &str, write: &str, first: bool, what: &str) -> bool {
         let share = match self.rng.u32(..3) {
             0 => END_FROM + self.rng.f64() * (1.1 - END_FROM),
             _ => self.rng.f64(),
         };
         let at = self.whole.mul_f64(share);
-        let signal = match (self.means, self.rng.u32(..4)) {
-            (Means::All, 0) => Signal::TERM,
+        let signal = match (self.trouble, self.rng.u32(..4)) {
+            (Some(_), 0) => Signal::TERM,
             _ => Signal::KILL,
         };
-        let server_dies = self.means == Means::All && self.rng.u32(..4) == 0;
+        let trouble = self.trouble.filter(|_| self.rng.u32(..4) == 0);
         self.totals.runs += 1;
         let started = Instant::now();
         let mut run = self.scene.loader.start(&self.scene.job(partition, write));
-        if server_dies {
+        if let Some(trouble) = trouble {
             let earlier = at.mul_f64(self.rng.f64());
             if !ends_before(&mut run, started + earlier) {
-                self.scene.loader.server.restart();
-                self.totals.server_kills += 1;
+                trouble(&mut self.scene.loader.server, &mut self.rng);
+                self.totals.troubles += 1;
             }
         }
         let killed = !ends_before(&mut run, started + at);
@@ -170,7 +198,12 @@ impl KillLoop {
         }
         let ended = Ended::from(run.wait_with_output().unwrap());
         match (signal, ended.code) {
-            (_, Some(0)) => {}
+            (_, Some(0)) => {
+                if first && trouble.is_none() {
+                    self.whole = started.elapsed();
+                }
+                return false;
+            }
             (Signal::KILL, None) if killed => self.totals.kills += 1,
             (Signal::TERM, Some(1)) if killed => {
                 self.totals.terms += 1;
@@ -181,6 +214,7 @@ impl KillLoop {
             (Signal::TERM, None) if killed => self.totals.terms += 1,
             _ => panic!("{what}: {ended:#?}"),
         }
+        true
     }
 }
 
@@ -199,10 +233,14 @@ fn ends_before(run: &mut Child, deadline: Instant) -> bool {
     }
 }
 
-fn kill_at_random_times(topic: &str, messages: u64, kills: u32, means: Means) -> Totals {
+fn kill_at_random_times<S: TestServer>(
+    scene: CrashScene<S>,
+    kills: u32,
+    trouble: Option<Trouble<S>>,
+) -> Totals {
     let seed = fastrand::u64(..);
     let what = format!("seed {seed}");
-    let mut kill_loop = KillLoop::new(topic, messages, seed, means);
+    let mut kill_loop = KillLoop::new(scene, seed, trouble);
     while kill_loop.totals.kills < kills {
         kill_loop.round(&what);
     }
@@ -222,24 +260,33 @@ fn kill_at_random_times(topic: &str, messages: u64, kills: u32, means: Means) ->
 
 #[test]
 fn a_program_that_is_killed_at_random_times_loses_and_doubles_nothing() {
-    let topic = "a_program_that_is_killed_at_random_times";
-    kill_at_random_times(topic, 6_000, 20, Means::KillOnly);
+    let scene = CrashScene::new("a_program_that_is_killed_at_random_times", 6_000);
+    kill_at_random_times(scene, 20, None);
+}
+
+/// Kills came while messages were read, while blocks were sent, and after the commit.
+#[track_caller]
+fn assert_all_phases(totals: &Totals) {
+    for phase in [Phase::Reading, Phase::Uploading] {
+        assert!(totals.phases.contains_key(&phase), "{phase:?}: {totals}");
+    }
+    let after_commit = [Phase::Committed, Phase::Ended];
+    let mut after_commit = after_commit.iter();
+    let hit = after_commit.any(|phase| totals.phases.contains_key(phase));
+    assert!(hit && totals.terms > 0 && totals.troubles > 0, "{totals}");
 }
 
 #[test]
 #[ignore = "takes minutes; tests/run --long"]
 fn hundreds_of_kills_of_program_and_server_lose_and_double_nothing() {
-    let topic = "hundreds_of_kills_of_program_and_server";
-    let totals = kill_at_random_times(topic, 10_000, 200, Means::All);
-    for phase in [Phase::Reading, Phase::Uploading] {
-        assert!(totals.phases.contains_key(&phase), "{phase:?}: {totals}");
-    }
-    let after_commit = [Phase::Committed, Phase::Ended];
-    let hit = after_commit
-        .iter()
-        .any(|phase| totals.phases.contains_key(phase));
-    assert!(
-        hit && totals.terms > 0 && totals.server_kills > 0,
-        "{totals}"
-    );
+    let scene = CrashScene::new("hundreds_of_kills_of_program_and_server", 10_000);
+    assert_all_phases(&kill_at_random_times(scene, 200, Some(restart)));
+}
+
+#[test]
+#[ignore = "takes minutes; tests/run --long"]
+fn a_hundred_kills_while_the_server_fails_lose_and_double_nothing() {
+    let topic = "a_hundred_kills_while_the_server_fails";
+    let scene = CrashScene::on(FaultyServer::start(), topic, 10_000);
+    assert_all_phases(&kill_at_random_times(scene, 100, Some(arm_faults)));
 }

@@ -13,7 +13,7 @@ use crate::borders::{Crash, job_writing, truth, world};
 use crate::{World, day};
 
 /// Each a run with up to [`ATTEMPTS_MAX`] attempts that something happens to.
-const RUNS: u64 = 200;
+const RUNS: u64 = 100;
 const ATTEMPTS_MAX: u32 = 5;
 /// Passings of a border that a run may have, and a few more.
 const PASSINGS_MAX: u64 = 10;
@@ -21,14 +21,16 @@ const PASSINGS_MAX: u64 = 10;
 /// Lets something go wrong at the server, or nothing.
 fn arm(world: &World, rng: &mut Rng) {
     let faults = &world.table.faults;
-    *faults.fail_uploads_after.lock().unwrap() = None;
-    match rng.u32(..8) {
+    disarm(world);
+    match rng.u32(..10) {
         0 => faults.lose_commit.store(true, Ordering::Relaxed),
         1 => faults.lose_commit_answer.store(true, Ordering::Relaxed),
         2 => faults.commit_slowly.store(true, Ordering::Relaxed),
         3 => faults.refuse_commit.store(true, Ordering::Relaxed),
         4 => *faults.fail_uploads_after.lock().unwrap() = Some(rng.u64(..10)),
         5 => faults.hide_rows.store(true, Ordering::Relaxed),
+        6 => *faults.forget_after.lock().unwrap() = Some((rng.u64(1..8), rng.u64(1..5))),
+        7 => faults.forget_at_commit.store(true, Ordering::Relaxed),
         _ => {}
     }
 }
@@ -36,12 +38,14 @@ fn arm(world: &World, rng: &mut Rng) {
 fn disarm(world: &World) {
     let faults = &world.table.faults;
     *faults.fail_uploads_after.lock().unwrap() = None;
+    *faults.forget_after.lock().unwrap() = None;
     for fault in [
         &faults.lose_commit,
         &faults.lose_commit_answer,
         &faults.commit_slowly,
         &faults.refuse_commit,
         &faults.hide_rows,
+        &faults.forget_at_commit,
     ] {
         fault.store(false, Ordering::Relaxed);
     }
