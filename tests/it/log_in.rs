@@ -313,6 +313,6 @@ fn a_refused_certificate_is_named_in_time() {
     locked.push(("ssl.keystore.password", WRONG));
     let ended = loader.run(&Scene::shared().job(&loader, MUTUAL, &locked));
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("ssl.keystore"), "{said}");
+    assert!(said.contains("check `ssl.keystore.password`"), "{said}");
     assert!(!said.contains(WRONG), "{said}");
 }

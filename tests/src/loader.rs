@@ -103,13 +103,9 @@ impl<S: TestServer> Loader<S> {
     /// When the run ends before, or nothing is staged for minutes.
     #[track_caller]
     pub fn wait_for_slices(&self, run: &mut Child, count: usize) {
-        let staging = self.state().join("staging");
         let deadline = now() + STAGED_WITHIN;
         loop {
-            let staged = fs::read_dir(&staging).map_or(0, |files| {
-                let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-                names.filter(|name| name.ends_with("-rows.parquet")).count()
-            });
+            let staged = self.staged_slices();
             if staged >= count {
                 return;
             }
@@ -121,6 +117,14 @@ impl<S: TestServer> Loader<S> {
             );
             std::thread::yield_now();
         }
+    }
+
+    /// How many slices of a run that goes on are staged.
+    pub fn staged_slices(&self) -> usize {
+        fs::read_dir(self.state().join("staging")).map_or(0, |files| {
+            let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+            names.filter(|name| name.ends_with("-rows.parquet")).count()
+        })
     }
 
     /// What the job's window of its topic must become. `bootstrap` is a listener without log-in.

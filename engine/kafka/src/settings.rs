@@ -18,7 +18,7 @@ use rdkafka::error::KafkaError;
 
 use crate::error::{Error, ErrorKind, Result};
 use option_text::HIDDEN;
-use owned::{JAVA, OWNED};
+use owned::{HINTS, JAVA, OWNED};
 
 pub use option_text::OptionText;
 
@@ -277,10 +277,14 @@ impl Settings {
                     "kafka option {name:?}: librdkafka says: {description}; its CONFIGURATION.md lists all options"
                 ))
             }
-            KafkaError::ClientCreation(description) => invalid(format!(
-                "the kafka options do not go together; librdkafka says: {}",
-                self.conceal(description.trim_end_matches('.'))
-            )),
+            KafkaError::ClientCreation(description) => {
+                let hint = HINTS.iter().find(|(part, _)| description.contains(part));
+                let hint = hint.map_or_else(String::new, |(_, hint)| format!("; {hint}"));
+                let description = self.conceal(description.trim_end_matches('.'));
+                invalid(format!(
+                    "the kafka options do not go together; librdkafka says: {description}{hint}"
+                ))
+            }
             KafkaError::Nul(_) => invalid("a kafka option or broker address holds a NUL character"),
             other => {
                 let cause = self.conceal(&other.to_string());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::MetadataPartition;
 
 use super::kraft::Node;
 use super::{BrokerOptions, KafkaBroker, admin, retry_ports};
@@ -13,6 +14,9 @@ const BROKERS: usize = 3;
 
 /// Longest wait for the cluster's answer to one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often a topic's copies are asked for four times a second.
+const IN_SYNC_ATTEMPTS_MAX: u32 = 480;
 
 /// Three running KRaft brokers of the newest release.
 #[derive(Debug)]
@@ -79,19 +83,43 @@ impl KafkaCluster {
     ///
     /// When nobody answers, or there is no such topic partition.
     pub fn leader(&self, topic: &str, partition: i32) -> Option<usize> {
-        let consumer: BaseConsumer = self.client().create().expect("a client");
-        let metadata = consumer
-            .fetch_metadata(Some(topic), ANSWER_WITHIN)
-            .unwrap_or_else(|error| panic!("nobody tells of topic {topic:?}: {error}"));
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let partitions = found.expect("the topic that was asked for").partitions();
-        let found = partitions.iter().find(|found| found.id() == partition);
-        let leader = found.expect("a topic partition of the topic").leader();
-        usize::try_from(leader).ok()
+        let client: BaseConsumer = self.client().create().expect("a client");
+        ask(&client, topic, |partitions| {
+            let found = partitions.iter().find(|found| found.id() == partition);
+            let leader = found.expect("a topic partition of the topic").leader();
+            usize::try_from(leader).ok()
+        })
+    }
+
+    /// Waits until every broker has all of a topic's messages.
+    ///
+    /// # Panics
+    ///
+    /// When that takes minutes.
+    pub fn wait_until_in_sync(&self, topic: &str) {
+        let client: BaseConsumer = self.client().create().expect("a client");
+        let complete = |one: &MetadataPartition| one.isr().len() == BROKERS;
+        for _ in 0..IN_SYNC_ATTEMPTS_MAX {
+            if ask(&client, topic, |partitions| partitions.iter().all(complete)) {
+                return;
+            }
+            // Nothing is heard of here but errors, which `ask` would meet too.
+            drop(client.poll(Duration::from_millis(250)));
+        }
+        panic!("the copies of topic {topic:?} stay behind");
     }
 
     /// The broker with this number.
     pub fn broker(&mut self, number: usize) -> &mut KafkaBroker {
         &mut self.brokers[number - 1]
     }
+}
+
+/// What the cluster says of a topic's partitions.
+fn ask<T>(client: &BaseConsumer, topic: &str, about: impl Fn(&[MetadataPartition]) -> T) -> T {
+    let metadata = client
+        .fetch_metadata(Some(topic), ANSWER_WITHIN)
+        .unwrap_or_else(|error| panic!("nobody tells of topic {topic:?}: {error}"));
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    about(found.expect("the topic that was asked for").partitions())
 }

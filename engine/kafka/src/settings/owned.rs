@@ -1,4 +1,4 @@
-//! Options that are not for a job to set, and what to write in place of others.
+//! Options that are not for a job to set, and what to do about others that are refused.
 
 /// Options that are the engine's: name, the value it always has where it is fixed, and why.
 ///
@@ -202,4 +202,13 @@ pub(super) const JAVA: &[(&str, &str)] = &[
         "leave it out: `ssl.ca.location` is a PEM file",
     ),
     ("value.deserializer", "write the source's `value`"),
+];
+
+/// Parts of what librdkafka says of options that do not go together, and what to do then.
+pub(super) const HINTS: &[(&str, &str)] = &[
+    (
+        "digital envelope routines::unsupported",
+        "the file is encrypted in a way that OpenSSL has given up; write it anew, as `keytool -importkeystore` of Java 17 does",
+    ),
+    ("mac verify failure", "check `ssl.keystore.password`"),
 ];

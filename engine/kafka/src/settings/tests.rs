@@ -147,7 +147,7 @@ fn what_breaks_no_promise_passes() {
         ("fetch.max.bytes", "67108864"),
         ("fetch.min.bytes", "1000"),
         ("isolation.level", "read_uncommitted"),
-        ("max.partition.fetch.bytes", "1000000"),
+        ("fetch.message.max.bytes", "1000000"),
         ("max.poll.interval.ms", "600000"),
         ("metadata.recovery.strategy", "none"),
         ("partition.assignment.strategy", "roundrobin"),
@@ -183,6 +183,25 @@ fn unknown_and_bad_options_are_named() {
     assert!(error(&[("fetch.max.wait.ms", "1")]).contains("`fetch.wait.max.ms`"));
     assert!(error(&[("ssl.endpoint.identification.algorithm", "")]).contains("write `none`"));
     assert!(error(&[("client.id", "a\0b")]).contains("NUL"));
+}
+
+#[test]
+fn a_key_store_that_cannot_be_read_gets_a_hint() {
+    let settings = settings(&[]).unwrap();
+    for (cause, hint) in [
+        (
+            "/a.p12: error:0308010C:digital envelope routines::unsupported",
+            "write it anew",
+        ),
+        (
+            "/a.p12: error:11800071:PKCS12 routines::mac verify failure",
+            "`ssl.keystore.password`",
+        ),
+    ] {
+        let error = settings.refused(&KafkaError::ClientCreation(cause.to_owned()));
+        let text = error.to_string();
+        assert!(text.contains(cause) && text.contains(hint), "{text}");
+    }
 }
 
 #[test]
