@@ -42,13 +42,13 @@ pub enum Border {
     CommitAnswered,
     /// The journal has the outcome of a window.
     WindowJournalled,
+    /// One of the staged files of a window that is done is deleted.
+    FileDeleted,
     /// All windows are done, and the report is made.
     RunLoaded,
-    /// The journal has the report; the staged files are still there.
+    /// The journal has the report.
     RunEnded,
-    /// One of the staged files is deleted, after the end.
-    FileDeleted,
-    /// All of them are, and only the caller doesn't know yet.
+    /// No staged file is left, and only the caller doesn't know yet.
     CleanedUp,
 }
 
@@ -72,9 +72,9 @@ impl Border {
         (Self::CommitJournalled, "commit_journalled"),
         (Self::CommitAnswered, "commit_answered"),
         (Self::WindowJournalled, "window_journalled"),
+        (Self::FileDeleted, "file_deleted"),
         (Self::RunLoaded, "run_loaded"),
         (Self::RunEnded, "run_ended"),
-        (Self::FileDeleted, "file_deleted"),
         (Self::CleanedUp, "cleaned_up"),
     ];
 

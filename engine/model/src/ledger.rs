@@ -25,7 +25,36 @@ pub struct Counts {
     #[serde(default)]
     pub unread: u64,
     /// The messages of each window, by its number in the plan; windows that were not looked for are left out.
+    #[serde(with = "by_number")]
     pub windows: BTreeMap<u32, WindowCounts>,
+}
+
+/// Numbers as keys of JSON, also where the counts are a part of another object.
+mod by_number {
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::WindowCounts;
+
+    pub(super) fn serialize<S: Serializer>(
+        windows: &BTreeMap<u32, WindowCounts>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        windows.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<u32, WindowCounts>, D::Error> {
+        let named = BTreeMap::<String, WindowCounts>::deserialize(deserializer)?;
+        let numbered = named.into_iter().map(|(name, counts)| {
+            let number = name.parse().map_err(D::Error::custom)?;
+            Ok((number, counts))
+        });
+        numbered.collect()
+    }
 }
 
 /// What became of the messages of one window.

@@ -168,3 +168,23 @@ pub struct StepFigures {
     /// Bytes.
     pub bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WindowCounts;
+
+    #[test]
+    fn a_ledgers_line_reads_back() {
+        let entry = LedgerEntry {
+            topic_partition: TopicPartition::new("orders", 3),
+            counts: Counts {
+                windows: [(7, WindowCounts::default())].into(),
+                ..Counts::new(5)
+            },
+            hole_spans: vec![OffsetRange { start: 1, end: 2 }],
+        };
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<LedgerEntry>(&text).unwrap(), entry);
+    }
+}

@@ -13,7 +13,7 @@ use crate::{DAY_END_MS, DAY_START_MS, World, day, job_of};
 
 /// Messages of each of the two topic partitions; a quarter of them makes a slice.
 const MESSAGES: i64 = 100;
-const SLICE_MESSAGES: u64 = 25;
+pub(crate) const SLICE_MESSAGES: u64 = 25;
 
 /// A day on two topic partitions, in which the message 40 of each is no JSON.
 pub(crate) fn world() -> World {

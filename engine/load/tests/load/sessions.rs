@@ -4,8 +4,11 @@ use std::sync::atomic::Ordering;
 
 use engine_load::ErrorKind;
 
-use crate::borders::{job_writing, truth, world};
+use crate::borders::{SLICE_MESSAGES, job_writing, truth, world};
 use crate::{DAY_END_MS, day};
+
+/// Messages of slices that both lanes may have under way when a session is gone.
+const UNDER_WAY_MAX: usize = 2 * SLICE_MESSAGES as usize;
 
 #[test]
 fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
@@ -14,7 +17,8 @@ fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
         *world.table.faults.forget_after.lock().unwrap() = Some((5, 1));
         let report = world.run(&job_writing(write)).unwrap();
         assert_eq!(world.table.ids(&day()), truth(), "{write}");
-        assert_eq!(world.topic.delivered_again(), 0, "no slice is read again");
+        let again = world.topic.delivered_again();
+        assert!(again <= UNDER_WAY_MAX, "{again} messages are read again");
         let slices = report.slices;
         assert_eq!((slices.read, slices.kept), (slices.planned, 0));
         assert!(slices.uploaded >= slices.planned + 5, "{slices:?}");
@@ -51,7 +55,11 @@ fn a_server_that_loses_every_session_is_given_up() {
         "{error}"
     );
     assert!(world.table.ids(&day()).is_empty());
-    assert_eq!(world.topic.delivered_again(), 0);
+    let again = world.topic.delivered_again();
+    assert!(
+        again <= 4 * UNDER_WAY_MAX,
+        "{again} messages are read again"
+    );
 
     *world.table.faults.forget_after.lock().unwrap() = None;
     let report = world.run(&job_writing("replace")).unwrap();
