@@ -8,7 +8,7 @@ use crate::borders::{SLICE_MESSAGES, job_writing, truth, world};
 use crate::{DAY_END_MS, day};
 
 /// Messages of slices that both lanes may have under way when a session is gone.
-const UNDER_WAY_MAX: usize = 2 * SLICE_MESSAGES as usize;
+const UNDER_WAY_MAX: u64 = 2 * SLICE_MESSAGES;
 
 #[test]
 fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
@@ -17,7 +17,7 @@ fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
         *world.table.faults.forget_after.lock().unwrap() = Some((5, 1));
         let report = world.run(&job_writing(write)).unwrap();
         assert_eq!(world.table.ids(&day()), truth(), "{write}");
-        let again = world.topic.delivered_again();
+        let again = world.topic.delivered_again() as u64;
         assert!(again <= UNDER_WAY_MAX, "{again} messages are read again");
         let slices = report.slices;
         assert_eq!((slices.read, slices.kept), (slices.planned, 0));
@@ -55,7 +55,7 @@ fn a_server_that_loses_every_session_is_given_up() {
         "{error}"
     );
     assert!(world.table.ids(&day()).is_empty());
-    let again = world.topic.delivered_again();
+    let again = world.topic.delivered_again() as u64;
     assert!(
         again <= 4 * UNDER_WAY_MAX,
         "{again} messages are read again"
