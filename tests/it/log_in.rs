@@ -9,6 +9,7 @@ use tests::job::JobFile;
 use tests::loader::Loader;
 use tests::messages::MessagePlan;
 use tests::produce::produce;
+use tests::tokens::TokenIssuer;
 
 /// What a refusal takes at most.
 const REFUSED_WITHIN: Duration = Duration::from_secs(15);
@@ -169,6 +170,18 @@ fn log_in<'a>(protocol: &'a str, mechanism: &'a str, password: &'a str) -> Optio
     ]
 }
 
+/// A token of `issuer` is asked for with this secret.
+fn from_issuer<'a>(issuer: &'a TokenIssuer, secret: &'a str) -> Options<'a> {
+    vec![
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.token.endpoint.url", issuer.url()),
+        ("sasl.oauthbearer.client.id", "loader"),
+        ("sasl.oauthbearer.client.secret", secret),
+    ]
+}
+
 /// All messages of the topic are loaded through the listener, and no secret is shown.
 #[track_caller]
 fn assert_loads(loader: &Loader, listener: &str, options: &Options<'_>) {
@@ -222,6 +235,8 @@ fn passwords_and_tokens_log_in() {
         ("sasl.oauthbearer.config", "principal=loader"),
     ];
     assert_loads(&loader, LOG_IN, &token);
+    let issuer = TokenIssuer::start("loader", PASSWORD);
+    assert_loads(&loader, LOG_IN, &from_issuer(&issuer, PASSWORD));
     let mut both = log_in("SASL_SSL", "SCRAM-SHA-512", PASSWORD);
     both.push(("ssl.ca.location", &files.authority));
     assert_loads(&loader, BOTH, &both);
@@ -282,6 +297,9 @@ fn a_refused_password_is_named_in_time_and_not_shown() {
     let mut both = log_in("SASL_SSL", "SCRAM-SHA-512", WRONG);
     both.push(("ssl.ca.location", &files.authority));
     assert_refused(&loader, BOTH, &both, "refused the log-in");
+    let issuer = TokenIssuer::start("loader", PASSWORD);
+    let options = from_issuer(&issuer, WRONG);
+    assert_refused(&loader, LOG_IN, &options, "OAUTHBEARER token");
 }
 
 #[test]

@@ -27,5 +27,6 @@ pub mod proxy;
 pub mod rows;
 pub mod server;
 pub mod skip;
+pub mod tokens;
 pub mod truth;
 pub mod values;

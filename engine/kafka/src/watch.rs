@@ -188,6 +188,10 @@ impl Trouble {
         let cause = &self.cause;
         let kind = kind_of(self.code);
         let message = match kind {
+            ErrorKind::Authentication if cause.contains("OAUTHBEARER token") => format!(
+                "no log-in at broker {address}: {cause}; check `sasl.oauthbearer.token.endpoint.url`, \
+                 `sasl.oauthbearer.client.id` and `sasl.oauthbearer.client.secret`"
+            ),
             ErrorKind::Authentication => format!(
                 "broker {address} refused the log-in: {cause}; check `sasl.mechanism`, `sasl.username` and \
                  `sasl.password`"
@@ -268,6 +272,13 @@ mod tests {
                 "cannot reach broker [::1]:9093: SSL handshake failed: certificate verify failed; check that \
                  `ssl.ca.location` names the authority of the broker's certificate, and that the certificate names this \
                  host",
+            ),
+            (
+                Code::Authentication,
+                "a:9093/bootstrap: Failed to acquire SASL OAUTHBEARER token: {\"error\":\"invalid_client\"}",
+                "no log-in at broker a:9093: failed to acquire SASL OAUTHBEARER token: {\"error\":\"invalid_client\"}; \
+                 check `sasl.oauthbearer.token.endpoint.url`, `sasl.oauthbearer.client.id` and \
+                 `sasl.oauthbearer.client.secret`",
             ),
             (
                 Code::SSL,
