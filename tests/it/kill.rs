@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -197,7 +197,7 @@ impl<S: TestServer> KillLoop<S> {
             }
         }
         let killed = if at_clean_up {
-            let begins = clean_up_begins(self.scene.loader.state());
+            let begins = clean_up_begins(&self.scene.loader.state());
             !ends_before(&mut run, started + CLEANED_UP_WITHIN, begins)
         } else {
             !ends_before(&mut run, started + at, || false)
@@ -229,7 +229,7 @@ impl<S: TestServer> KillLoop<S> {
 }
 
 /// Tells when staged files become fewer.
-fn clean_up_begins(state: PathBuf) -> impl FnMut() -> bool {
+fn clean_up_begins(state: &Path) -> impl FnMut() -> bool + use<> {
     let staging = state.join("staging");
     let mut most = 0;
     move || {

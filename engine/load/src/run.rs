@@ -129,7 +129,8 @@ fn begin_and_load(
     progress
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
-    let (run, mut report) = attempt.load_to_the_end(&prepared, run, resumed)?;
+    let loaded = attempt.load_to_the_end(&prepared, run, resumed);
+    let (run, mut report) = loaded.map_err(goes_on)?;
     report.seconds = ports.clock.elapsed().saturating_sub(started).as_secs_f64();
     (ports.on_border)(Border::RunLoaded)?;
     ports.journal.end_run(run.id, &report).map_err(|error| {
@@ -529,6 +530,16 @@ impl Attempt<'_> {
             .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
         Ok(unneeded.collect())
     }
+}
+
+/// Says of what the server refused that it costs no more than this attempt.
+fn goes_on(error: Error) -> Error {
+    if error.kind() != ErrorKind::Target {
+        return error;
+    }
+    let message =
+        format!("{error}; once that is over, the same command goes on from what is staged");
+    Error::with_source(ErrorKind::Target, message, error)
 }
 
 /// The ledger of all slices, checked: every topic partition balances, and every planned offset is in it.

@@ -7,6 +7,9 @@ use engine_load::ErrorKind;
 use crate::borders::{job_writing, truth, world};
 use crate::{DAY_END_MS, day};
 
+/// Messages of the slices that both lanes read at a time.
+const UNDER_WAY: usize = 2 * 25;
+
 #[test]
 fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
     for write in ["replace", "append"] {
@@ -14,7 +17,11 @@ fn a_session_that_is_gone_is_replaced_in_the_same_attempt() {
         *world.table.faults.forget_after.lock().unwrap() = Some((5, 1));
         let report = world.run(&job_writing(write)).unwrap();
         assert_eq!(world.table.ids(&day()), truth(), "{write}");
-        assert_eq!(world.topic.delivered_again(), 0, "no slice is read again");
+        let again = world.topic.delivered_again();
+        assert!(
+            again <= UNDER_WAY,
+            "{again}: staged slices are not read again"
+        );
         let slices = report.slices;
         assert_eq!((slices.read, slices.kept), (slices.planned, 0));
         assert!(slices.uploaded >= slices.planned + 5, "{slices:?}");
@@ -51,7 +58,8 @@ fn a_server_that_loses_every_session_is_given_up() {
         "{error}"
     );
     assert!(world.table.ids(&day()).is_empty());
-    assert_eq!(world.topic.delivered_again(), 0);
+    let again = world.topic.delivered_again();
+    assert!(again <= 3 * UNDER_WAY, "{again}");
 
     *world.table.faults.forget_after.lock().unwrap() = None;
     let report = world.run(&job_writing("replace")).unwrap();
