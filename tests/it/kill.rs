@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -15,9 +17,12 @@ use tests::server::{Server, TestServer};
 use tests::skip::tell;
 
 /// How often a run that may be killed is looked at.
-const LOOK: Duration = Duration::from_millis(2);
-/// Of three kills, one falls into the last part of a run, from here on: the commit takes little of it.
+const LOOK: Duration = Duration::from_micros(500);
+/// Of four kills, one falls into the last part of a run, from here on: the commit takes little of it. Another one comes
+/// when files are deleted after the end, which takes still less.
 const END_FROM: f64 = 0.8;
+/// The longest wait for that.
+const CLEANED_UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Lets something happen to a server in the middle of a run.
 type Trouble<S> = fn(&mut S, &mut Rng);
@@ -171,9 +176,9 @@ impl<S: TestServer> KillLoop<S> {
     /// Starts a run, the first one of a load or a later one, and ends it at a random time; whether it didn't end before
     /// by itself.
     fn killed_run(&mut self, partition: &str, write: &str, first: bool, what: &str) -> bool {
-        let share = match self.rng.u32(..3) {
-            0 => END_FROM + self.rng.f64() * (1.1 - END_FROM),
-            _ => self.rng.f64(),
+        let (share, at_clean_up) = match self.rng.u32(..4) {
+            0 => (END_FROM + self.rng.f64() * (1.1 - END_FROM), false),
+            drawn => (self.rng.f64(), drawn == 1),
         };
         let at = self.whole.mul_f64(share);
         let signal = match (self.trouble, self.rng.u32(..4)) {
@@ -186,12 +191,17 @@ impl<S: TestServer> KillLoop<S> {
         let mut run = self.scene.loader.start(&self.scene.job(partition, write));
         if let Some(trouble) = trouble {
             let earlier = at.mul_f64(self.rng.f64());
-            if !ends_before(&mut run, started + earlier) {
+            if !ends_before(&mut run, started + earlier, || false) {
                 trouble(&mut self.scene.loader.server, &mut self.rng);
                 self.totals.troubles += 1;
             }
         }
-        let killed = !ends_before(&mut run, started + at);
+        let killed = if at_clean_up {
+            let begins = clean_up_begins(&self.scene.loader.state());
+            !ends_before(&mut run, started + CLEANED_UP_WITHIN, begins)
+        } else {
+            !ends_before(&mut run, started + at, || false)
+        };
         if killed {
             // It may end right now by itself.
             kill_process(Pid::from_child(&run), signal).ok();
@@ -218,15 +228,28 @@ impl<S: TestServer> KillLoop<S> {
     }
 }
 
-/// Waits until a run ends, or until `deadline`.
-fn ends_before(run: &mut Child, deadline: Instant) -> bool {
+/// Tells when staged files become fewer.
+fn clean_up_begins(state: &Path) -> impl FnMut() -> bool + use<> {
+    let staging = state.join("staging");
+    let mut most = 0;
+    move || {
+        let names = fs::read_dir(&staging).unwrap();
+        let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let staged = names.filter(|name| name.ends_with("-rows.parquet")).count();
+        most = most.max(staged);
+        staged < most
+    }
+}
+
+/// Waits until a run ends; not beyond `deadline`, nor when `enough` holds.
+fn ends_before(run: &mut Child, deadline: Instant, mut enough: impl FnMut() -> bool) -> bool {
     // Nothing is ever sent: waiting for it is how this thread rests between two looks.
     let (_sender, never) = sync_channel::<()>(0);
     loop {
         if run.try_wait().unwrap().is_some() {
             return true;
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || enough() {
             return false;
         }
         never.recv_timeout(LOOK).ok();

@@ -237,7 +237,8 @@ fn a_server_that_refuses_for_longer_than_it_is_tried_costs_an_attempt() {
     for (route, partition) in [(Route::PutBlock, "block"), (Route::CreateUpload, "session")] {
         let job = scene.job(partition, "append");
         faults.add(Fault::answer(route, 503, "ServiceUnavailable").always());
-        refused(&scene, &job, &["ServiceUnavailable", "8 tries"]);
+        let says = ["ServiceUnavailable", "8 tries", "the same command goes on"];
+        refused(&scene, &job, &says);
         assert_eq!(scene.figures(partition).rows(), 0);
         faults.clear();
         let report = scene.loader.run(&job).json();

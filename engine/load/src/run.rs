@@ -153,7 +153,9 @@ fn begin_and_load(
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
     let id = run.id;
-    let loaded = attempt.load_to_the_end(&prepared, run, resumed);
+    let loaded = attempt
+        .load_to_the_end(&prepared, run, resumed)
+        .map_err(goes_on);
     let (run, mut report) = loaded.inspect_err(|error| {
         // The error itself is what the caller has to hear of, not that the journal lacks it.
         let _unrecorded = ports.journal.attempt_failed(id, error);
@@ -585,6 +587,16 @@ impl Attempt<'_> {
             .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
         Ok(unneeded.collect())
     }
+}
+
+/// Says of what the server refused that it costs no more than this attempt.
+fn goes_on(error: Error) -> Error {
+    if error.kind() != ErrorKind::Target {
+        return error;
+    }
+    let message =
+        format!("{error}; once that is over, the same command goes on from what is staged");
+    Error::with_source(ErrorKind::Target, message, error)
 }
 
 /// The ledger of all slices, checked: every topic partition balances, and every planned offset is in it.

@@ -44,7 +44,10 @@ fn what_was_staged_and_uploaded_is_not_done_again() {
     let world = world();
     fail_uploads_after(&world, Some(5));
     let error = world.run(&job("")).unwrap_err();
-    assert_eq!(error.to_string(), "the server is down");
+    assert_eq!(
+        error.to_string(),
+        "the server is down; once that is over, the same command goes on from what is staged"
+    );
     assert!(world.table.ids(&day()).is_empty());
 
     fail_uploads_after(&world, None);
