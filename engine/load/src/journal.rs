@@ -141,10 +141,8 @@ impl Journal {
         };
         let connection = open().map_err(|error| {
             let path = path.display();
-            let message = format!(
-                "the journal {path} can't be used: {error}{}",
-                advice(&error)
-            );
+            let advice = advice(&error).unwrap_or_default();
+            let message = format!("the journal {path} can't be used: {error}{advice}");
             Error::with_source(ErrorKind::Journal, message, error)
         })?;
         Ok(Self {
@@ -153,14 +151,14 @@ impl Journal {
         })
     }
 
-    /// Says of an error of the journal which file it is about, and what to do.
+    /// Says of an error of SQLite's which file it is about, and what to do.
     pub(crate) fn named(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Journal {
+        let Some(advice) = advice(&error) else {
             return error;
-        }
+        };
         let path = self.path.display();
-        let message = format!("{error}; the journal is {path}{}", advice(&error));
-        Error::with_source(ErrorKind::Journal, message, error)
+        let message = format!("{error}; the journal is {path}{advice}");
+        Error::with_source(error.kind(), message, error)
     }
 
     /// The run that was begun with this very `fingerprint`, loads into these `targets` in this order, and has not ended.
@@ -471,17 +469,17 @@ impl Journal {
     }
 }
 
-/// What to do about an error of SQLite's somewhere below `error`; nothing where that says it all.
-fn advice(error: &Error) -> &'static str {
+/// What to do about the error of SQLite's that `error` comes from, empty where its text says it; `None` for other errors.
+fn advice(error: &Error) -> Option<&'static str> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     let code = loop {
-        let Some(error) = cause else { return "" };
+        let error = cause?;
         if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
             break error.sqlite_error_code();
         }
         cause = error.source();
     };
-    match code {
+    Some(match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => schema::DAMAGED,
         Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
             "; see that its disk works and has space, and run the same command again: it goes on from here"
@@ -490,7 +488,7 @@ fn advice(error: &Error) -> &'static str {
             "; make its folder writable, or name another state folder with --state"
         }
         _ => "",
-    }
+    })
 }
 
 /// Makes the file, for its owner alone, where it is missing: it holds pieces of rejected messages. SQLite gives the files
