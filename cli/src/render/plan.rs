@@ -181,26 +181,26 @@ mod tests {
     #[test]
     fn a_plan_says_where_how_much_and_what_to_look_at() {
         insta::assert_snapshot!(text(&fixture::job(), &fixture::plan_report()), @"
-            job     orders_daily at 2026-11-23T00:15:00+08:00[Asia/Shanghai]
-            topic   orders
-            table   shop.orders
-            window  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
-                    [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
-            target  table partition ds=20261122
+        job     orders_daily at 2026-11-23T00:15:00+08:00[Asia/Shanghai]
+        topic   orders
+        table   shop.orders
+        window  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
+                [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
+        target  table partition ds=20261122
 
-            topic partition  log start  window start  look-up end  high watermark              range    offsets  window  retention
-            orders[0]                0        500000      1500000         2000000  [500000, 2000000)  1,500,000  closed  ok
-            orders[1]               70            70            -             100          [70, 100)         30  open    gap
-            orders[2]                5             -            -               5             [5, 5)          0  open    ok
+        topic partition  log start  window start  look-up end  high watermark              range    offsets  window  retention
+        orders[0]                0        500000      1500000         2000000  [500000, 2000000)  1,500,000  closed  ok
+        orders[1]               70            70            -             100          [70, 100)         30  open    gap
+        orders[2]                5             -            -               5                  -          0  open    ok
 
-            read      1,500,030 offsets, about 732.44 MiB at 512 B a message
-                      500,000 of them behind the look-up of the end, for late messages
-            slices    3
-            sessions  1
-            disk      20.00 GiB free for staging, limit 1.00 GiB
+        read      1,500,030 offsets, about 732.44 MiB at 512 B a message
+                  500,000 of them behind the look-up of the end, for late messages
+        slices    3
+        sessions  1
+        disk      20.00 GiB free for staging, limit 1.00 GiB
 
-            note: no message at or after the window's end was seen yet in orders[1]
-            ");
+        note: no message at or after the window's end was seen yet in orders[1]
+        ");
     }
 
     #[test]

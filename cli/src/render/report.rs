@@ -321,44 +321,44 @@ mod tests {
     fn a_report_accounts_for_everything() {
         let text = text(&fixture::report(), Some(Path::new("/state/staging")));
         insta::assert_snapshot!(text, @"
-            job      orders_daily, run 12, resumed
-            due      2026-11-23T00:15:00+08:00[Asia/Shanghai]
-            topic    orders
-            table    shop.orders
-            window   [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
-                     [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
-            target   table partition ds=20261122
-            outcome  committed 500,100 rows with upload session 20261123001500abc
-            counted  500,100 rows by a query after the commit
-            content  changed since run 7, which loaded 500,099 rows; checksum 000000000000002a
-            time     1m 35s, 150.00 MiB of memory at most
+        job      orders_daily, run 12, resumed
+        due      2026-11-23T00:15:00+08:00[Asia/Shanghai]
+        topic    orders
+        table    shop.orders
+        window   [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)
+                 [2026-11-22T00:00:00+08:00, 2026-11-23T00:00:00+08:00) in Asia/Shanghai
+        target   table partition ds=20261122
+        outcome  committed 500,100 rows, 30 of them behind the look-up of the window's end, with upload session 20261123001500abc
+        counted  500,100 rows by a query after the commit
+        content  changed since run 7, which loaded 500,099 rows; checksum 000000000000002a
+        time     1m 35s, 150.00 MiB of memory at most
 
-            topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  holes
-            orders[0]        1,500,020  500,000                4                   5         2              10      1,000,000      3
-            orders[1]              120      100                4                   5         2              10              0      3
-            total            1,500,140  500,100                8                  10         4              20      1,000,000      6
-            balanced: planned = rows + tombstones skipped + rejected + outside + holes, in each topic partition
+        topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  outside reach  holes  unread
+        orders[0]        1,500,020  500,000                4                   5         2              10      1,000,000              0      3       0
+        orders[1]              120      100                4                   5         2              10              0              0      3       0
+        total            1,500,140  500,100                8                  10         4              20      1,000,000              0      6       0
+        balanced: planned = rows + tombstones skipped + rejected + outside + holes + unread, in each topic partition
 
-            slices  3 planned, 2 read, 1 kept from an earlier attempt
-            blocks  2 uploaded, 1 uploaded before
+        slices  3 planned, 2 read, 1 kept from an earlier attempt
+        blocks  2 uploaded, 1 uploaded before
 
-            step      busy      items       bytes  items/s     bytes/s
-            plan    0.25 s          2           -        8           -
-            read    8.50 s  1,500,137  732.42 MiB  176,486   86.17 MiB
-            decode  6.00 s    500,104  244.14 MiB   83,350   40.69 MiB
-            stage   2.00 s    500,100   38.15 MiB  250,050   19.07 MiB
-            upload  1m 15s    500,100   40.05 MiB    6,668  546.88 KiB
-            commit  0.00 s          1           -        -           -
+        step      busy      items       bytes  items/s     bytes/s
+        plan    0.25 s          2           -        8           -
+        read    8.50 s  1,500,137  732.42 MiB  176,486   86.17 MiB
+        decode  6.00 s    500,104  244.14 MiB   83,350   40.69 MiB
+        stage   2.00 s    500,100   38.15 MiB  250,050   19.07 MiB
+        upload  1m 15s    500,100   40.05 MiB    6,668  546.88 KiB
+        commit  0.00 s          1           -        -           -
 
-            rejected because  messages
-            not_json                 3
-            number                   1
-            kept in /state/staging/run-12-slice-0-window-0.rejects.parquet
+        rejected because  messages
+        not_json                 3
+        number                   1
+        kept in /state/staging/run-12-slice-0-window-0.rejects.parquet
 
-            fields that no column takes, in 48 sampled messages: coupon (48), user.vip (3)
+        fields that no column takes, in 48 sampled messages: coupon (48), user.vip (3)
 
-            warning: no message at or after the window's end was seen yet in orders[1]
-            ");
+        warning: no message at or after the window's end was seen yet in orders[1]
+        ");
     }
 
     #[test]
