@@ -4,12 +4,20 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 14] = [
+const MINIMAL: [&[&str]; 15] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
     &["preview", "orders.yaml"],
     &["run", "orders.yaml", "--at", "2026-11-23"],
+    &[
+        "backfill",
+        "orders.yaml",
+        "--from",
+        "2026-10-01",
+        "--to",
+        "2026-11-01",
+    ],
     &["history"],
     &["report"],
     &["rejects"],

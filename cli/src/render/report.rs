@@ -370,10 +370,10 @@ mod tests {
             content(&window).unwrap(),
             "same rows as run 7 loaded, checksum 000000000000002a"
         );
-        window.rows = 1;
+        (window.rows, window.rows_past_look_up) = (1, 0);
         assert_eq!(
             outcome(&window),
-            "committed 1 row with upload session 20261123001500abc"
+            "committed 1 row, with upload session 20261123001500abc"
         );
         window.last_load = None;
         assert_eq!(content(&window).unwrap(), "checksum 000000000000002a");
@@ -402,6 +402,7 @@ mod tests {
         report.unmapped_fields = UnmappedFields::default();
         report.windows[0].session = None;
         report.windows[0].outcome = WindowOutcome::Kept;
+        report.windows[0].rows_past_look_up = 0;
         report.memory_bytes_peak = None;
         let text = text(&report, None);
         assert!(

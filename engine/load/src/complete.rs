@@ -1,6 +1,6 @@
 //! Which windows are complete: all their slices staged, all their blocks uploaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -15,6 +15,8 @@ use crate::upload::BlockTask;
 pub(crate) struct Completion {
     /// By the window's number; a window that was handed on is gone.
     waiting: Mutex<BTreeMap<u32, Waiting>>,
+    /// Windows whose rows the table has already; only their slices are waited for.
+    loaded: BTreeSet<u32>,
     complete: Sender<u32>,
     completed: Receiver<u32>,
     /// Windows that are handed on, in the end.
@@ -29,8 +31,13 @@ struct Waiting {
 
 impl Completion {
     /// For `windows`, of which these slices are not staged and these blocks not uploaded. Those that wait for nothing are
-    /// handed on at once.
-    pub(crate) fn new(windows: &[u32], slices: &[SliceSpec], blocks: &[BlockTask]) -> Self {
+    /// handed on at once. The table has the rows of those that are `loaded` already.
+    pub(crate) fn new(
+        windows: &[u32],
+        loaded: BTreeSet<u32>,
+        slices: &[SliceSpec],
+        blocks: &[BlockTask],
+    ) -> Self {
         let mut waiting: BTreeMap<u32, Waiting> = windows
             .iter()
             .map(|number| (*number, Waiting::default()))
@@ -49,6 +56,7 @@ impl Completion {
         let (complete, completed) = bounded(windows.len());
         let completion = Self {
             waiting: Mutex::default(),
+            loaded,
             complete,
             completed,
             windows: windows.len(),
@@ -73,7 +81,9 @@ impl Completion {
     pub(crate) fn staged(&self, slice: &SliceSpec, report: &SliceReport) -> Vec<BlockTask> {
         let mut waiting = self.lock();
         let tasks: Vec<BlockTask> = block_tasks(report)
-            .filter(|task| waiting.contains_key(&task.window))
+            .filter(|task| {
+                waiting.contains_key(&task.window) && !self.loaded.contains(&task.window)
+            })
             .collect();
         for task in &tasks {
             if let Some(waiting) = waiting.get_mut(&task.window) {
@@ -175,7 +185,7 @@ mod tests {
     #[test]
     fn a_window_is_complete_with_its_last_slice_and_its_last_block() {
         let slices = [slice(0, &[0]), slice(1, &[0, 1])];
-        let completion = Completion::new(&[0, 1, 2], &slices, &[]);
+        let completion = Completion::new(&[0, 1, 2], BTreeSet::new(), &slices, &[]);
         let cancel = Cancel::default();
         let next = || completion.next(&cancel).unwrap();
         assert_eq!(next(), 2, "nothing is to be done for it");
@@ -191,9 +201,11 @@ mod tests {
 
     #[test]
     fn windows_that_are_done_get_no_blocks() {
-        let slices = [slice(0, &[0, 1])];
-        let completion = Completion::new(&[1], &slices, &[]);
-        let tasks = completion.staged(&slices[0], &report(0, &[0, 1]));
+        let slices = [slice(0, &[0, 1, 2])];
+        let completion = Completion::new(&[1, 2], [2].into(), &slices, &[]);
+        let tasks = completion.staged(&slices[0], &report(0, &[0, 1, 2]));
+        // Of window 2 the slice was missing, and no block.
+        assert_eq!(completion.next(&Cancel::default()).unwrap(), 2);
         assert_eq!(
             tasks.iter().map(|task| task.window).collect::<Vec<_>>(),
             [1]

@@ -25,6 +25,8 @@ pub(crate) struct Remaining {
     pub(crate) staged: BTreeMap<u32, SliceReport>,
     /// The upload session of each window that can still be used, or that was committed without an answer.
     pub(crate) sessions: Vec<Option<String>>,
+    /// Windows whose rows the table has, or that were given up.
+    pub(crate) done: BTreeSet<u32>,
     /// Blocks that the sessions already have.
     pub(crate) blocks_uploaded: u64,
     /// The staged files of these blocks that are still there.
@@ -40,17 +42,17 @@ pub(crate) struct Resume<'a> {
 }
 
 /// What the server has of one window.
-pub(crate) struct Held {
+struct Held {
     /// The window's rows are in the table, or it was given up.
-    pub(crate) done: bool,
+    done: bool,
     /// The upload session that can still be used, or that was committed without an answer.
-    pub(crate) session: Option<String>,
+    session: Option<String>,
     blocks: BTreeMap<u32, u64>,
 }
 
 impl Resume<'_> {
     /// Asks the server about every window, in the plan's order.
-    pub(crate) fn held_of_all(&self, run: &OpenRun) -> Result<Vec<Held>, Error> {
+    fn held_of_all(&self, run: &OpenRun) -> Result<Vec<Held>, Error> {
         let mut held = Vec::with_capacity(run.windows.len());
         for window in 0..run.windows.len() {
             self.cancel.check()?;
@@ -60,7 +62,8 @@ impl Resume<'_> {
     }
 
     /// Compares journal, staged files and what the server has.
-    pub(crate) fn remaining(&self, run: &OpenRun, mut held: Vec<Held>) -> Result<Remaining, Error> {
+    pub(crate) fn remaining(&self, run: &OpenRun) -> Result<Remaining, Error> {
+        let mut held = self.held_of_all(run)?;
         let lost = self.lost_slices(run, &mut held)?;
         for number in &lost {
             self.journal.slice_lost(run.id, *number)?;
@@ -84,10 +87,12 @@ impl Resume<'_> {
         let blocks_uploaded = uploaded.len() as u64;
         let files = uploaded.into_iter().map(|task| task.file);
         let files_uploaded = files.filter(|file| there.contains(&file.name)).collect();
+        let done = (0_u32..).zip(&held).filter(|(_, held)| held.done);
         Ok(Remaining {
             slices,
             blocks,
             staged,
+            done: done.map(|(number, _)| number).collect(),
             sessions: held.into_iter().map(|held| held.session).collect(),
             blocks_uploaded,
             files_uploaded,

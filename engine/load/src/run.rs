@@ -31,7 +31,7 @@ use crate::prepare::{Prepared, check_same_topic, check_window_is_over};
 use crate::progress::{Progress, count, seconds};
 use crate::read::Idle;
 use crate::report::{Done, compare_with_last_load, report};
-use crate::resume::{Held, Remaining, Resume, delete_files};
+use crate::resume::{Remaining, Resume, delete_files};
 use crate::rules::{RejectGuard, SliceRules};
 use crate::settle::{Assume, Settle};
 use crate::shares::MemoryShares;
@@ -153,13 +153,12 @@ fn begin_and_load(
         .plan
         .add(planned, run.plan.partitions.len() as u64, 0);
     let id = run.id;
-    let loaded = attempt
-        .load_to_the_end(&prepared, run, resumed)
-        .map_err(goes_on);
-    let (run, mut report) = loaded.inspect_err(|error| {
+    let loaded = attempt.load_to_the_end(&prepared, run, resumed);
+    let loaded = loaded.inspect_err(|error| {
         // The error itself is what the caller has to hear of, not that the journal lacks it.
         let _unrecorded = ports.journal.attempt_failed(id, error);
-    })?;
+    });
+    let (run, mut report) = loaded.map_err(goes_on)?;
     report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
     (ports.on_border)(Border::RunLoaded)?;
     let ended_ms = ports.clock.now().as_millisecond();
@@ -308,9 +307,8 @@ impl Attempt<'_> {
             cancel: self.cancel,
         };
         let (commits, verify) = (self.commits(run), self.verify());
-        let held = resume.held_of_all(run)?;
-        let mut ended = ended_before(run, &held, &commits, &verify)?;
-        let remaining = resume.remaining(run, held)?;
+        let remaining = resume.remaining(run)?;
+        let mut ended = ended_before(run, &verify)?;
         let goes_on = before.resumed || !before.lost.is_empty();
         if goes_on && !remaining.slices.is_empty() {
             check_same_topic(&run.plan, self.ports.source)?;
@@ -483,7 +481,9 @@ impl Attempt<'_> {
             .take(windows)
             .filter(|number| !ended.contains_key(number))
             .collect();
-        let completion = Completion::new(&open, &remaining.slices, &remaining.blocks);
+        let loaded = remaining.done.clone();
+        let completion =
+            Completion::new(&open, loaded.clone(), &remaining.slices, &remaining.blocks);
         let lanes = self.lanes(remaining.slices.len());
         let budget = ByteBudget::new(self.shares(lanes).block_bytes);
         let idle = Idle::new(self.ports.clock, self.job.exit.idle());
@@ -508,7 +508,7 @@ impl Attempt<'_> {
                 let window = loaded_window(plan, &reports, number);
                 (window, row_files(&reports, number))
             };
-            match end_one(&window, work) {
+            match end_one(&window, loaded.contains(&number), work) {
                 Ok(done) => {
                     ended.insert(number, done);
                     for file in &files {
@@ -636,22 +636,16 @@ fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Option<Str
         .find_map(|report| report.windows.get(&window)?.first_reject.clone())
 }
 
-/// The windows that an earlier attempt has ended, also those that it committed without living to tell.
-fn ended_before(
-    run: &OpenRun,
-    held: &[Held],
-    commits: &Commits<'_>,
-    verify: &Verify<'_>,
-) -> Result<Ended, Error> {
+/// The windows of which the journal knows how they ended.
+fn ended_before(run: &OpenRun, verify: &Verify<'_>) -> Result<Ended, Error> {
     let mut ended = Ended::new();
-    for (number, (state, held)) in (0_u32..).zip(run.windows.iter().zip(held)) {
-        let window = loaded_window(&run.plan, &run.staged, number);
-        let (outcome, session) = match state.outcome {
-            Some(outcome) => (outcome, state.session.clone()),
-            None if held.done => commits.already_done(&window, held.session.clone())?,
-            None => continue,
+    for (number, state) in (0_u32..).zip(&run.windows) {
+        let Some(outcome) = state.outcome else {
+            continue;
         };
+        let window = loaded_window(&run.plan, &run.staged, number);
         let counted = verify.after(window.planned, outcome, window.counts.rows, None)?;
+        let session = state.session.clone();
         ended.insert(
             number,
             EndedWindow {
@@ -664,10 +658,20 @@ fn ended_before(
     Ok(ended)
 }
 
-/// Commits a complete window, and counts its target where that is wanted.
-fn end_one(window: &LoadedWindow<'_>, work: &Work<'_>) -> Result<EndedWindow, Error> {
-    let before = work.verify.before(window.planned)?;
-    let (outcome, session) = work.commits.commit(window, work.uploads)?;
+/// Commits a complete window, or finds that it was committed without an answer, and counts its target where that is wanted.
+fn end_one(
+    window: &LoadedWindow<'_>,
+    is_loaded: bool,
+    work: &Work<'_>,
+) -> Result<EndedWindow, Error> {
+    let mut before = None;
+    let (outcome, session) = if is_loaded {
+        let session = work.uploads.known_session(window.number);
+        work.commits.already_done(window, session)?
+    } else {
+        before = work.verify.before(window.planned)?;
+        work.commits.commit(window, work.uploads)?
+    };
     let counted = work
         .verify
         .after(window.planned, outcome, window.counts.rows, before)?;

@@ -57,6 +57,11 @@ impl Uploads<'_> {
         Ok(())
     }
 
+    /// The id of the window's session, where there is one.
+    pub(crate) fn known_session(&self, window: u32) -> Option<String> {
+        self.lock_session(window).clone()
+    }
+
     /// The id of the window's session, which is opened, and journalled, where there is none yet.
     pub(crate) fn session(&self, window: u32) -> Result<String, Error> {
         let mut session = self.lock_session(window);
