@@ -154,7 +154,7 @@ fn a_full_disk_at_any_point_is_named_and_the_run_goes_on_once_there_is_space() {
         let names = said.contains(disk.path().to_str().unwrap());
         assert!(names && said.contains("space"), "{left} bytes left: {said}");
         assert_eq!(scene.figures("full").rows(), 0, "{left} bytes left");
-        left += 20_000;
+        left += 5_000;
     };
     assert_eq!(scene.figures("full"), scene.truth);
     assert!(

@@ -138,19 +138,19 @@ fn number(value: &Value) -> i64 {
 
 #[test]
 fn misstamped_messages_cost_no_row_and_no_reading_of_the_whole_log() {
-    let mut stamps = days(6, 1, 120_000);
-    // Written at noon of the second day, stamped the week after.
-    let noon = usize::try_from(PER_DAY * 3 / 2).unwrap();
-    stamps[noon] = START_MS + 9 * DAY_MS;
-    // Written on the first day, stamped within the second.
-    stamps[100] = START_MS + DAY_MS + 7;
+    let mut stamps = days(8, 1, 120_000);
+    // Written at noon of the fourth day, stamped the week after.
+    let noon = usize::try_from(PER_DAY * 7 / 2).unwrap();
+    stamps[noon] = START_MS + 12 * DAY_MS;
+    // Written on the first day, stamped within the fourth.
+    stamps[100] = START_MS + 3 * DAY_MS + 7;
     let scene = Scene::new("misstamped_messages_cost_no_row", vec![stamps]);
-    let expected = scene.expected(START_MS + DAY_MS, START_MS + 2 * DAY_MS);
+    let expected = scene.expected(START_MS + 3 * DAY_MS, START_MS + 4 * DAY_MS);
     assert!(expected.0 > PER_DAY - 100);
 
     let job = scene.job("events", "lateness: auto", "00");
-    let report = scene.run(&job, "2022-10-03T00:15");
-    assert_eq!(scene.loaded("events", "ds = '20221002'"), expected);
+    let report = scene.run(&job, "2022-10-05T00:15");
+    assert_eq!(scene.loaded("events", "ds = '20221004'"), expected);
     let ledger = &report["ledger"][0];
     let planned = number(&ledger["planned"]);
     assert!(
@@ -166,8 +166,8 @@ fn misstamped_messages_cost_no_row_and_no_reading_of_the_whole_log() {
 
     // What a loader gets that trusts the look-up of the end.
     let job = scene.job("single", "lateness: none", "00");
-    scene.run(&job, "2022-10-03T00:15");
-    let trusting = scene.loaded("single", "ds = '20221002'");
+    scene.run(&job, "2022-10-05T00:15");
+    let trusting = scene.loaded("single", "ds = '20221004'");
     assert_eq!(
         expected.0 - trusting.0,
         number(&window["rows_past_look_up"])
