@@ -30,6 +30,10 @@ pub const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// seldom differ by more.
 pub const LATENESS_MARGIN_MS_DEFAULT: i64 = 15 * 60 * 1_000;
 
+/// Message time beyond both ends of a window's messages that an audit reads unless it is told otherwise, in ms: a day, the
+/// longest that devices which buffer are commonly given.
+pub const AUDIT_MARGIN_MS_DEFAULT: i64 = 24 * 60 * 60 * 1_000;
+
 /// A run that has not seen a first answer from a server after this long says so and ends, in seconds.
 pub const FIRST_CONTACT_S_MAX: u64 = 10;
 

@@ -1,10 +1,11 @@
 //! `window`: two bounds, on the message timestamp or on offsets, and how far to read for messages between them.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::PartitionSpec;
 use crate::Window;
@@ -45,6 +46,29 @@ pub(super) struct WindowSection {
     pub(super) split: Option<Every>,
     /// The texts of both bounds; nothing where one is no text of a time.
     texts: Option<(String, String)>,
+}
+
+/// `auto`, `exact`, `none`, or a duration such as `2h`; else the text says what is wrong.
+impl FromStr for Lateness {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::default()),
+            "exact" => Ok(Self::Exact),
+            "none" => Ok(Self::None),
+            other => {
+                let margin = parse_duration(other).ok_or_else(|| {
+                    format!(
+                        "{} is neither `auto`, `exact` nor `none`, nor a duration such as `2h`",
+                        shown(other)
+                    )
+                })?;
+                let margin_ms = i64::try_from(margin.as_millis()).unwrap_or(i64::MAX);
+                Ok(Self::Margin(margin_ms))
+            }
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -148,22 +172,10 @@ impl Walk<'_> {
         let Some(text) = self.open_text(&field) else {
             return Lateness::default();
         };
-        match text.as_str() {
-            "auto" => Lateness::default(),
-            "exact" => Lateness::Exact,
-            "none" => Lateness::None,
-            other => {
-                if let Some(margin) = parse_duration(other) {
-                    return Lateness::Margin(i64::try_from(margin.as_millis()).unwrap_or(i64::MAX));
-                }
-                let message = format!(
-                    "{} is neither `auto`, `exact` nor `none`, nor a duration such as `2h`",
-                    shown(other)
-                );
-                self.error(&field, message);
-                Lateness::default()
-            }
-        }
+        text.parse().unwrap_or_else(|message: String| {
+            self.error(&field, message);
+            Lateness::default()
+        })
     }
 
     /// `planned`, or `idle` with a duration.
@@ -376,9 +388,10 @@ impl Walk<'_> {
     }
 }
 
-/// A duration that is not negative.
+/// A duration that is not negative. A day has 24 hours, whatever the zone's clocks do.
 fn parse_duration(text: &str) -> Option<SignedDuration> {
-    let duration = text.trim().parse::<SignedDuration>().ok()?;
+    let span = text.trim().parse::<Span>().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     (!duration.is_negative()).then_some(duration)
 }
 

@@ -94,6 +94,7 @@ fn lateness_and_exit_are_words_or_durations() {
         job("lateness: 2h 30m").lateness,
         Lateness::Margin(9_000_000)
     );
+    assert_eq!(job("lateness: 3d").lateness, Lateness::Margin(259_200_000));
     assert_eq!(job("lateness: exact").lateness, Lateness::Exact);
     assert_eq!(
         job("exit: idle 60s").exit,
