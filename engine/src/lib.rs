@@ -57,6 +57,7 @@ pub use engine_decode::{
     FieldFigures, Inference, InferredColumn, IntegerRange, KindCounts, PayloadSample, SampledField,
     StringCounts,
 };
+pub use engine_load::audit::{AuditReport, MissedMessages, WindowAudit};
 pub use engine_load::plan::WindowOrder;
 pub use engine_load::{
     Assume, Border, Cancel, Error, ErrorKind, Passing, Phase, Progress, RunRecord, RunState,
@@ -68,7 +69,7 @@ pub use engine_model as model;
 pub use check::{Check, CheckReport, CheckStatus};
 pub use history::{KeptRun, UnfinishedRun};
 #[cfg(feature = "kafka")]
-pub use load::{Engine, LoadOptions, PlanReport};
+pub use load::{AuditOptions, Engine, LoadOptions, PlanReport};
 #[cfg(feature = "kafka")]
 pub use preview::Preview;
 pub use rejects::{Content, RejectedHeader, RejectedMessage, RejectedMessages};

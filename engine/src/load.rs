@@ -5,14 +5,15 @@ use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use engine_load::audit::{Audit, AuditReport, audit_lateness, check_repairable};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Border, Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
     SystemClock, objections, plan_notes,
 };
-use engine_model::job::{Job, KafkaSource, Verify};
-use engine_model::{LoadPlan, RunReport};
+use engine_model::job::{Job, KafkaSource, Lateness, Verify};
+use engine_model::{LoadPlan, RunReport, Window};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -213,6 +214,60 @@ impl Engine {
         engine_load::run(jobs, &ports, &options, progress, cancel)
     }
 
+    /// Looks for messages of windows that are loaded, and that their runs did not read; reads only what they did not.
+    /// Windows that lack some are loaded again where that is wanted, each by a run of its own. Blocks until it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Audit::run`], and as [`Engine::run`] for the windows that are loaded again; those before it are loaded then.
+    pub fn audit(
+        &self,
+        jobs: &[Job],
+        state: &StateFolder,
+        options: &AuditOptions,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<AuditReport, Error> {
+        let job = first(jobs)?;
+        let lateness = options.lateness.unwrap_or_else(|| audit_lateness(job));
+        if options.repair.is_some() {
+            check_repairable(job)?;
+        }
+        let (source, target) = self.edges(job, cancel)?;
+        let audit = Audit {
+            source: &source,
+            target: &target,
+            journal: state.journal(),
+            clock: &SystemClock::start(),
+            lateness,
+            lanes: self.lanes(job),
+        };
+        let mut report = audit.run(jobs, progress, cancel)?;
+        let Some(load) = &options.repair else {
+            return Ok(report);
+        };
+        let lacking: Vec<Window> = report.incomplete().map(|audit| audit.window).collect();
+        for job in jobs.iter().filter(|job| lacking.contains(&job.window)) {
+            // As far as the audit looked, or the run would not find what it has found.
+            let again = Job {
+                lateness,
+                ..job.clone()
+            };
+            let repaired = self.run(&[again], state, load, progress, cancel);
+            let repaired = repaired.map_err(|error| {
+                let message = format!(
+                    "{} lacks messages and is not loaded again: {error}; {} of {} windows that lack some are",
+                    job.window,
+                    report.repairs.len(),
+                    lacking.len(),
+                );
+                Error::with_source(error.kind(), message, error)
+            })?;
+            report.repairs.push(repaired);
+        }
+        Ok(report)
+    }
+
     fn lanes(&self, job: &Job) -> usize {
         job.limits
             .concurrency
@@ -261,6 +316,16 @@ pub struct LoadOptions {
     pub verify: Verify,
     /// Where the process ends at once, without a word, for tests.
     pub crash_at: Option<Passing>,
+}
+
+/// How to audit windows.
+#[derive(Clone, Debug, Default)]
+pub struct AuditOptions {
+    /// How far from their windows messages are looked for; nothing for a day of message time, or as far as the job where
+    /// that is more.
+    pub lateness: Option<Lateness>,
+    /// How windows that lack messages are loaded again; nothing to leave them.
+    pub repair: Option<LoadOptions>,
 }
 
 /// Ends the process at that passing of a border.

@@ -9,7 +9,7 @@ use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 use crate::border::Border;
 use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::commit::{blocks, target_key};
-use crate::extent::Extent;
+use crate::extent::{Extent, PartitionRead};
 use crate::journal::{Change, Journal, NewRun, OpenRun, Phase, WindowState};
 use crate::ports::{Clock, TargetTable};
 use crate::prepare::{Prepared, check_retention, check_window_is_over};
@@ -142,7 +142,9 @@ impl Begin<'_> {
                         // The session may hold others than those that are staged.
                         checksum: None,
                     };
-                    journal.window_done(run.id, number, WindowOutcome::Committed, Some(change))?;
+                    let reads = PartitionRead::of(&run.plan, number as usize, run.staged.values());
+                    let outcome = WindowOutcome::Committed;
+                    journal.window_done(run.id, number, outcome, &reads, Some(change))?;
                 }
             }
         }

@@ -6,7 +6,7 @@ use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
 use engine_model::{Checksum, Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
 use crate::border::{Border, OnBorder};
-use crate::extent::Extent;
+use crate::extent::{Extent, PartitionRead};
 use crate::journal::{Change, Journal, Phase, WindowState};
 use crate::ports::TargetTable;
 use crate::upload::{Uploads, named};
@@ -30,6 +30,8 @@ pub(crate) struct LoadedWindow<'a> {
     pub(crate) number: u32,
     pub(crate) planned: &'a PlannedWindow,
     pub(crate) extent: Extent,
+    /// What was read for it.
+    pub(crate) reads: Vec<PartitionRead>,
     pub(crate) counts: WindowCounts,
     /// Rows by block id.
     pub(crate) blocks: BTreeMap<u32, u64>,
@@ -70,17 +72,16 @@ impl Commits<'_> {
     /// Journals how a window ended.
     fn record(&self, window: &LoadedWindow<'_>, outcome: WindowOutcome) -> Result<(), Error> {
         let target = target_key(self.target, window.planned);
-        let changed = matches!(outcome, WindowOutcome::Committed | WindowOutcome::Emptied);
-        let change = changed.then_some(Change {
+        let change = outcome.changed_target().then_some(Change {
             target: &target,
             extent: &window.extent,
             replaced: self.write == WriteMode::Replace,
             rows: window.counts.rows,
             checksum: window.checksum,
         });
-        let recorded = self
-            .journal
-            .window_done(self.run, window.number, outcome, change);
+        let recorded =
+            self.journal
+                .window_done(self.run, window.number, outcome, &window.reads, change);
         recorded.map_err(|error| {
             let message = format!(
                 "window {} is in {target}, but its record is not written: {error}; run the same command again to \

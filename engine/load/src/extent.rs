@@ -1,9 +1,10 @@
-//! Which messages a load took: what later loads of the same target are compared with.
+//! Which messages a load took, and which it read: what later loads of the same target, and audits, are compared with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use engine_model::job::OffsetBounds;
-use engine_model::{LoadPlan, OffsetRange, TopicPartition, Window};
+use engine_model::{LoadPlan, OffsetRange, PlannedPartition, SliceReport, TopicPartition, Window};
 use serde::{Deserialize, Serialize};
 
 /// The messages of a window: those of its timestamps, within the offsets that bound it.
@@ -22,6 +23,46 @@ pub(crate) struct OffsetExtent {
     /// From 0 or up to the largest offset on a side that is bounded by time.
     #[serde(flatten)]
     range: OffsetRange,
+}
+
+/// What was read of one topic partition for a window, so that an audit knows what was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartitionRead {
+    #[serde(flatten)]
+    pub(crate) topic_partition: TopicPartition,
+    /// One past the last readable message when the run was planned: what was written later lies behind it.
+    pub(crate) high_watermark: i64,
+    /// The offsets whose messages were compared with the window; in order, apart from each other, none empty.
+    pub(crate) ranges: Vec<OffsetRange>,
+}
+
+impl PartitionRead {
+    /// What was read for window `number` of a plan by slices with these reports.
+    pub(crate) fn of<'a>(
+        plan: &LoadPlan,
+        number: usize,
+        reports: impl IntoIterator<Item = &'a SliceReport>,
+    ) -> Vec<Self> {
+        let mut read: BTreeMap<&TopicPartition, Vec<OffsetRange>> = BTreeMap::new();
+        for report in reports.into_iter().flat_map(|report| &report.ranges) {
+            // What a run that heard nothing any more left unread is the end of the range.
+            let unread = i64::try_from(report.counts.unread).unwrap_or(i64::MAX);
+            let end = report.range.end.saturating_sub(unread);
+            let ranges = read.entry(&report.topic_partition).or_default();
+            ranges.extend(OffsetRange::new(report.range.start, end));
+        }
+        let of_partition = |partition: &PlannedPartition| {
+            let reach = partition.reaches.get(number)?.range;
+            let read = read.get(&partition.topic_partition).into_iter().flatten();
+            let ranges = read.filter_map(|range| range.intersection(reach));
+            Some(Self {
+                topic_partition: partition.topic_partition.clone(),
+                high_watermark: partition.high_watermark,
+                ranges: OffsetRange::merged(ranges.collect()),
+            })
+        };
+        plan.partitions.iter().filter_map(of_partition).collect()
+    }
 }
 
 impl Extent {

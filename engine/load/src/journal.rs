@@ -3,6 +3,7 @@
 //! SQLite with a write-ahead log and full synchronisation: what a call wrote is there after a power loss.
 
 mod history;
+mod loads;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +14,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine_model::{Checksum, LoadPlan, SLICE_FORMAT, SliceReport, Window, WindowOutcome};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
+use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, WindowOutcome};
+use rusqlite::{Connection, ErrorCode, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::extent::Extent;
 use crate::{Error, ErrorKind};
 
 pub use history::{RunRecord, RunState, SliceProgress, WindowRecord};
+pub(crate) use loads::{Change, LastRead};
 
 /// The journal of one state folder.
 #[derive(Debug)]
@@ -88,13 +89,6 @@ impl Phase {
     }
 }
 
-/// A window that a target got from us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) run: i64,
-    pub(crate) extent: Extent,
-}
-
 /// A run that begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewRun<'a> {
@@ -107,18 +101,6 @@ pub(crate) struct NewRun<'a> {
     /// When it begins, in ms since the epoch.
     pub(crate) begun_ms: i64,
     pub(crate) plan: &'a LoadPlan,
-}
-
-/// What a window that is done has changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change<'a> {
-    pub(crate) target: &'a str,
-    pub(crate) extent: &'a Extent,
-    /// Whether what the target held before was taken away.
-    pub(crate) replaced: bool,
-    /// Rows that were loaded, and their checksum where it is known.
-    pub(crate) rows: u64,
-    pub(crate) checksum: Option<Checksum>,
 }
 
 impl Journal {
@@ -318,49 +300,6 @@ impl Journal {
         )
     }
 
-    /// Records how a window ended, and what it has changed, of which later runs know.
-    pub(crate) fn window_done(
-        &self,
-        run: i64,
-        window: u32,
-        outcome: WindowOutcome,
-        change: Option<Change<'_>>,
-    ) -> Result<(), Error> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        transaction.execute(
-            "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND number = ?2",
-            params![run, window, to_json(&outcome)?],
-        )?;
-        if let Some(Change {
-            target,
-            extent,
-            replaced,
-            rows,
-            checksum,
-        }) = change
-        {
-            let Extent { window, offsets } = extent;
-            let offsets = offsets.as_ref().map(to_json).transpose()?;
-            transaction.execute(
-                "INSERT INTO loads (target, run, start_ms, end_ms, offsets, replaced, rows, checksum) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    target,
-                    run,
-                    window.start_ms,
-                    window.end_ms,
-                    offsets,
-                    replaced,
-                    i64::try_from(rows).unwrap_or(i64::MAX),
-                    checksum.map(|checksum| checksum.to_string()),
-                ],
-            )?;
-        }
-        transaction.commit()?;
-        Ok(())
-    }
-
     /// Begins another attempt at an open run: how the last one failed is forgotten.
     pub(crate) fn begin_attempt(&self, run: i64) -> Result<(), Error> {
         self.execute("UPDATE runs SET error = NULL WHERE id = ?1", [run])
@@ -400,60 +339,6 @@ impl Journal {
             "UPDATE runs SET report = ?2 WHERE id = ?1 AND state = 'done'",
             params![run, to_json(report)?],
         )
-    }
-
-    /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
-    pub(crate) fn loads_held(&self, target: &str) -> Result<Vec<Load>, Error> {
-        let found = rows(
-            &self.lock(),
-            "SELECT run, start_ms, end_ms, offsets FROM loads WHERE target = ?1 AND id >= \
-             (SELECT COALESCE(MAX(id), 0) FROM loads WHERE target = ?1 AND replaced) ORDER BY id",
-            [target],
-            |row| {
-                let window = Window {
-                    start_ms: row.get(1)?,
-                    end_ms: row.get(2)?,
-                };
-                Ok((row.get(0)?, window, row.get::<_, Option<String>>(3)?))
-            },
-        )?;
-        let load = |(run, window, offsets): (i64, Window, Option<String>)| {
-            let offsets = offsets.as_deref().map(from_json).transpose()?;
-            let extent = Extent { window, offsets };
-            Ok(Load { run, extent })
-        };
-        found.into_iter().map(load).collect()
-    }
-
-    /// What was last loaded into `target` for the very same `window` by another run than `run`: that run, its rows and their
-    /// checksum; nothing where nobody did, or an older version.
-    pub(crate) fn last_load(
-        &self,
-        target: &str,
-        window: Window,
-        run: i64,
-    ) -> Result<Option<(i64, u64, Checksum)>, Error> {
-        let found = self
-            .lock()
-            .query_row(
-                "SELECT run, rows, checksum FROM loads WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
-                 AND run <> ?4 ORDER BY id DESC LIMIT 1",
-                params![target, window.start_ms, window.end_ms, run],
-                |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                },
-            )
-            .optional()?;
-        let Some((run, Some(rows), Some(checksum))): Option<(_, Option<i64>, Option<String>)> =
-            found
-        else {
-            return Ok(None);
-        };
-        let checksum = checksum.parse().map_err(|error| {
-            let message = format!("the journal holds a checksum that is none: {checksum:?}");
-            Error::with_source(ErrorKind::Journal, message, error)
-        })?;
-        Ok(Some((run, u64::try_from(rows).unwrap_or(0), checksum)))
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 //! only one that joins them, and [`run()`] calls it between the lock and the report. The journal is written at each
 //! border, so that the same call goes on where a crash left off.
 
+pub mod audit;
 mod begin;
 mod border;
 mod budget;
@@ -35,6 +36,7 @@ mod settle;
 mod shares;
 mod stage;
 mod survey;
+mod threads;
 mod timestamps;
 mod upload;
 mod verify;

@@ -16,6 +16,7 @@ use crate::ports::MessageSource;
 use crate::progress::count;
 use crate::read::{self, Idle};
 use crate::rules::SliceRules;
+use crate::threads::{FirstFailure, spawn};
 use crate::upload::{BlockTask, Uploads};
 use crate::{Error, ErrorKind};
 
@@ -173,58 +174,4 @@ pub(crate) fn block_tasks(report: &SliceReport) -> impl Iterator<Item = BlockTas
             file,
         })
     })
-}
-
-/// The first error of any thread; the threads that stop because of it don't hide it.
-#[derive(Default)]
-struct FirstFailure(Mutex<Option<Error>>);
-
-impl FirstFailure {
-    fn watch(&self, cancel: &Cancel, result: Result<(), Error>) {
-        let Err(error) = result else { return };
-        cancel.fail();
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if first
-            .as_ref()
-            .is_none_or(|first| first.kind() == ErrorKind::Stopped)
-        {
-            *first = Some(error);
-        }
-    }
-
-    fn into_result(self, cancel: &Cancel) -> Result<(), Error> {
-        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.map_or_else(|| cancel.check(), Err)
-    }
-}
-
-/// Starts a thread of the scope. One that panics, or that can't be started, stops the others: they would wait for it, or
-/// load all the rest before anyone heard of it.
-fn spawn<'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
-    name: String,
-    cancel: &'scope Cancel,
-    run: impl FnOnce() + Send + 'scope,
-) -> Result<(), Error> {
-    let run = move || {
-        let _guard = CancelOnPanic(cancel);
-        run();
-    };
-    let started = thread::Builder::new().name(name).spawn_scoped(scope, run);
-    started.map(drop).map_err(|error| {
-        cancel.fail();
-        let message = format!("a thread can't be started: {error}");
-        Error::with_source(ErrorKind::Internal, message, error)
-    })
-}
-
-/// Asks the others to stop when its thread unwinds.
-struct CancelOnPanic<'a>(&'a Cancel);
-
-impl Drop for CancelOnPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.fail();
-        }
-    }
 }

@@ -100,11 +100,7 @@ pub(crate) fn compare_with_last_load(
         let Some(checksum) = window.checksum else {
             continue;
         };
-        let loaded = matches!(
-            window.outcome,
-            WindowOutcome::Committed | WindowOutcome::Emptied
-        );
-        if !loaded {
+        if !window.outcome.changed_target() {
             continue;
         }
         let planned = PlannedWindow {

@@ -21,7 +21,7 @@ use crate::cancel::Cancel;
 use crate::commit::{Commits, LoadedWindow, blocks, checksum, ledger, target_key};
 use crate::complete::Completion;
 use crate::disk::DiskBudget;
-use crate::extent::Extent;
+use crate::extent::{Extent, PartitionRead};
 use crate::journal::{Journal, OpenRun};
 use crate::lock::TargetLock;
 use crate::pipeline::Pipeline;
@@ -701,6 +701,7 @@ fn loaded_window<'a>(
             window: planned.window,
             offsets: None,
         }),
+        reads: PartitionRead::of(plan, number as usize, reports.values()),
         counts,
         blocks: blocks(reports.values(), number),
         checksum: checksum(reports.values(), number),

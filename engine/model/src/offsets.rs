@@ -88,6 +88,19 @@ impl OffsetRange {
         }
         merged
     }
+
+    /// The offsets of this range that lie in none of `taken`, which are in order and apart from each other.
+    pub fn without(self, taken: &[Self]) -> Vec<Self> {
+        let mut left = Vec::new();
+        let mut start = self.start;
+        for taken in taken.iter().filter_map(|taken| taken.intersection(self)) {
+            left.extend(Self::new(start, taken.start));
+            start = taken.end;
+        }
+        left.extend(Self::new(start, self.end));
+        left.retain(|range| !range.is_empty());
+        left
+    }
 }
 
 impl fmt::Display for OffsetRange {
@@ -124,6 +137,10 @@ mod tests {
         assert_eq!(range(1, 5).intersection(range(3, 9)), Some(range(3, 5)));
         assert_eq!(range(1, 5).intersection(range(5, 9)), None);
         assert_eq!(range(1, 5).intersection(range(7, 9)), None);
+        let taken = [range(0, 3), range(5, 6), range(9, 20)];
+        assert_eq!(range(2, 12).without(&taken), [range(3, 5), range(6, 9)]);
+        assert_eq!(range(9, 12).without(&taken), []);
+        assert_eq!(range(2, 12).without(&[]), [range(2, 12)]);
         let parts: Vec<i64> = (0..=3).map(|part| range(10, 20).part(part, 3)).collect();
         assert_eq!(parts, [10, 13, 16, 20]);
     }

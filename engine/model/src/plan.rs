@@ -78,6 +78,15 @@ impl Reach {
 }
 
 impl PlannedPartition {
+    /// The offsets from which the messages of window `number` are taken, in order.
+    pub fn ranges_of_window(&self, number: usize) -> Vec<OffsetRange> {
+        let reach = self.reaches.get(number).map(|reach| reach.range);
+        let ranges = self.ranges.iter();
+        ranges
+            .filter_map(|range| range.intersection(reach?))
+            .collect()
+    }
+
     /// Offsets to read.
     pub fn offsets(&self) -> u64 {
         self.ranges.iter().map(|range| range.len()).sum()

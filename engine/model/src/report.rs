@@ -141,6 +141,13 @@ pub enum WindowOutcome {
     Superseded,
 }
 
+impl WindowOutcome {
+    /// Whether the target holds what the run loaded, in place of or beside what it held before.
+    pub fn changed_target(self) -> bool {
+        matches!(self, Self::Committed | Self::Emptied)
+    }
+}
+
 /// The steps of a run, with what each did in this attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steps {

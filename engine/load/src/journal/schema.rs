@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{Error, ErrorKind};
 
 /// Version of the tables, kept in the file as SQLite's user version.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE runs (
@@ -34,6 +34,8 @@ const TABLES: &str = "
         partition TEXT NOT NULL,
         session TEXT,
         outcome TEXT,
+        -- What was read for it, as JSON; nothing until it is done.
+        reads TEXT,
         PRIMARY KEY (run, number)
     );
     CREATE INDEX windows_by_target ON windows (target, phase);

@@ -1,7 +1,12 @@
 use engine_model::job::OffsetBounds;
-use engine_model::{PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport, UnmappedFields};
+use engine_model::{
+    Checksum, OffsetRange, PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport,
+    TopicPartition, UnmappedFields, Window,
+};
 
+use super::loads::Load;
 use super::*;
+use crate::extent::{Extent, PartitionRead};
 
 fn targets(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -12,6 +17,17 @@ fn extent(start: i64, end: i64) -> Extent {
         window: Window::new(start, end).unwrap(),
         offsets: None,
     }
+}
+
+fn reads() -> Vec<PartitionRead> {
+    vec![PartitionRead {
+        topic_partition: TopicPartition::new("orders", 1),
+        high_watermark: 90,
+        ranges: vec![
+            OffsetRange { start: 5, end: 20 },
+            OffsetRange { start: 30, end: 40 },
+        ],
+    }]
 }
 
 fn plan() -> LoadPlan {
@@ -99,6 +115,7 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
             run,
             0,
             WindowOutcome::Committed,
+            &reads(),
             Some(Change {
                 target: "t",
                 extent: &extent(1_000, 2_000),
@@ -110,6 +127,44 @@ fn an_open_run_is_found_again_with_all_it_had_done() {
         .unwrap();
     journal.end_run(run, 9_000, &"report").unwrap();
     assert!(journal.open_run(&targets(&["t"]), "f").unwrap().is_none());
+}
+
+#[test]
+fn what_was_read_of_a_window_is_known_after_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    let window = plan().windows[0].window;
+    let first = begin(&journal, "t", "f");
+    assert_eq!(journal.last_read("t", window).unwrap(), None);
+    let done = |run, outcome| {
+        journal
+            .window_done(run, 0, outcome, &reads(), None)
+            .unwrap();
+        journal.end_run(run, 9_000, &"report").unwrap();
+    };
+    done(first, WindowOutcome::Empty);
+    // Superseded: it read nothing that counts.
+    begin(&journal, "t", "g");
+    let last = begin(&journal, "t", "h");
+    let read = |run, outcome| {
+        Some(LastRead {
+            run,
+            outcome,
+            reads: reads(),
+        })
+    };
+    assert_eq!(
+        journal.last_read("t", window).unwrap(),
+        read(first, WindowOutcome::Empty)
+    );
+    done(last, WindowOutcome::Kept);
+    assert_eq!(
+        journal.last_read("t", window).unwrap(),
+        read(last, WindowOutcome::Kept)
+    );
+    assert_eq!(journal.last_read("u", window).unwrap(), None);
+    let other = Window::new(1_000, 2_001).unwrap();
+    assert_eq!(journal.last_read("t", other).unwrap(), None);
 }
 
 #[test]
@@ -178,7 +233,7 @@ fn what_a_target_holds_of_ours_is_known() {
             checksum: Some(Checksum(9)),
         };
         journal
-            .window_done(run, 0, WindowOutcome::Committed, Some(change))
+            .window_done(run, 0, WindowOutcome::Committed, &reads(), Some(change))
             .unwrap();
         Load { run, extent }
     };

@@ -8,6 +8,7 @@
 
 mod simulation;
 
+mod audit;
 mod borders;
 mod crash;
 mod damage;
@@ -24,12 +25,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use engine_load::audit::{Audit, AuditReport};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Staging, TargetTable};
 use engine_load::{
     Cancel, Error, FolderStaging, Journal, OnBorder, Ports, Progress, RunOptions, run,
 };
-use engine_model::job::{Job, JobSpec, Setting, Verify};
+use engine_model::job::{Job, JobSpec, Lateness, Setting, Verify};
 use engine_model::params::ScheduledTime;
 use engine_model::{PartitionSpec, RunReport};
 use jiff::Timestamp;
@@ -85,6 +87,19 @@ impl World {
 
     pub(crate) fn run(&self, job: &Job) -> Result<RunReport, Error> {
         self.run_with(job, &self.table, &Cancel::default())
+    }
+
+    /// Audits the windows of several jobs.
+    pub(crate) fn audit(&self, jobs: &[Job], lateness: Lateness) -> Result<AuditReport, Error> {
+        let audit = Audit {
+            source: &Source(Arc::clone(&self.topic)),
+            target: &self.table,
+            journal: &self.journal(),
+            clock: &StoppedClock(self.now),
+            lateness,
+            lanes: 2,
+        };
+        audit.run(jobs, &Progress::default(), &Cancel::default())
     }
 
     /// Loads the windows of several jobs in one pass.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use engine_load::plan::WindowOrder;
 use engine_load::{Assume, ErrorKind};
@@ -47,6 +48,7 @@ fn run_cases(seeds: std::ops::Range<u64>) {
     println!("{totals:?}");
     assert!(runs > cases && rows > cases && windows > cases);
     assert!(totals.failed > cases / 4, "faults happen: {totals:?}");
+    assert!(totals.late > cases / 4, "{totals:?}");
     assert!(totals.holes > 0 && totals.rejected > 0 && totals.tombstones > 0);
 }
 
@@ -60,6 +62,7 @@ struct Totals {
     holes: u64,
     rejected: u64,
     tombstones: u64,
+    late: u64,
 }
 
 /// One random world.
@@ -135,6 +138,57 @@ impl Case {
         }
         totals.cases += 1;
         totals.windows += self.jobs.len() as u64;
+        self.audit(totals);
+    }
+
+    /// An audit finds what comes later, all of it and nothing else, and loading again takes it in.
+    fn audit(&mut self, totals: &mut Totals) {
+        let seed = self.seed;
+        let before = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
+        assert!(before.is_good(), "seed {seed}: {before:?}");
+        let late = self.write_late();
+        let found = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
+        for (job, audit) in self.jobs.clone().iter().zip(&found.windows) {
+            let inside = |at: &&i64| (job.window.start_ms..job.window.end_ms).contains(*at);
+            let expected = late.iter().filter(inside).count() as u64;
+            assert_eq!(audit.messages(), expected, "seed {seed}: {audit:?}");
+            totals.late += expected;
+            if expected > 0 {
+                let again = Job {
+                    lateness: Lateness::Exact,
+                    ..job.clone()
+                };
+                self.world.run(&again).unwrap();
+            }
+        }
+        let after = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
+        assert!(after.is_good(), "seed {seed}: {after:?}");
+        let expected = self.expected();
+        for (partition, ids) in expected {
+            assert_eq!(self.world.table.ids(&partition), ids, "seed {seed}");
+        }
+    }
+
+    /// Writes a few messages behind all others, and returns their timestamps.
+    fn write_late(&mut self) -> Vec<i64> {
+        let log_start = self.world.topic.log_start;
+        let topic = Arc::get_mut(&mut self.world.topic).unwrap();
+        let mut late = Vec::new();
+        for log in &mut topic.partitions {
+            let mut offset = log.last().map_or(log_start, |last| last.offset + 1);
+            for _ in 0..self.rng.usize(0..4) {
+                let timestamp_ms = DAY_START_MS + self.rng.i64(-300..1_500) * MINUTE_MS;
+                late.push(timestamp_ms);
+                let id = 1_000_000 + offset;
+                log.push(Message {
+                    offset,
+                    timestamp_ms,
+                    payload: Some(format!("{{\"id\": {id}}}")),
+                });
+                offset += self.rng.i64(1..3);
+            }
+        }
+        late
     }
 
     /// The rows of each window by the definition. A tombstone has no id.

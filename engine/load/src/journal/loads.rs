@@ -1,0 +1,161 @@
+//! What targets got from us: windows that are done.
+
+use engine_model::{Checksum, Window, WindowOutcome};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Journal, from_json, rows, to_json};
+use crate::extent::{Extent, PartitionRead};
+use crate::{Error, ErrorKind};
+
+/// A window that a target got from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) run: i64,
+    pub(crate) extent: Extent,
+}
+
+/// What a window that is done has changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) extent: &'a Extent,
+    /// Whether what the target held before was taken away.
+    pub(crate) replaced: bool,
+    /// Rows that were loaded, and their checksum where it is known.
+    pub(crate) rows: u64,
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// What the last run that loaded a window read for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LastRead {
+    pub(crate) run: i64,
+    pub(crate) outcome: WindowOutcome,
+    /// By topic partition.
+    pub(crate) reads: Vec<PartitionRead>,
+}
+
+impl Journal {
+    /// Records how a window ended, what was read for it, and what it has changed, of which later runs know.
+    pub(crate) fn window_done(
+        &self,
+        run: i64,
+        window: u32,
+        outcome: WindowOutcome,
+        reads: &[PartitionRead],
+        change: Option<Change<'_>>,
+    ) -> Result<(), Error> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute(
+            "UPDATE windows SET phase = 'done', outcome = ?3, reads = ?4 WHERE run = ?1 AND number = ?2",
+            params![run, window, to_json(&outcome)?, to_json(&reads)?],
+        )?;
+        if let Some(Change {
+            target,
+            extent,
+            replaced,
+            rows,
+            checksum,
+        }) = change
+        {
+            let Extent { window, offsets } = extent;
+            let offsets = offsets.as_ref().map(to_json).transpose()?;
+            transaction.execute(
+                "INSERT INTO loads (target, run, start_ms, end_ms, offsets, replaced, rows, checksum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    target,
+                    run,
+                    window.start_ms,
+                    window.end_ms,
+                    offsets,
+                    replaced,
+                    i64::try_from(rows).unwrap_or(i64::MAX),
+                    checksum.map(|checksum| checksum.to_string()),
+                ],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The loads whose rows `target` holds, the oldest first: the last one that replaced the others, and those after it.
+    pub(crate) fn loads_held(&self, target: &str) -> Result<Vec<Load>, Error> {
+        let found = rows(
+            &self.lock(),
+            "SELECT run, start_ms, end_ms, offsets FROM loads WHERE target = ?1 AND id >= \
+             (SELECT COALESCE(MAX(id), 0) FROM loads WHERE target = ?1 AND replaced) ORDER BY id",
+            [target],
+            |row| {
+                let window = Window {
+                    start_ms: row.get(1)?,
+                    end_ms: row.get(2)?,
+                };
+                Ok((row.get(0)?, window, row.get::<_, Option<String>>(3)?))
+            },
+        )?;
+        let load = |(run, window, offsets): (i64, Window, Option<String>)| {
+            let offsets = offsets.as_deref().map(from_json).transpose()?;
+            let extent = Extent { window, offsets };
+            Ok(Load { run, extent })
+        };
+        found.into_iter().map(load).collect()
+    }
+
+    /// What was last loaded into `target` for the very same `window` by another run than `run`: that run, its rows and their
+    /// checksum; nothing where nobody did, or an older version.
+    pub(crate) fn last_load(
+        &self,
+        target: &str,
+        window: Window,
+        run: i64,
+    ) -> Result<Option<(i64, u64, Checksum)>, Error> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT run, rows, checksum FROM loads WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
+                 AND run <> ?4 ORDER BY id DESC LIMIT 1",
+                params![target, window.start_ms, window.end_ms, run],
+                |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                },
+            )
+            .optional()?;
+        let Some((run, Some(rows), Some(checksum))): Option<(_, Option<i64>, Option<String>)> =
+            found
+        else {
+            return Ok(None);
+        };
+        let checksum = checksum.parse().map_err(|error| {
+            let message = format!("the journal holds a checksum that is none: {checksum:?}");
+            Error::with_source(ErrorKind::Journal, message, error)
+        })?;
+        Ok(Some((run, u64::try_from(rows).unwrap_or(0), checksum)))
+    }
+
+    /// What the last run that loaded the very same `window` into `target`, or found nothing to load, read for it.
+    pub(crate) fn last_read(
+        &self,
+        target: &str,
+        window: Window,
+    ) -> Result<Option<LastRead>, Error> {
+        let found: Option<(i64, String, String)> = self
+            .lock()
+            .query_row(
+                "SELECT run, outcome, reads FROM windows WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
+                 AND phase = 'done' AND reads IS NOT NULL ORDER BY run DESC LIMIT 1",
+                params![target, window.start_ms, window.end_ms],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        let last_read = |(run, outcome, reads): (i64, String, String)| {
+            Ok(LastRead {
+                run,
+                outcome: from_json(&outcome)?,
+                reads: from_json(&reads)?,
+            })
+        };
+        found.map(last_read).transpose()
+    }
+}

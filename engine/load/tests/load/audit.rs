@@ -1,0 +1,280 @@
+//! What audits find behind windows that are loaded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine_load::ErrorKind;
+use engine_load::audit::{AuditReport, audit_lateness, check_repairable};
+use engine_model::job::{Exit, Job, Lateness, OffsetBound, OffsetBounds};
+use engine_model::{PartitionSpec, TopicPartition, Window};
+
+use crate::simulation::{Table, Topic, log};
+use crate::{DAY_END_MS, DAY_START_MS, World, day, job, job_of};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Two topic partitions with a message each ten minutes of the day, and of two hours behind it.
+fn stamps() -> Vec<i64> {
+    (0..156)
+        .map(|tens| DAY_START_MS + tens * HOUR_MS / 6)
+        .collect()
+}
+
+fn world() -> World {
+    let logs = vec![log(0, &stamps()), log(1_000, &stamps())];
+    World::new(Topic::new(logs), Table::with_key("ds"))
+}
+
+/// Writes messages with these timestamps, behind all that are there.
+fn write(world: &mut World, partition: usize, timestamps_ms: &[i64]) {
+    let topic = Arc::get_mut(&mut world.topic).unwrap();
+    let log = &mut topic.partitions[partition];
+    let first = log.last().map_or(0, |last| last.offset + 1);
+    for mut message in crate::simulation::log(5_000, timestamps_ms) {
+        message.offset += first;
+        log.push(message);
+    }
+}
+
+/// Window number, topic partition, written since, not reached, first and last offset.
+fn missed(report: &AuditReport) -> Vec<(usize, i32, u64, u64, i64, i64)> {
+    let windows = report.windows.iter().enumerate();
+    let all = windows.flat_map(|(number, audit)| {
+        audit.missed.iter().map(move |missed| {
+            (
+                number,
+                missed.topic_partition.partition,
+                missed.written_since,
+                missed.not_reached,
+                missed.first_offset,
+                missed.last_offset,
+            )
+        })
+    });
+    all.collect()
+}
+
+#[test]
+fn messages_that_came_later_are_found_and_nothing_is_read_twice() {
+    let mut world = world();
+    world.run(&job("")).unwrap();
+    let clean = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert!(clean.is_good() && clean.warnings.is_empty(), "{clean:?}");
+    assert_eq!((clean.windows[0].run, clean.offsets_read), (Some(1), 0));
+
+    write(
+        &mut world,
+        1,
+        &[
+            DAY_END_MS + DAY_MS,
+            DAY_START_MS,
+            DAY_END_MS - 1,
+            DAY_END_MS,
+        ],
+    );
+    let report = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert_eq!(missed(&report), [(0, 1, 2, 0, 157, 158)]);
+    assert_eq!(report.windows[0].messages(), 2);
+    assert_eq!(report.offsets_read, 4);
+    assert_eq!(world.topic.delivered_again(), 0);
+    assert!(!report.is_good());
+    assert_eq!(report.incomplete().count(), 1);
+
+    // What loads it again is the same job with the lateness of the audit.
+    let again = Job {
+        lateness: Lateness::Exact,
+        ..job("")
+    };
+    let repaired = world.run(&again).unwrap();
+    let last_load = repaired.windows[0].last_load.unwrap();
+    assert_eq!((last_load.rows, repaired.windows[0].rows), (288, 290));
+    let report = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert!(report.is_good() && report.windows[0].run == Some(2));
+}
+
+#[test]
+fn messages_where_the_run_did_not_look_are_told_from_those_that_came_later() {
+    let mut world = world();
+    let short = job_of("partition: { ds: \"20261122\" }", "");
+    let short = Job {
+        lateness: Lateness::None,
+        ..short
+    };
+    // One that the look-up of the end hides, and of the same topic partition one that comes later.
+    write(&mut world, 0, &[DAY_START_MS + HOUR_MS]);
+    world.run(&short).unwrap();
+    write(&mut world, 0, &[DAY_START_MS + 2 * HOUR_MS]);
+    let report = world.audit(&[short], Lateness::Exact).unwrap();
+    assert_eq!(missed(&report), [(0, 0, 1, 1, 156, 157)]);
+    // Twelve of each log lie behind the look-up.
+    assert_eq!(report.offsets_read, 12 + 12 + 2);
+}
+
+#[test]
+fn windows_of_one_pass_are_audited_each_for_itself() {
+    let mut world = world();
+    let hour = |number: i64| {
+        let mut job = job("");
+        let start_ms = DAY_START_MS + number * HOUR_MS;
+        job.window = Window::new(start_ms, start_ms + HOUR_MS).unwrap();
+        job.destination.partition = PartitionSpec(vec![("ds".into(), format!("h{number}"))]);
+        job
+    };
+    let jobs: Vec<Job> = (0..4).map(hour).collect();
+    world.run_all(&jobs[..3]).unwrap();
+    write(
+        &mut world,
+        0,
+        &[
+            DAY_START_MS,
+            DAY_START_MS + 2 * HOUR_MS,
+            DAY_START_MS + 3 * HOUR_MS,
+        ],
+    );
+    let report = world.audit(&jobs, Lateness::Exact).unwrap();
+    assert_eq!(
+        missed(&report),
+        [(0, 0, 1, 0, 156, 156), (2, 0, 1, 0, 157, 157)]
+    );
+    let runs: Vec<_> = report.windows.iter().map(|audit| audit.run).collect();
+    assert_eq!(runs, [Some(1), Some(1), Some(1), None]);
+    assert!(
+        report.warnings[0]
+            .starts_with("no run of this state folder has loaded [2026-11-22T03:00:00Z"),
+        "{:?}",
+        report.warnings
+    );
+    assert!(!report.is_good());
+}
+
+#[test]
+fn what_an_idle_run_left_unread_is_found() {
+    let mut world = world();
+    Arc::get_mut(&mut world.topic).unwrap().silent_from = Some(100);
+    world.time_passes = true;
+    let idle = Job {
+        exit: Exit::Idle(Duration::from_mins(1)),
+        ..job("")
+    };
+    let report = world.run(&idle).unwrap();
+    let unread: u64 = report.ledger.iter().map(|entry| entry.counts.unread).sum();
+    assert_eq!((report.windows[0].rows, unread), (200, 112));
+    Arc::get_mut(&mut world.topic).unwrap().silent_from = None;
+    let audit = world.audit(&[idle], Lateness::Exact).unwrap();
+    assert_eq!(
+        missed(&audit),
+        [(0, 0, 0, 44, 100, 143), (0, 1, 0, 44, 100, 143)]
+    );
+    assert_eq!(audit.offsets_read, unread);
+    assert_eq!(world.topic.delivered_again(), 0);
+}
+
+#[test]
+fn a_topic_partition_that_came_since_is_audited_whole() {
+    let mut world = world();
+    world.run(&job("")).unwrap();
+    let topic = Arc::get_mut(&mut world.topic).unwrap();
+    topic
+        .partitions
+        .push(log(9_000, &[DAY_START_MS, DAY_END_MS]));
+    let report = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert_eq!(missed(&report), [(0, 2, 1, 0, 0, 0)]);
+    assert_eq!(
+        report.windows[0].missed[0].topic_partition,
+        TopicPartition::new("orders", 2)
+    );
+}
+
+#[test]
+fn what_can_not_be_audited_is_said() {
+    // The target got another window since.
+    let mut replaced = world();
+    replaced.run(&job("")).unwrap();
+    let mut other = job("");
+    other.window = Window::new(DAY_START_MS, DAY_START_MS + HOUR_MS).unwrap();
+    replaced.options.replace_other_window = true;
+    replaced.run(&other).unwrap();
+    let report = replaced.audit(&[job("")], Lateness::Exact).unwrap();
+    assert_eq!((report.windows[0].run, report.offsets_read), (None, 0));
+    assert!(
+        report.warnings[0].contains("and run 2 has replaced that by"),
+        "{report:?}"
+    );
+    assert!(replaced.audit(&[other], Lateness::Exact).unwrap().is_good());
+
+    // Retention took away what nobody has read.
+    let mut cut = world();
+    cut.run(&job("")).unwrap();
+    write(&mut cut, 0, &[DAY_START_MS; 9]);
+    let topic = Arc::get_mut(&mut cut.topic).unwrap();
+    topic.log_start = 160;
+    topic.partitions[0].retain(|message| message.offset >= 160);
+    topic.partitions.truncate(1);
+    let report = cut.audit(&[job("")], Lateness::Exact).unwrap();
+    assert_eq!(missed(&report), [(0, 0, 5, 0, 160, 164)]);
+    assert!(
+        report.warnings[0].contains("begins at offset 160 now, and run 1 read it up to 156"),
+        "{report:?}"
+    );
+
+    // The topic was made anew.
+    let mut anew = world();
+    anew.run(&job("")).unwrap();
+    Arc::get_mut(&mut anew.topic).unwrap().partitions[1].truncate(3);
+    let error = anew.audit(&[job("")], Lateness::Exact).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source);
+    assert!(
+        error
+            .to_string()
+            .starts_with("the log of orders[1] ends at 3, and ended at 156 when run 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn windows_by_offset_and_appends_are_refused_where_it_matters() {
+    let world = world();
+    let by_offset = Job {
+        offsets: OffsetBounds {
+            start: None,
+            end: Some(OffsetBound::Latest),
+        },
+        ..job("")
+    };
+    let error = world.audit(&[by_offset], Lateness::Exact).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Job);
+    assert!(error.to_string().contains("bounded by offsets"), "{error}");
+    let error = world.audit(&[], Lateness::Exact).unwrap_err();
+    assert!(error.to_string().contains("no window to audit"), "{error}");
+
+    let append = job_of("partition: { ds: \"20261122\" }\n    write: append", "");
+    world.run(&append).unwrap();
+    assert!(
+        world
+            .audit(std::slice::from_ref(&append), Lateness::Exact)
+            .unwrap()
+            .is_good()
+    );
+    assert!(check_repairable(&job("")).is_ok());
+    let error = check_repairable(&append).unwrap_err();
+    assert!(error.to_string().contains("the job appends"), "{error}");
+    assert_eq!(world.table.ids(&day()).len(), 288);
+}
+
+#[test]
+fn an_audit_looks_farther_than_its_job() {
+    let margin = |lateness| {
+        audit_lateness(&Job {
+            lateness,
+            ..job("")
+        })
+    };
+    assert_eq!(margin(Lateness::default()), Lateness::Margin(DAY_MS));
+    assert_eq!(margin(Lateness::None), Lateness::Margin(DAY_MS));
+    assert_eq!(
+        margin(Lateness::Margin(2 * DAY_MS)),
+        Lateness::Margin(2 * DAY_MS)
+    );
+    assert_eq!(margin(Lateness::Exact), Lateness::Exact);
+}
