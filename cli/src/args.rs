@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::local::{LOCAL_KAFKA_PORT, LOCAL_MAXCOMPUTE_PORT};
-use engine::model::job::{Every, Verify};
+use engine::model::job::{Every, Lateness, Verify};
 use engine::{Assume, LoadOptions, WindowOrder};
 
 pub(crate) use ddl::DdlArgs;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage or job file, and with `run --strict` 3 for a good run that needs a look.";
+Exit codes: 0 done, 1 failed, 2 usage or job file, and 3 where somebody should look: at a good run with `--strict`, or at \
+windows that `audit` found to lack messages.";
 
 /// Loads timestamp windows of Kafka topics into MaxCompute tables
 #[derive(Debug, Parser)]
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     Run(RunArgs),
     Backfill(BackfillArgs),
+    Audit(AuditArgs),
     History(HistoryArgs),
     Report(ReportArgs),
     Rejects(RejectsArgs),
@@ -313,6 +315,51 @@ impl LoadArgs {
             },
             crash_at: None,
         }
+    }
+}
+
+/// Look for messages of loaded windows that their runs did not read, because they came later or lay too far away
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate audit orders.yaml --from 2026-11-01 --to 2026-11-08 --repair\n\n\
+    Only what the runs did not read is read. Exit code 3 says that windows lack messages, or were never loaded."
+)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time of the run to audit: local in the job's zone, or with an offset
+    #[arg(long, value_name = "TIME", required_unless_present = "from", conflicts_with_all = ["from", "to", "every"])]
+    pub(crate) at: Option<String>,
+    /// First start of a window, to audit many as `backfill` loads them
+    #[arg(long, value_name = "TIME", requires = "to")]
+    pub(crate) from: Option<String>,
+    /// Windows that start then or later are left out
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub(crate) to: Option<String>,
+    /// From one scheduled time to the next, such as `1d`, `1h` or `1mo` [default: the cycle of the job's schedule]
+    #[arg(long, value_name = "LENGTH", requires = "from")]
+    pub(crate) every: Option<Every>,
+    /// How far from a window its messages are looked for: a length of message time such as `3d`, or `exact` for all of the
+    /// log [default: 1d, or the job's own where that is more]
+    #[arg(long, value_name = "LATENESS", value_parser = audit_lateness)]
+    pub(crate) lateness: Option<Lateness>,
+    /// Load the windows that lack messages again, each by a run that looks as far as the audit
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Count the table's rows after each repair, and compare them with those that were committed
+    #[arg(long, requires = "repair")]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// Reads how far an audit looks: no less than a window's own messages.
+fn audit_lateness(text: &str) -> Result<Lateness, String> {
+    match text.parse()? {
+        Lateness::None => {
+            Err("an audit that looks no farther than the run finds nothing".to_owned())
+        }
+        lateness => Ok(lateness),
     }
 }
 

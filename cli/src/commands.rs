@@ -1,5 +1,6 @@
 //! The verbs, each in its file.
 
+mod audit;
 mod backfill;
 mod check;
 mod ddl;
@@ -51,6 +52,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Preview(args) => preview::preview(&args, output),
         Command::Run(args) => run::run(&args, output),
         Command::Backfill(args) => backfill::backfill(&args, output),
+        Command::Audit(args) => audit::audit(&args, output),
         Command::History(args) => history::history(&args, output),
         Command::Report(args) => report::report(&args, output),
         Command::Rejects(args) => rejects::rejects(&args, output),

@@ -1,5 +1,6 @@
 //! Results as text for people and documents for programs.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod ddl;
 pub(crate) mod demo;

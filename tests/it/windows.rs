@@ -1,7 +1,7 @@
 //! Logs that are out of order, many windows in one pass, parts of a window, and bounds that are offsets.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,34 +27,45 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(topic: &'static str, stamps: Vec<Vec<i64>>) -> Self {
+    fn new(topic: &'static str, stamps: &[Vec<i64>]) -> Self {
         let broker = KafkaBroker::shared();
         broker.create_topic(topic, i32::try_from(stamps.len()).unwrap(), &[]);
-        let messages = (0..).zip(&stamps).flat_map(|(partition, stamps)| {
-            (0_i64..)
-                .zip(stamps)
-                .map(move |(offset, stamp)| GeneratedMessage {
-                    partition,
-                    timestamp_ms: *stamp,
-                    key: None,
-                    payload: Some(format!("{{\"id\":{}}}", id(partition, offset)).into_bytes()),
-                    headers: Vec::new(),
-                    kind: MessageKind::Order,
-                })
-        });
-        produce(&broker.client(), topic, messages.collect::<Vec<_>>());
         let server = Server::start();
         for table in ["events", "single"] {
             server.sql(&format!(
                 "CREATE TABLE {table} (id BIGINT, at BIGINT) PARTITIONED BY (ds STRING, hh STRING);"
             ));
         }
-        Self {
+        let mut scene = Self {
             topic,
-            stamps,
+            stamps: vec![Vec::new(); stamps.len()],
             server,
             folder: tempfile::tempdir().unwrap(),
+        };
+        scene.write(stamps);
+        scene
+    }
+
+    /// Writes messages with these timestamps to each topic partition, behind those that are there.
+    fn write(&mut self, stamps: &[Vec<i64>]) {
+        let mut messages = Vec::new();
+        for (partition, (written, stamps)) in (0..).zip(self.stamps.iter_mut().zip(stamps)) {
+            let offset = i64::try_from(written.len()).unwrap();
+            messages.extend(
+                (offset..)
+                    .zip(stamps)
+                    .map(|(offset, stamp)| GeneratedMessage {
+                        partition,
+                        timestamp_ms: *stamp,
+                        key: None,
+                        payload: Some(format!("{{\"id\":{}}}", id(partition, offset)).into_bytes()),
+                        headers: Vec::new(),
+                        kind: MessageKind::Order,
+                    }),
+            );
+            written.extend(stamps);
         }
+        produce(&KafkaBroker::shared().client(), self.topic, messages);
     }
 
     /// Writes the daily job with these keys of `window` instead of others.
@@ -144,7 +155,7 @@ fn misstamped_messages_cost_no_row_and_no_reading_of_the_whole_log() {
     stamps[noon] = START_MS + 12 * DAY_MS;
     // Written on the first day, stamped within the fourth.
     stamps[100] = START_MS + 3 * DAY_MS + 7;
-    let scene = Scene::new("misstamped_messages_cost_no_row", vec![stamps]);
+    let scene = Scene::new("misstamped_messages_cost_no_row", &[stamps]);
     let expected = scene.expected(START_MS + 3 * DAY_MS, START_MS + 4 * DAY_MS);
     assert!(expected.0 > PER_DAY - 100);
 
@@ -176,8 +187,8 @@ fn misstamped_messages_cost_no_row_and_no_reading_of_the_whole_log() {
 
 #[test]
 fn a_backfill_loads_what_runs_load_one_by_one_and_reads_once() {
-    let stamps = (0..3).map(|seed| days(5, seed, 600_000)).collect();
-    let scene = Scene::new("a_backfill_loads_what_runs_load_one_by_one", stamps);
+    let stamps = [0, 1, 2].map(|seed| days(5, seed, 600_000));
+    let scene = Scene::new("a_backfill_loads_what_runs_load_one_by_one", &stamps);
     let job = scene.job("events", "lateness: auto", "00");
     let range = ["--from", "2022-10-01", "--to", "2022-10-05"];
     // One of them is there already.
@@ -215,9 +226,101 @@ fn a_backfill_loads_what_runs_load_one_by_one_and_reads_once() {
     );
 }
 
+/// Two days, loaded; then a device that was offline for a day writes messages of the second day, and one of the first lies
+/// among those of the second.
+fn late_scene(name: &'static str) -> (Scene, PathBuf) {
+    let mut scene = Scene::new(name, &[days(3, 5, 60_000), days(3, 6, 60_000)]);
+    let job = scene.job("events", "lateness: auto", "00");
+    scene.tidegate("backfill", &job, &TWO_DAYS).json();
+    let clean = scene.tidegate("audit", &job, &TWO_DAYS);
+    assert_eq!(clean.code, Some(0), "{clean:?}");
+    let second = START_MS + DAY_MS;
+    scene.write(&[
+        vec![
+            second + 1,
+            START_MS + 3 * DAY_MS,
+            second + DAY_MS - 1,
+            second + 9,
+        ],
+        vec![START_MS + DAY_MS - 1, START_MS - 1],
+    ]);
+    (scene, job)
+}
+
+const TWO_DAYS: [&str; 4] = ["--from", "2022-10-01", "--to", "2022-10-03"];
+
+/// What an audit of these two days finds, which is something.
+fn audited(scene: &Scene, job: &Path, more: &[&str]) -> Value {
+    let found = scene.tidegate("audit", job, &[&TWO_DAYS[..], more].concat());
+    assert_eq!(found.code, Some(3), "{found:?}");
+    serde_json::from_str(&found.stdout).unwrap()
+}
+
+/// Messages that each window lacks.
+fn missed(report: &Value) -> Vec<&Value> {
+    let windows = report["windows"].as_array().unwrap().iter();
+    windows.map(|window| &window["missed"]).collect()
+}
+
+#[test]
+fn an_audit_finds_what_came_later() {
+    let (scene, job) = late_scene("an_audit_finds_what_came_later");
+    let loaded =
+        || ["20221001", "20221002"].map(|day| scene.loaded("events", &format!("ds = '{day}'")));
+    let before = loaded();
+    let lacks = |partition: i64, messages: i64, first: i64, last: i64| {
+        serde_json::json!([{
+            "topic": scene.topic, "partition": partition, "written_since": messages, "not_reached": 0,
+            "first_offset": first, "last_offset": last,
+        }])
+    };
+    let end = 3 * PER_DAY;
+    let (nothing, second) = (Value::Array(Vec::new()), lacks(0, 3, end, end + 3));
+    let found = audited(&scene, &job, &[]);
+    assert_eq!(missed(&found), [&nothing, &second]);
+    let read = number(&found["offsets_read"]);
+    assert!(
+        read <= 4 * PER_DAY + 6,
+        "only what lies behind is read: {read}"
+    );
+    // Two days behind its window.
+    let farther = audited(&scene, &job, &["--lateness", "3d"]);
+    assert_eq!(missed(&farther), [&lacks(1, 1, end, end), &second]);
+    assert_eq!(loaded(), before, "an audit changes nothing");
+}
+
+#[test]
+fn a_repair_loads_just_the_windows_that_lack_messages() {
+    let (scene, job) = late_scene("a_repair_loads_just_the_windows");
+    let second = START_MS + DAY_MS;
+    let before = scene.loaded("events", "ds = '20221002'");
+    let more = ["--at", "2022-10-03T00:15", "--repair", "--verify"];
+    let repaired = scene.tidegate("audit", &job, &more).json();
+    let window = &repaired["repairs"][0]["windows"][0];
+    assert_eq!(number(&window["last_load"]["rows"]), before.0);
+    assert_eq!(
+        (number(&window["rows"]) - before.0, &window["counted"]),
+        (3, &window["rows"])
+    );
+    let expected = scene.expected(second, second + DAY_MS);
+    assert_eq!(scene.loaded("events", "ds = '20221002'"), expected);
+
+    // The first day still lacks one.
+    let found = audited(&scene, &job, &["--lateness", "3d"]);
+    assert_eq!(missed(&found)[1], &Value::Array(Vec::new()));
+    let more = [&TWO_DAYS[..], &["--lateness", "3d", "--repair"]].concat();
+    let repaired = scene.tidegate("audit", &job, &more).json();
+    assert_eq!(repaired["repairs"].as_array().unwrap().len(), 1);
+    let expected = scene.expected(START_MS, second);
+    assert_eq!(scene.loaded("events", "ds = '20221001'"), expected);
+    let more = [&TWO_DAYS[..], &["--lateness", "exact"]].concat();
+    let clean = scene.tidegate("audit", &job, &more);
+    assert_eq!(clean.code, Some(0), "{clean:?}");
+}
+
 #[test]
 fn a_day_is_split_into_its_hours() {
-    let scene = Scene::new("a_day_is_split_into_its_hours", vec![days(2, 9, 300_000)]);
+    let scene = Scene::new("a_day_is_split_into_its_hours", &[days(2, 9, 300_000)]);
     let job = scene.job("events", "split: 1h", "${window.hh24}");
     let report = scene.run(&job, "2022-10-02T00:15");
     assert_eq!(report["windows"].as_array().unwrap().len(), 24);
@@ -240,7 +343,7 @@ fn a_day_is_split_into_its_hours() {
 fn a_group_goes_on_from_where_the_last_run_ended() {
     let scene = Scene::new(
         "a_group_goes_on_from_where_the_last_run_ended",
-        vec![days(1, 3, 0), days(1, 4, 0)],
+        &[days(1, 3, 0), days(1, 4, 0)],
     );
     let text = fs::read_to_string(scene.job("events", "lateness: auto", "00")).unwrap();
     let job = |start: &str, end: &str, ds: &str| {

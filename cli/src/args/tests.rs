@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 15] = [
+const MINIMAL: [&[&str]; 16] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
@@ -18,6 +18,7 @@ const MINIMAL: [&[&str]; 15] = [
         "--to",
         "2026-11-01",
     ],
+    &["audit", "orders.yaml", "--at", "2026-11-23"],
     &["history"],
     &["report"],
     &["rejects"],
@@ -120,6 +121,38 @@ fn a_statement_needs_one_project() {
     assert_eq!(parsed(&environment), Err(ErrorKind::ArgumentConflict));
     let alone = parsed(&["--env", "dev"]);
     assert_eq!(alone, Err(ErrorKind::MissingRequiredArgument));
+}
+
+#[test]
+fn an_audit_is_of_one_time_or_of_a_range() {
+    let parsed = |words: &[&str]| {
+        let all = ["tidegate", "audit", "orders.yaml"].iter().chain(words);
+        Cli::try_parse_from(all)
+            .map(|_| ())
+            .map_err(|error| error.kind())
+    };
+    let at = ["--at", "2026-11-23"];
+    let range = ["--from", "2026-10-01", "--to", "2026-11-01"];
+    assert_eq!(parsed(&at), Ok(()));
+    assert_eq!(parsed(&range), Ok(()));
+    assert_eq!(
+        parsed(&[&range[..], &["--every", "1h", "--lateness", "exact"]].concat()),
+        Ok(())
+    );
+    assert_eq!(parsed(&[]), Err(ErrorKind::MissingRequiredArgument));
+    assert_eq!(parsed(&range[..2]), Err(ErrorKind::MissingRequiredArgument));
+    let both = [&at[..], &range].concat();
+    assert_eq!(parsed(&both), Err(ErrorKind::ArgumentConflict));
+    for wrong in ["none", "soon", ""] {
+        let lateness = [&at[..], &["--lateness", wrong]].concat();
+        assert_eq!(
+            parsed(&lateness),
+            Err(ErrorKind::ValueValidation),
+            "{wrong}"
+        );
+    }
+    let alone = [&at[..], &["--verify"]].concat();
+    assert_eq!(parsed(&alone), Err(ErrorKind::MissingRequiredArgument));
 }
 
 #[test]
