@@ -17,6 +17,7 @@ pub struct Error {
     message: String,
     topic_partition: Option<TopicPartition>,
     offset: Option<i64>,
+    log_start: Option<i64>,
 }
 
 /// What a caller can tell apart.
@@ -56,6 +57,7 @@ impl Error {
             message: message.into(),
             topic_partition: None,
             offset: None,
+            log_start: None,
         }
     }
 
@@ -63,6 +65,12 @@ impl Error {
     pub(crate) fn at(mut self, topic_partition: &TopicPartition, offset: Option<i64>) -> Self {
         self.topic_partition = Some(topic_partition.clone());
         self.offset = offset;
+        self
+    }
+
+    /// Adds where the log begins; the text is expected to say it too.
+    pub(crate) fn with_log_start(mut self, log_start: Option<i64>) -> Self {
+        self.log_start = log_start;
         self
     }
 
@@ -79,6 +87,11 @@ impl Error {
     /// The offset that was to be read, where the error is about one.
     pub fn offset(&self) -> Option<i64> {
         self.offset
+    }
+
+    /// The first offset that is kept, where the one that was to be read is not in the log.
+    pub fn log_start(&self) -> Option<i64> {
+        self.log_start
     }
 }
 

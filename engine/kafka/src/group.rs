@@ -92,7 +92,7 @@ pub fn set_group_position(
     Ok(position)
 }
 
-fn group_consumer(settings: &Settings, group: &str) -> Result<BaseConsumer<Watch>> {
+pub(crate) fn group_consumer(settings: &Settings, group: &str) -> Result<BaseConsumer<Watch>> {
     settings
         .for_group(group)
         .create_with_context(Watch::new(settings))

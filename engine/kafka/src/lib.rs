@@ -14,6 +14,7 @@ mod client;
 mod clock;
 mod error;
 mod group;
+mod members;
 mod offsets;
 mod probe;
 mod produce;
@@ -22,12 +23,14 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod topic_config;
+mod topic_id;
 mod watch;
 
 pub use check::{BrokerCheck, KafkaRelease, check_brokers};
 pub use client::{Broker, Client, PartitionMetadata, TopicMetadata};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{GroupPosition, group_offsets, set_group_position};
+pub use members::{GroupMember, group_members};
 pub use offsets::LogEnds;
 pub use probe::SAMPLE_MESSAGES_MAX;
 pub use produce::{Producer, create_topic};

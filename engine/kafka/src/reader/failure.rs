@@ -82,8 +82,10 @@ impl Reader {
         let watch = self.consumer.context();
         let reason = watch.reason(code).unwrap_or_else(|| code.to_string());
         let kind = kind_of(code);
+        if kind == ErrorKind::OffsetOutOfRange {
+            return self.out_of_range(position, target);
+        }
         let message = match kind {
-            ErrorKind::OffsetOutOfRange => self.out_of_range(position, target),
             ErrorKind::Authentication => watch.trouble().map_or(reason, |trouble| {
                 trouble.error(&self.settings.broker_list()).to_string()
             }),
@@ -91,7 +93,8 @@ impl Reader {
                 "{topic_partition}: the log-in may not read the topic; ask for the permission to read it: {reason}"
             ),
             ErrorKind::UnknownTopic | ErrorKind::UnknownPartition => format!(
-                "{topic_partition} does not exist on kafka brokers {}; check the topic and its number of partitions",
+                "{topic_partition} does not exist, or no longer, on kafka brokers {}; check the topic and its number of \
+                 partitions",
                 self.settings.broker_list()
             ),
             ErrorKind::Corrupt => format!(
@@ -103,12 +106,18 @@ impl Reader {
         Error::new(kind, message).at(topic_partition, Some(position))
     }
 
-    fn out_of_range(&self, position: i64, target: &Target) -> String {
-        let topic_partition = &target.topic_partition;
-        match self.log_ends(target) {
+    fn out_of_range(&self, position: i64, target: &Target) -> Error {
+        let Target {
+            topic_partition,
+            range,
+            ..
+        } = target;
+        let ends = self.log_ends(target);
+        let message = match ends {
             Some((low, _)) if position < low => format!(
-                "{topic_partition}: offset {position} is no longer kept, the log starts at {low}; plan the window again, \
-                 and see the topic's retention"
+                "{topic_partition}: the offsets from {position} to {} were to be read, and the log now starts at {low}: \
+                 retention has deleted messages before they were read; see the topic's retention, and plan the window again",
+                range.end
             ),
             Some((_, high)) if position > high => format!(
                 "{topic_partition}: offset {position} lies beyond the log's end {high}; plan the window again"
@@ -116,7 +125,10 @@ impl Reader {
             _ => format!(
                 "{topic_partition}: offset {position} is not in the log; plan the window again"
             ),
-        }
+        };
+        Error::new(ErrorKind::OffsetOutOfRange, message)
+            .at(topic_partition, Some(position))
+            .with_log_start(ends.map(|(low, _)| low))
     }
 
     /// The log start offset and the high watermark, where a broker tells them soon.

@@ -1,0 +1,65 @@
+//! Who is in a consumer group.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::groups::GroupInfo;
+
+use crate::call::call;
+use crate::error::Result;
+use crate::group::group_consumer;
+use crate::settings::Settings;
+
+/// Stands for a name that is no text.
+const UNREADABLE: &str = "?";
+
+/// A consumer that is in a group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupMember {
+    /// What it calls itself.
+    pub client_id: String,
+    /// Where it connects from, as the broker sees it.
+    pub host: String,
+}
+
+/// The consumers that are in `group` now, by name; none where nobody knows the group, or it is of a kind that the brokers
+/// don't describe in this way, as those of the protocol that came with Kafka 4.0.
+///
+/// # Errors
+///
+/// Those of every call.
+pub fn group_members(settings: &Settings, group: &str) -> Result<Vec<GroupMember>> {
+    let consumer = group_consumer(settings, group)?;
+    let what = format!("asking who is in group {group:?}");
+    let groups = call(&consumer, settings, &what, |wait| {
+        consumer.fetch_group_list(Some(group), wait)
+    })?;
+    let members = groups.groups().iter().flat_map(GroupInfo::members);
+    let mut members: Vec<_> = members
+        .map(|member| GroupMember {
+            client_id: text(|| member.client_id()),
+            host: text(|| member.client_host())
+                .trim_start_matches('/')
+                .to_owned(),
+        })
+        .collect();
+    members.sort();
+    Ok(members)
+}
+
+/// What the binding reads, which panics where it isn't UTF-8.
+fn text<'a>(read: impl FnOnce() -> &'a str) -> String {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .map_or_else(|_| UNREADABLE.to_owned(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_is_no_panic() {
+        assert_eq!(text(|| "reader"), "reader");
+        assert_eq!(text(|| panic!("not UTF-8")), UNREADABLE);
+    }
+}
