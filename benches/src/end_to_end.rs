@@ -88,12 +88,23 @@ pub fn serve(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the topic and the table `place.name`, and sends `payloads`.
+/// Makes the topic and the table `place.name`, and sends `payloads`, stamped in the first moments of the day.
 pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Result<()> {
+    fill_at(place, fields, payloads, DAY_START_MS..)
+}
+
+/// The same with these message timestamps, in ms since the epoch.
+pub fn fill_at(
+    place: &Place,
+    fields: &MappedFields,
+    payloads: &[Vec<u8>],
+    timestamps_ms: impl IntoIterator<Item = i64>,
+) -> Result<()> {
     create_topic(&place.brokers, &place.name, i32::try_from(PARTITIONS)?)?;
     let producer = Producer::new(&place.brokers)?;
     let partitions = partitions(place);
-    for ((timestamp_ms, payload), to) in (DAY_START_MS..)
+    for ((timestamp_ms, payload), to) in timestamps_ms
+        .into_iter()
         .zip(payloads)
         .zip(partitions.iter().cycle())
     {

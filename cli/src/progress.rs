@@ -1,16 +1,23 @@
 //! How far a run is: a bar on a terminal, a line now and then elsewhere.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::Progress;
+use engine::model::limits::{BLOCKS_PER_PERIOD_MAX, PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::environment::Stopwatch;
 use crate::output::Output;
 use crate::render::number::{bytes, count, duration, per_second};
+
+/// Speeds are those of this last while: long enough for a calm figure, short enough for one that holds for what comes.
+const SPEED_OF: Duration = Duration::from_mins(1);
+/// Between two looks that are kept of it.
+const SPEED_LOOK: Duration = Duration::from_secs(1);
 
 /// Between two lines where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -89,33 +96,58 @@ impl Display {
     }
 }
 
-/// Knows when reading began and what was read by then, which no speed may count.
+/// Knows how fast reading was of late. What an earlier attempt read is no speed.
 #[derive(Debug, Default)]
 struct Meter {
-    begun: Option<(Duration, u64)>,
+    /// The last while of reading, the oldest first, and what was read by then: offsets, and bytes of this attempt.
+    looks: VecDeque<(Duration, u64, u64)>,
 }
 
 impl Meter {
     fn read(&mut self, progress: &Progress, elapsed: Duration) -> Snapshot {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let offsets_planned = load(&progress.offsets_planned);
-        let offsets_read = load(&progress.offsets_read);
-        if offsets_planned > 0 && self.begun.is_none() {
-            self.begun = Some((elapsed, offsets_read));
+        let (offsets, bytes) = (load(&progress.offsets_read), progress.steps().read.bytes);
+        if offsets_planned > 0 {
+            self.look(elapsed, offsets, bytes);
         }
-        let (begun, offsets_before) = self.begun.unwrap_or((elapsed, 0));
+        let since = self.looks.front().copied();
+        let (begun, offsets_before, bytes_before) = since.unwrap_or((elapsed, offsets, bytes));
         Snapshot {
-            reading: elapsed.saturating_sub(begun),
+            lately: elapsed.saturating_sub(begun),
+            offsets_lately: offsets.saturating_sub(offsets_before),
+            bytes_lately: bytes.saturating_sub(bytes_before),
             offsets_planned,
-            offsets_read,
-            offsets_before,
-            bytes_read: progress.steps().read.bytes,
+            offsets_read: offsets,
             windows_planned: load(&progress.windows_planned),
             windows_ended: load(&progress.windows_ended),
             slices_planned: load(&progress.slices_planned),
             slices_staged: load(&progress.slices_staged),
             blocks_known: load(&progress.blocks_known),
             blocks_uploaded: load(&progress.blocks_uploaded),
+            waiting_for_service: load(&progress.waiting_for_service) > 0,
+        }
+    }
+
+    /// Keeps a look now and then, and forgets those that are older than it takes.
+    fn look(&mut self, elapsed: Duration, offsets: u64, bytes: u64) {
+        // A session that was lost lets some be read again.
+        if self
+            .looks
+            .back()
+            .is_some_and(|(_, last, _)| offsets < *last)
+        {
+            self.looks.clear();
+        }
+        let due = |(last, ..): &(Duration, u64, u64)| elapsed >= *last + SPEED_LOOK;
+        if self.looks.back().is_none_or(due) {
+            self.looks.push_back((elapsed, offsets, bytes));
+        }
+        // One that is as old, or older, has to stay.
+        while let Some((next, ..)) = self.looks.get(1)
+            && elapsed.saturating_sub(*next) >= SPEED_OF
+        {
+            self.looks.pop_front();
         }
     }
 }
@@ -123,31 +155,29 @@ impl Meter {
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Snapshot {
-    /// Since the plan was made.
-    reading: Duration,
+    /// The last while of reading.
+    lately: Duration,
+    /// What was read in it.
+    offsets_lately: u64,
+    bytes_lately: u64,
     offsets_planned: u64,
+    /// Also by an earlier attempt.
     offsets_read: u64,
-    /// Of those read, what an earlier attempt did.
-    offsets_before: u64,
-    /// By this attempt.
-    bytes_read: u64,
     windows_planned: u64,
     windows_ended: u64,
     slices_planned: u64,
     slices_staged: u64,
     blocks_known: u64,
     blocks_uploaded: u64,
+    waiting_for_service: bool,
 }
 
 impl Snapshot {
-    /// How long reading goes on at the speed so far; nothing before the first message and after the last.
+    /// How long reading goes on at the speed of late; nothing while it stands still, and after its end.
     fn left(&self) -> Option<Duration> {
-        let read = self
-            .offsets_read
-            .checked_sub(self.offsets_before)
-            .filter(|read| *read > 0)?;
         let left = self.offsets_planned.saturating_sub(self.offsets_read);
-        let millis = self.reading.as_millis() * u128::from(left) / u128::from(read);
+        let millis = (self.lately.as_millis() * u128::from(left))
+            .checked_div(u128::from(self.offsets_lately))?;
         (left > 0).then(|| Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 }
@@ -160,7 +190,7 @@ impl fmt::Display for Snapshot {
         let percent = u128::from(self.offsets_read) * 100 / u128::from(self.offsets_planned);
         write!(f, "{percent}% of {} offsets", count(self.offsets_planned))?;
         if let Some(left) = self.left() {
-            let speed = per_second(self.bytes_read, self.reading).unwrap_or(0);
+            let speed = per_second(self.bytes_lately, self.lately).unwrap_or(0);
             write!(f, ", {}/s, {} left", bytes(speed), duration(left))?;
         }
         write!(
@@ -175,6 +205,14 @@ impl fmt::Display for Snapshot {
             let (ended, planned) = (count(self.windows_ended), count(self.windows_planned));
             write!(f, ", {ended} of {planned} windows done")?;
         }
+        if self.waiting_for_service {
+            write!(
+                f,
+                "; waiting, as MaxCompute takes {SESSIONS_PER_PERIOD_MAX} upload sessions and {BLOCKS_PER_PERIOD_MAX} blocks \
+                 of a table in {} minutes",
+                PACE_PERIOD_S / 60,
+            )?;
+        }
         Ok(())
     }
 }
@@ -188,17 +226,18 @@ mod tests {
         let mut snapshot = Snapshot::default();
         assert_eq!(snapshot.to_string(), "planning");
         snapshot = Snapshot {
-            reading: Duration::from_secs(20),
+            lately: Duration::from_secs(20),
+            offsets_lately: 200_000,
+            bytes_lately: 20 << 20,
             offsets_planned: 1_000_000,
             offsets_read: 400_000,
-            offsets_before: 200_000,
-            bytes_read: 20 << 20,
             windows_planned: 1,
             windows_ended: 0,
             slices_planned: 40,
             slices_staged: 12,
             blocks_known: 12,
             blocks_uploaded: 9,
+            waiting_for_service: false,
         };
         assert_eq!(
             snapshot.to_string(),
@@ -210,21 +249,72 @@ mod tests {
             snapshot.to_string(),
             "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded, 4 of 31 windows done"
         );
+        snapshot.waiting_for_service = true;
+        let text = snapshot.to_string();
+        assert!(
+            text.ends_with(
+                "windows done; waiting, as MaxCompute takes 500 upload sessions and 500 blocks of a table in 5 minutes"
+            ),
+            "{text}"
+        );
+    }
+
+    /// A topic that is read, and what is seen of it.
+    #[derive(Default)]
+    struct Reading {
+        progress: Progress,
+        meter: Meter,
+    }
+
+    impl Reading {
+        fn planned(offsets: u64) -> Self {
+            let reading = Self::default();
+            let planned = &reading.progress.offsets_planned;
+            planned.store(offsets, Ordering::Relaxed);
+            reading
+        }
+
+        /// How long is left after so many seconds with so many offsets read.
+        fn left(&mut self, seconds: u64, offsets: u64) -> Option<Duration> {
+            let read = &self.progress.offsets_read;
+            read.store(offsets, Ordering::Relaxed);
+            let elapsed = Duration::from_secs(seconds);
+            self.meter.read(&self.progress, elapsed).left()
+        }
     }
 
     #[test]
     fn what_an_earlier_attempt_read_is_no_speed() {
-        let progress = Progress::default();
-        let mut meter = Meter::default();
-        assert_eq!(
-            meter.read(&progress, Duration::from_secs(5)).to_string(),
-            "planning"
-        );
-        progress.offsets_planned.store(100, Ordering::Relaxed);
-        progress.offsets_read.store(50, Ordering::Relaxed);
-        assert_eq!(meter.read(&progress, Duration::from_secs(10)).left(), None);
-        progress.offsets_read.store(60, Ordering::Relaxed);
-        let snapshot = meter.read(&progress, Duration::from_secs(13));
-        assert_eq!(snapshot.left(), Some(Duration::from_secs(12)));
+        let mut planning = Meter::default();
+        let told = planning.read(&Progress::default(), Duration::from_secs(5));
+        assert_eq!(told.to_string(), "planning");
+        let mut reading = Reading::planned(100);
+        assert_eq!(reading.left(10, 50), None);
+        assert_eq!(reading.left(13, 60), Some(Duration::from_secs(12)));
+        // Some of it is read again.
+        assert_eq!(reading.left(20, 30), None);
+        assert_eq!(reading.left(21, 40), Some(Duration::from_secs(6)));
+        assert_eq!(reading.left(22, 100), None, "all is read");
+    }
+
+    #[test]
+    fn the_time_left_follows_the_speed_of_the_last_minute() {
+        let mut reading = Reading::planned(1_000_000);
+        // 1,000 offsets a second for five minutes, then 100 a second.
+        for second in 0..=300 {
+            reading.left(second, second * 1_000);
+        }
+        assert_eq!(reading.left(300, 300_000), Some(Duration::from_secs(700)));
+        let mut last = None;
+        for second in 301..=360 {
+            last = reading.left(second, 300_000 + (second - 300) * 100);
+        }
+        assert_eq!(last, Some(Duration::from_secs(6_940)));
+        assert!(reading.meter.looks.len() < 65);
+        // It stands still.
+        for second in 361..=420 {
+            last = reading.left(second, 306_000);
+        }
+        assert_eq!(last, None);
     }
 }

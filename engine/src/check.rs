@@ -1,8 +1,10 @@
 //! Everything that would keep a job from running, found at once.
 
+mod group;
 mod messages;
+mod timestamps;
 
-use engine_kafka::{BrokerCheck, TimestampType, TopicConfig};
+use engine_kafka::{BrokerCheck, TopicConfig};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
@@ -13,6 +15,7 @@ use serde::Serialize;
 use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::load::now_ms;
+use timestamps::Timestamps;
 
 /// What was checked, in order.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -76,11 +79,14 @@ impl CheckReport {
 pub(crate) fn check(job: &Job, source: &KafkaTopics, target: &MaxComputeTable) -> CheckReport {
     let mut report = CheckReport::default();
     check_brokers(&mut report, source);
-    let topic_is_there = check_topics(&mut report, job, source);
+    let timestamps = check_topics(&mut report, job, source);
+    if timestamps.is_some() {
+        group::check_group(&mut report, job, source);
+    }
     let table_is_there = check_table(&mut report, job, target);
     explain_paths(&mut report, job);
-    if topic_is_there && table_is_there {
-        check_mapping_and_plan(&mut report, job, source, target);
+    if let Some(timestamps) = timestamps.filter(|_| table_is_there) {
+        check_mapping_and_plan(&mut report, job, source, target, &timestamps);
     }
     report
 }
@@ -107,13 +113,13 @@ fn check_brokers(report: &mut CheckReport, source: &KafkaTopics) {
     }
 }
 
-/// Looks at the topics, and says whether they are there.
-fn check_topics(report: &mut CheckReport, job: &Job, source: &KafkaTopics) -> bool {
+/// Looks at the topics, and returns what is known of their timestamps; nothing where they aren't there.
+fn check_topics(report: &mut CheckReport, job: &Job, source: &KafkaTopics) -> Option<Timestamps> {
     let described = match source.describe() {
         Ok(described) => described,
         Err(error) => {
             report.error("topic", &error);
-            return false;
+            return None;
         }
     };
     let cluster = described.cluster_id.as_deref().unwrap_or("unnamed");
@@ -130,43 +136,22 @@ fn check_topics(report: &mut CheckReport, job: &Job, source: &KafkaTopics) -> bo
         };
         report.add("topic", CheckStatus::Ok, found);
     }
+    let mut timestamps = Timestamps::default();
     for (topic, config) in source.configs() {
-        match config {
-            Ok(config) => check_config(report, topic, &config),
-            Err(error) => report.add(
-                "timestamps",
-                CheckStatus::Note,
-                format!("those of {topic} are not known: {error}"),
-            ),
+        let config = config.unwrap_or_else(|error| {
+            let found = format!("those of {topic} are not known: {error}");
+            report.add("timestamps", CheckStatus::Note, found);
+            TopicConfig::default()
+        });
+        timestamps.note(report, job, topic, config.timestamp_type);
+        if config.compacted == Some(true) {
+            let found = format!(
+                "{topic} is compacted: messages of the window may have been replaced by later ones of their key"
+            );
+            report.add("compaction", CheckStatus::Warning, found);
         }
     }
-    true
-}
-
-fn check_config(report: &mut CheckReport, topic: &str, config: &TopicConfig) {
-    match config.timestamp_type {
-        Some(TimestampType::CreateTime) => report.add(
-            "timestamps",
-            CheckStatus::Note,
-            format!(
-                "those of {topic} are create times: producers set them, in any order, so messages of the window may lie \
-                 behind its end, where `lateness` says how far they are looked for; \
-                 `message.timestamp.type=LogAppendTime` would make them the broker's"
-            ),
-        ),
-        Some(TimestampType::LogAppendTime) => report.add(
-            "timestamps",
-            CheckStatus::Ok,
-            format!("those of {topic} are log append times"),
-        ),
-        None => {}
-    }
-    if config.compacted == Some(true) {
-        let found = format!(
-            "{topic} is compacted: messages of the window may have been replaced by later ones of their key"
-        );
-        report.add("compaction", CheckStatus::Warning, found);
-    }
+    Some(timestamps)
 }
 
 /// Looks at the table, and says whether it is there.
@@ -240,6 +225,7 @@ fn check_mapping_and_plan(
     job: &Job,
     source: &KafkaTopics,
     target: &MaxComputeTable,
+    timestamps: &Timestamps,
 ) {
     let prepared = match Prepared::new(std::slice::from_ref(job), source, target) {
         Ok(prepared) => prepared,
@@ -270,6 +256,7 @@ fn check_mapping_and_plan(
         Err(error) => report.error("window", &error),
     }
     describe_plan(report, job, &plan);
+    timestamps.check_exit(report, job, &plan);
     messages::check_messages(report, job, source, &prepared, &plan);
 }
 

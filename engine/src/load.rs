@@ -13,6 +13,7 @@ use engine_load::{
     SystemClock, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Lateness, Verify};
+use engine_model::limits::{PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
 use engine_model::{LoadPlan, RunReport, Window};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -129,6 +130,7 @@ impl Engine {
             ));
         }
         let sessions = plan.windows.len();
+        notes.extend(pace_note(sessions));
         Ok(PlanReport {
             plan,
             offsets,
@@ -290,6 +292,19 @@ impl Engine {
     }
 }
 
+/// How long the service makes a run take that opens so many upload sessions, where that is worth saying.
+fn pace_note(sessions: usize) -> Option<String> {
+    let periods = sessions.saturating_sub(1) / SESSIONS_PER_PERIOD_MAX;
+    let minutes = periods as u64 * (PACE_PERIOD_S / 60);
+    (periods > 0).then(|| {
+        format!(
+            "the run opens up to {sessions} upload sessions, and the service takes {SESSIONS_PER_PERIOD_MAX} for a table in {} \
+             minutes: it takes {minutes} minutes at least",
+            PACE_PERIOD_S / 60
+        )
+    })
+}
+
 fn first(jobs: &[Job]) -> Result<&Job, Error> {
     jobs.first().ok_or_else(|| {
         Error::new(
@@ -356,4 +371,19 @@ pub(crate) fn window_start(
     let prepared = Prepared::new(std::slice::from_ref(job), source, target)?;
     let plan = prepared.plan(job, source, now_ms(), 1, WindowOrder::OldestFirst)?;
     Ok((prepared, plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_many_sessions_is_told_how_long_it_takes_at_least() {
+        assert_eq!(pace_note(SESSIONS_PER_PERIOD_MAX), None);
+        let note = pace_note(1_001).unwrap();
+        assert!(
+            note.ends_with("for a table in 5 minutes: it takes 10 minutes at least"),
+            "{note}"
+        );
+    }
 }

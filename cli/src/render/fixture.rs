@@ -120,6 +120,7 @@ pub(crate) fn plan_report() -> PlanReport {
         planned(2, 5, 5, idle),
     ];
     let slice = |number, partition, range| SliceSpec {
+        block_ids: BTreeMap::new(),
         format: SLICE_FORMAT,
         number,
         ranges: vec![SliceRange {

@@ -189,6 +189,16 @@ impl Audit<'_> {
                 missed: Vec::new(),
             });
             let Some(loaded) = loaded else { continue };
+            if let (Some(then), Some(now)) = (&loaded.topic_id, &prepared.topic.topic_id)
+                && then != now
+            {
+                let message = format!(
+                    "the topic was deleted and made anew since run {} loaded {} from it, for its id was {then} and is {now}: \
+                     nothing can be said of what came later to the one that was loaded",
+                    loaded.run, planned.window,
+                );
+                return Err(Error::new(ErrorKind::Source, message));
+            }
             // Each by itself, as it is planned when it is loaded again.
             let partitions = &prepared.topic.partitions;
             let now = resolve(&job, self.source, partitions, std::slice::from_ref(planned))?;

@@ -61,6 +61,7 @@ impl Begin<'_> {
             job: &self.job.name,
             scheduled_time: &self.job.scheduled_time.to_string(),
             begun_ms: plan.planned_at_ms,
+            topic_id: prepared.topic.topic_id.as_deref(),
             plan: &plan,
         })?;
         (self.ports.on_border)(Border::RunBegun)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine_model::job::{OnEmpty, RejectLimit, WriteMode};
-use engine_model::{Checksum, Ledger, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
+use engine_model::{Checksum, PlannedWindow, SliceReport, WindowCounts, WindowOutcome};
 
 use crate::border::{Border, OnBorder};
 use crate::extent::{Extent, PartitionRead};
@@ -204,15 +204,6 @@ pub(crate) fn target_key(target: &dyn TargetTable, window: &PlannedWindow) -> St
     }
 }
 
-/// The ledger of all staged slices.
-pub(crate) fn ledger<'a>(reports: impl IntoIterator<Item = &'a SliceReport>) -> Ledger {
-    let mut ledger = Ledger::default();
-    for range in reports.into_iter().flat_map(|report| &report.ranges) {
-        ledger.add(&range.topic_partition, &range.counts);
-    }
-    ledger
-}
-
 /// Rows by block id, for the slices that have rows for a window.
 pub(crate) fn blocks<'a>(
     reports: impl IntoIterator<Item = &'a SliceReport>,
@@ -222,7 +213,7 @@ pub(crate) fn blocks<'a>(
         .into_iter()
         .filter_map(|report| {
             Some((
-                report.number,
+                report.block_id(window),
                 report.windows.get(&window)?.rows.as_ref()?.rows,
             ))
         })

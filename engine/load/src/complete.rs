@@ -148,6 +148,7 @@ mod tests {
         SliceSpec {
             format: SLICE_FORMAT,
             number,
+            block_ids: BTreeMap::new(),
             ranges: vec![SliceRange {
                 topic_partition: TopicPartition::new("orders", 0),
                 range: OffsetRange { start: 0, end: 9 },

@@ -71,7 +71,10 @@ impl<'a> Lane<'a> {
             ranges.push(tally.finish(end, &self.windows, self.rules.progress));
         }
         self.flush(&mut files, 0)?;
-        let windows = files.finish()?;
+        let mut windows = files.finish()?;
+        for (window, staged) in &mut windows {
+            staged.block_id = spec.block_ids.get(window).copied();
+        }
         Ok(SliceReport {
             format: SLICE_FORMAT,
             number: spec.number,

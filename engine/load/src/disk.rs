@@ -156,6 +156,8 @@ fn staged_bytes(report: &SliceReport) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use engine_model::{
         OffsetRange, SLICE_FORMAT, SliceRange, SliceWindowReport, TopicPartition, UnmappedFields,
     };
@@ -173,6 +175,7 @@ mod tests {
         SliceSpec {
             format: SLICE_FORMAT,
             number,
+            block_ids: BTreeMap::new(),
             ranges: vec![SliceRange {
                 topic_partition,
                 range,

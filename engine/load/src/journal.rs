@@ -100,6 +100,8 @@ pub(crate) struct NewRun<'a> {
     pub(crate) scheduled_time: &'a str,
     /// When it begins, in ms since the epoch.
     pub(crate) begun_ms: i64,
+    /// The topic's id, where the brokers give one.
+    pub(crate) topic_id: Option<&'a str>,
     pub(crate) plan: &'a LoadPlan,
 }
 
@@ -221,6 +223,7 @@ impl Journal {
             job,
             scheduled_time,
             begun_ms,
+            topic_id,
             plan,
         } = *new;
         let mut connection = self.lock();
@@ -245,9 +248,16 @@ impl Journal {
             [begun_ms],
         )?;
         transaction.execute(
-            "INSERT INTO runs (fingerprint, job, state, plan, scheduled_time, begun_ms) \
-             VALUES (?1, ?2, 'open', ?3, ?4, ?5)",
-            params![fingerprint, job, to_json(plan)?, scheduled_time, begun_ms],
+            "INSERT INTO runs (fingerprint, job, state, plan, scheduled_time, begun_ms, topic_id) \
+             VALUES (?1, ?2, 'open', ?3, ?4, ?5, ?6)",
+            params![
+                fingerprint,
+                job,
+                to_json(plan)?,
+                scheduled_time,
+                begun_ms,
+                topic_id
+            ],
         )?;
         let run = transaction.last_insert_rowid();
         for ((number, window), target) in (0_u32..).zip(&plan.windows).zip(targets) {

@@ -4,21 +4,26 @@
 //! only one that joins them, and [`run()`] calls it between the lock and the report. The journal is written at each
 //! border, so that the same call goes on where a crash left off.
 
+mod attempt;
 pub mod audit;
+mod balance;
 mod begin;
 mod border;
 mod budget;
 mod cancel;
 mod checksum;
+mod clean_up;
 mod clock;
 mod commit;
 mod complete;
 mod decode;
 mod disk;
+mod ended;
 mod error;
 mod extent;
 mod journal;
 mod lock;
+mod pace;
 mod pipeline;
 pub mod plan;
 pub mod ports;
@@ -38,6 +43,7 @@ mod stage;
 mod survey;
 mod threads;
 mod timestamps;
+mod unchanged;
 mod upload;
 mod verify;
 

@@ -170,7 +170,8 @@ pub(crate) fn block_tasks(report: &SliceReport) -> impl Iterator<Item = BlockTas
     report.windows.iter().filter_map(|(window, staged)| {
         staged.rows.clone().map(|file| BlockTask {
             window: *window,
-            block: report.number,
+            slice: report.number,
+            block: report.block_id(*window),
             file,
         })
     })

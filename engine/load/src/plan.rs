@@ -1,11 +1,12 @@
 //! Planning: from the ranges to read to the slices of a run.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine_model::job::OffsetBounds;
 use engine_model::limits::{
-    SLICE_BYTES_MAX, SLICE_BYTES_MIN, SLICE_BYTES_TARGET, SLICES_MAX, SLICES_PER_LANE,
+    RUN_SLICES_MAX, SLICE_BYTES_MAX, SLICE_BYTES_MIN, SLICE_BYTES_TARGET, SLICES_PER_LANE,
+    WINDOW_SLICES_MAX,
 };
 use engine_model::{
     LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach, SLICE_FORMAT, SliceRange,
@@ -53,40 +54,35 @@ impl WindowOrder {
 
 /// Cuts the planned ranges into numbered slices that keep `lanes` lanes busy.
 ///
-/// A long range makes several slices, short ones share a slice, until each is about one upload block. The slices tile
-/// the ranges.
+/// A long range makes several slices, short ones share a slice, until each is about one upload block, and small enough that
+/// `disk_bytes` hold two for each lane, one that is staged and one that is uploaded. The slices tile the ranges.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Job`] where even slices of the largest size don't fit into the block ids of a session.
+/// [`ErrorKind::Job`] where even slices of the largest size are more than a window or a run may have.
 pub fn plan_slices(
     windows: Vec<PlannedWindow>,
     partitions: Vec<PlannedPartition>,
     planned_at_ms: i64,
     message_bytes_mean: Option<u64>,
-    lanes: usize,
+    (lanes, disk_bytes): (usize, Option<u64>),
     order: WindowOrder,
 ) -> Result<LoadPlan, Error> {
     let message_bytes = message_bytes_mean.unwrap_or(MESSAGE_BYTES_ASSUMED).max(1);
     let offsets: u64 = partitions.iter().map(PlannedPartition::offsets).sum();
     let bytes = offsets.saturating_mul(message_bytes);
-    let share = bytes / (SLICES_PER_LANE * (lanes as u64).max(1));
+    let lanes = (lanes as u64).max(1);
+    let disk_share = disk_bytes.unwrap_or(u64::MAX) / (2 * lanes);
+    let share = disk_share.min(bytes / (SLICES_PER_LANE * lanes));
     let mut slice_bytes = share.clamp(SLICE_BYTES_MIN, SLICE_BYTES_TARGET);
     let slices = loop {
         let offsets_per_slice = (slice_bytes / message_bytes).max(1);
-        // Only worth cutting where the slices can be few enough at all.
-        if offsets / offsets_per_slice <= u64::from(SLICES_MAX) {
-            let slices = cut(&partitions, offsets_per_slice, order);
-            if slices.len() <= SLICES_MAX as usize {
-                break slices;
-            }
-        }
+        let too_many = match cut_within_limits(&partitions, offsets_per_slice, order) {
+            Ok(slices) => break slices,
+            Err(too_many) => too_many,
+        };
         if slice_bytes >= SLICE_BYTES_MAX {
-            let message = format!(
-                "the window holds about {bytes} bytes in {offsets} offsets, more than {SLICES_MAX} slices of \
-                 {SLICE_BYTES_MAX} bytes; load it in several shorter windows"
-            );
-            return Err(Error::new(ErrorKind::Job, message));
+            return Err(too_many.into_error(message_bytes));
         }
         slice_bytes = (slice_bytes * 2).min(SLICE_BYTES_MAX);
     };
@@ -99,6 +95,97 @@ pub fn plan_slices(
         planned_at_ms,
         message_bytes_mean: message_bytes_mean.unwrap_or(0),
     })
+}
+
+/// What has more slices than it may have, with its offsets.
+#[derive(Clone, Copy)]
+enum TooMany {
+    /// One window.
+    Window(u64),
+    /// All windows together.
+    Run(u64),
+}
+
+impl TooMany {
+    fn into_error(self, message_bytes: u64) -> Error {
+        let (Self::Window(offsets) | Self::Run(offsets)) = self;
+        let bytes = offsets.saturating_mul(message_bytes);
+        let message = match self {
+            Self::Window(_) => format!(
+                "the window holds about {bytes} bytes in {offsets} offsets, more than {WINDOW_SLICES_MAX} slices of \
+                 {SLICE_BYTES_MAX} bytes; load it in several shorter windows"
+            ),
+            Self::Run(_) => format!(
+                "the windows take more than {RUN_SLICES_MAX} slices for about {bytes} bytes in {offsets} offsets; load them \
+                 in several runs, one after another"
+            ),
+        };
+        Error::new(ErrorKind::Job, message)
+    }
+}
+
+/// Slices of about so many offsets, unless they would be too many.
+fn cut_within_limits(
+    partitions: &[PlannedPartition],
+    offsets_per_slice: u64,
+    order: WindowOrder,
+) -> Result<Vec<SliceSpec>, TooMany> {
+    // Only worth cutting where the slices can be few enough at all.
+    let is_over =
+        |offsets: u64, slices_max: u32| offsets / offsets_per_slice > u64::from(slices_max);
+    let of_windows = offsets_of_windows(partitions);
+    let largest = of_windows.iter().max().copied().unwrap_or(0);
+    let offsets = partitions.iter().map(PlannedPartition::offsets).sum();
+    if is_over(largest, WINDOW_SLICES_MAX) {
+        return Err(TooMany::Window(largest));
+    }
+    if is_over(offsets, RUN_SLICES_MAX) {
+        return Err(TooMany::Run(offsets));
+    }
+    let mut slices = cut(partitions, offsets_per_slice, order);
+    let of_window = number_blocks(&mut slices);
+    if let Some((window, _)) = of_window
+        .iter()
+        .find(|(_, slices)| **slices > WINDOW_SLICES_MAX)
+    {
+        return Err(TooMany::Window(
+            of_windows.get(*window as usize).copied().unwrap_or(offsets),
+        ));
+    }
+    if slices.len() > RUN_SLICES_MAX as usize {
+        return Err(TooMany::Run(offsets));
+    }
+    Ok(slices)
+}
+
+/// The offsets that are read for each window; those that several share count for each.
+fn offsets_of_windows(partitions: &[PlannedPartition]) -> Vec<u64> {
+    let windows = partitions.iter().map(|partition| partition.reaches.len());
+    let mut offsets = vec![0_u64; windows.max().unwrap_or(0)];
+    for partition in partitions {
+        for (offsets, reach) in offsets.iter_mut().zip(&partition.reaches) {
+            let read = partition.ranges.iter();
+            let shared = read.filter_map(|range| range.intersection(reach.range));
+            *offsets += shared.map(OffsetRange::len).sum::<u64>();
+        }
+    }
+    offsets
+}
+
+/// Gives each slice its block ids: those of a window are counted from 0, so that a run may have more slices than a session has
+/// ids. Returns how many slices each window has.
+fn number_blocks(slices: &mut [SliceSpec]) -> BTreeMap<u32, u32> {
+    let mut of_window: BTreeMap<u32, u32> = BTreeMap::new();
+    for slice in slices {
+        for window in slice.windows() {
+            let next = of_window.entry(window).or_default();
+            if *next != slice.number {
+                slice.block_ids.insert(window, *next);
+            }
+            *next += 1;
+        }
+    }
+    of_window
 }
 
 /// Slices of about so many offsets, in the order in which windows are to be complete.
@@ -148,6 +235,7 @@ fn cut(
             format: SLICE_FORMAT,
             number,
             ranges,
+            block_ids: BTreeMap::new(),
         })
         .collect()
 }

@@ -111,7 +111,8 @@ impl Prepared {
     ) -> Result<LoadPlan, Error> {
         let partitions = resolve(job, source, &self.topic.partitions, &self.windows)?;
         let mean = sample(source, &partitions)?;
-        let plan = plan_slices(self.windows.clone(), partitions, now_ms, mean, lanes, order)?;
+        let room = (lanes, job.limits.disk_bytes);
+        let plan = plan_slices(self.windows.clone(), partitions, now_ms, mean, room, order)?;
         Ok(LoadPlan {
             bounds: job.offsets.clone(),
             ..plan
@@ -200,52 +201,6 @@ pub(crate) fn check_window_is_over(
         job.window,
     );
     Err(Error::new(ErrorKind::Job, message))
-}
-
-/// Fails where the topic is not the one that `plan` was made for: the rest of the slices would be read from other messages
-/// than those that are staged.
-pub(crate) fn check_same_topic(plan: &LoadPlan, source: &dyn MessageSource) -> Result<(), Error> {
-    let partitions: Vec<_> = plan
-        .partitions
-        .iter()
-        .map(|partition| partition.topic_partition.clone())
-        .collect();
-    let logs = source.log_ends(&partitions)?;
-    let look_up = |instant_ms: Option<i64>| match instant_ms {
-        None | Some(i64::MIN | i64::MAX) => Ok(None),
-        Some(instant_ms) => source.offsets_at(&partitions, instant_ms).map(Some),
-    };
-    let starts = look_up(plan.windows.first().map(|planned| planned.window.start_ms))?;
-    let ends = look_up(plan.windows.last().map(|planned| planned.window.end_ms))?;
-    for (index, (planned, log)) in plan.partitions.iter().zip(logs).enumerate() {
-        let moved = |planned: Option<i64>, now: &Option<Vec<Option<i64>>>| match (planned, now) {
-            (Some(offset), Some(now)) => {
-                offset >= log.start && now.get(index).copied().flatten() != Some(offset)
-            }
-            _ => false,
-        };
-        let read_end = planned.ranges.last().map_or(0, |range| range.end);
-        let changed = log.end < read_end
-            || moved(
-                planned.reaches.first().and_then(|reach| reach.start_offset),
-                &starts,
-            )
-            || moved(
-                planned.reaches.last().and_then(|reach| reach.end_offset),
-                &ends,
-            );
-        if changed {
-            let read = planned.ranges.iter().map(ToString::to_string);
-            let message = format!(
-                "{} is not what it was when the run was planned: its log now is {log}, and {} was to be read; if the topic \
-                 was made anew or messages of the window are gone, pass --replan to begin from what is there now",
-                planned.topic_partition,
-                read.collect::<Vec<_>>().join(" and "),
-            );
-            return Err(Error::new(ErrorKind::Source, message));
-        }
-    }
-    Ok(())
 }
 
 fn compile(

@@ -24,6 +24,8 @@ pub struct Progress {
     pub blocks_known: AtomicU64,
     /// Blocks that the upload sessions have.
     pub blocks_uploaded: AtomicU64,
+    /// Threads that wait because the table got as many upload sessions or blocks as the service takes within some time.
+    pub waiting_for_service: AtomicU64,
     pub(crate) plan: StepCounter,
     pub(crate) read: StepCounter,
     pub(crate) decode: StepCounter,

@@ -1,6 +1,6 @@
 //! The read step: a lane's consumer thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -44,6 +44,7 @@ pub(crate) struct Idle<'a> {
     after: Option<Duration>,
     /// When the last message came, in ms of the clock.
     last_ms: AtomicU64,
+    lanes_held_up: AtomicUsize,
 }
 
 impl<'a> Idle<'a> {
@@ -53,6 +54,7 @@ impl<'a> Idle<'a> {
             clock,
             after,
             last_ms: AtomicU64::new(0),
+            lanes_held_up: AtomicUsize::new(0),
         };
         idle.note_message();
         idle
@@ -62,12 +64,29 @@ impl<'a> Idle<'a> {
         self.last_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
+    /// Waits for the steps behind a lane. Meanwhile nobody listens to its topic partition, so that this is no silence.
+    fn held_up<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.lanes_held_up.fetch_add(1, Ordering::Relaxed);
+        let begun_ms = self.now_ms();
+        let waited_for = wait();
+        let now_ms = self.now_ms();
+        let later = |last_ms: u64| Some((last_ms + now_ms.saturating_sub(begun_ms)).min(now_ms));
+        self.last_ms
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, later)
+            .ok();
+        self.lanes_held_up.fetch_sub(1, Ordering::Relaxed);
+        waited_for
+    }
+
     fn is_over(&self) -> bool {
         let silence_ms = self
             .now_ms()
             .saturating_sub(self.last_ms.load(Ordering::Relaxed));
-        self.after
-            .is_some_and(|after| u128::from(silence_ms) >= after.as_millis())
+        let listening = self.lanes_held_up.load(Ordering::Relaxed) == 0;
+        listening
+            && self
+                .after
+                .is_some_and(|after| u128::from(silence_ms) >= after.as_millis())
     }
 
     fn now_ms(&self) -> u64 {
@@ -164,7 +183,7 @@ fn consumer_gone() -> Error {
 impl Consumer<'_> {
     /// Reads the slices that the worker asks for, until it asks for no more.
     pub(crate) fn run(self, mut reader: Box<dyn MessageReader>) {
-        while let Ok(slice) = self.slices.recv() {
+        while let Ok(slice) = self.idle.held_up(|| self.slices.recv()) {
             if let Err(error) = self.read_slice(&mut *reader, &slice) {
                 // The worker is gone only when it failed itself; its error is the one that counts.
                 drop(self.send(ReadEvent::Failed(error)));
@@ -193,8 +212,10 @@ impl Consumer<'_> {
                 let silent = block.is_empty();
                 if !silent {
                     self.idle.note_message();
-                    self.budget.acquire(block.size(), self.cancel)?;
-                    self.send(ReadEvent::Block(block))?;
+                    self.idle.held_up(|| {
+                        self.budget.acquire(block.size(), self.cancel)?;
+                        self.send(ReadEvent::Block(block))
+                    })?;
                 }
                 if complete {
                     self.send(ReadEvent::RangeEnd(RangeEnd::Complete))?;
@@ -211,5 +232,53 @@ impl Consumer<'_> {
 
     fn send(&self, event: ReadEvent) -> Result<(), Error> {
         self.cancel.send(&self.events, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A clock that is set.
+    #[derive(Default)]
+    struct SetClock(AtomicU64);
+
+    impl SetClock {
+        fn go_on(&self, seconds: u64) {
+            self.0.fetch_add(seconds, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for SetClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _: Duration) {}
+    }
+
+    #[test]
+    fn time_in_which_a_lane_was_held_up_is_no_silence() {
+        let clock = SetClock::default();
+        let idle = Idle::new(&clock, Some(Duration::from_mins(1)));
+        clock.go_on(50);
+        assert!(!idle.is_over());
+        // Two lanes, one within the time of the other.
+        idle.held_up(|| {
+            clock.go_on(20);
+            assert!(!idle.is_over());
+            idle.held_up(|| clock.go_on(300));
+            assert!(!idle.is_over());
+        });
+        clock.go_on(59);
+        assert!(!idle.is_over(), "waiting at the same time counts once");
+        clock.go_on(1);
+        assert!(idle.is_over());
     }
 }

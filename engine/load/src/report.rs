@@ -11,10 +11,12 @@ use engine_model::{
 
 use crate::Error;
 use crate::commit::{checksum, target_key};
+use crate::ended::Ended;
 use crate::journal::OpenRun;
 use crate::ports::MessageSource;
 use crate::prepare::plan_notes;
-use crate::run::{Ended, Ports};
+use crate::run::Ports;
+use crate::unchanged::changes;
 
 /// What a report is made of.
 pub(crate) struct Done<'a> {
@@ -83,6 +85,8 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
     };
     let is_compacted = |topic: &str| done.source.is_compacted(topic);
     let notes = ledger_notes(&report.ledger, &is_compacted);
+    report.warnings.extend(notes);
+    let notes = changes(&run.plan, &report.ledger, done.source);
     report.warnings.extend(notes);
     report
 }

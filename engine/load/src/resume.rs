@@ -7,7 +7,6 @@ use engine_model::{SliceReport, SliceSpec, StagedFile};
 
 use crate::Error;
 use crate::cancel::Cancel;
-use crate::commit::blocks;
 use crate::journal::{Journal, OpenRun, Phase};
 use crate::pipeline::block_tasks;
 use crate::ports::Staging;
@@ -138,13 +137,21 @@ impl Resume<'_> {
                 if verified.insert((task.window, task.block))
                     && verify(&**self.staging, &task.file).is_err()
                 {
-                    lost.insert(task.block);
+                    lost.insert(task.slice);
                 }
             }
             let mut given_up = false;
             for (number, window) in (0_u32..).zip(held.iter_mut()) {
-                let sent = blocks(run.staged.values(), number);
-                let stray = |block: &u32| lost.contains(block) || !sent.contains_key(block);
+                if window.blocks.is_empty() {
+                    continue;
+                }
+                let sent = run.staged.values().flat_map(block_tasks);
+                let slices: BTreeMap<u32, u32> = sent
+                    .filter(|task| task.window == number)
+                    .map(|task| (task.block, task.slice))
+                    .collect();
+                let stray =
+                    |block: &u32| slices.get(block).is_none_or(|slice| lost.contains(slice));
                 if window.blocks.keys().any(stray) {
                     window.session = None;
                     window.blocks.clear();

@@ -82,6 +82,8 @@ impl FieldSampler {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use engine_model::{
         ColumnMapping, ColumnSource, OffsetRange, SLICE_FORMAT, SliceRange, TopicPartition,
     };
@@ -104,6 +106,7 @@ mod tests {
         let slice = SliceSpec {
             format: SLICE_FORMAT,
             number: 0,
+            block_ids: BTreeMap::new(),
             ranges: ranges.iter().map(range).collect(),
         };
         sampler.begin(&slice);

@@ -9,6 +9,7 @@ use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
 use crate::disk::DiskBudget;
 use crate::journal::Journal;
+use crate::pace::Pace;
 use crate::ports::{Clock, Staging, TargetTable};
 use crate::progress::{Progress, count};
 use crate::stage::StagedRows;
@@ -20,6 +21,8 @@ pub(crate) struct BlockTask {
     /// The window's number.
     pub(crate) window: u32,
     /// The slice's number.
+    pub(crate) slice: u32,
+    /// The block's id in the window's upload session.
     pub(crate) block: u32,
     pub(crate) file: StagedFile,
 }
@@ -36,6 +39,7 @@ pub(crate) struct Uploads<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) cancel: &'a Cancel,
     pub(crate) disk: &'a DiskBudget,
+    pub(crate) pace: &'a Pace<'a>,
     pub(crate) on_border: OnBorder<'a>,
     /// The id of each window's session, once it is open.
     pub(crate) sessions: Vec<Mutex<Option<String>>>,
@@ -72,7 +76,9 @@ impl Uploads<'_> {
         (self.on_border)(Border::SessionNeeded)?;
         self.target.create_partition(partition)?;
         (self.on_border)(Border::PartitionCreated)?;
+        let turn = self.pace.session()?;
         let opened = self.target.open_session(partition, self.overwrite)?;
+        drop(turn);
         (self.on_border)(Border::SessionOpened)?;
         self.journal.session_opened(self.run, window, &opened)?;
         (self.on_border)(Border::SessionJournalled)?;
@@ -90,8 +96,10 @@ impl Uploads<'_> {
             window,
             block,
             file,
+            ..
         } = task;
         let session = self.session(window)?;
+        let _turn = self.pace.block()?;
         let started = self.clock.elapsed();
         let rows = StagedRows {
             staging: Arc::clone(&self.staging),

@@ -2,8 +2,17 @@
 
 /// Block ids run from 0 to this one; the service refuses others as `InvalidBlockID`.
 pub const BLOCK_ID_MAX: u32 = 19_999;
-/// Slices of one run: a slice's number is its block id in every session of the run.
-pub const SLICES_MAX: u32 = BLOCK_ID_MAX + 1;
+/// Slices that one window takes rows from: each has a block id in its upload session.
+pub const WINDOW_SLICES_MAX: u32 = BLOCK_ID_MAX + 1;
+/// Slices of one run: a bound on what is kept of each in memory and in the journal, about 1 KiB.
+pub const RUN_SLICES_MAX: u32 = 100_000;
+/// Upload sessions that may be opened for one table within [`PACE_PERIOD_S`]. This and the next two are of the service's page on its data
+/// transmission (`help/en/maxcompute/user-guide/overview-of-dts`), and hold for every project.
+pub const SESSIONS_PER_PERIOD_MAX: usize = 500;
+/// Blocks that may be written to one table within [`PACE_PERIOD_S`].
+pub const BLOCKS_PER_PERIOD_MAX: usize = 500;
+/// The time for these, in seconds.
+pub const PACE_PERIOD_S: u64 = 300;
 /// Payload bytes that planning aims at per slice. The service advises blocks of 64 MiB and more, as each becomes a
 /// file; four times that leaves room for what projection and compression take away.
 pub const SLICE_BYTES_TARGET: u64 = 256 << 20;

@@ -8,17 +8,21 @@ use crate::{Checksum, Counts, OffsetRange, TopicPartition, UnmappedFields, Windo
 
 /// Format of [`SliceSpec`] and [`SliceReport`]; who doesn't know it refuses them. What may be missing, and may be
 /// overlooked without changing what is loaded, is no change of the format.
-pub const SLICE_FORMAT: u32 = 2;
+pub const SLICE_FORMAT: u32 = 3;
 
 /// What one slice is to read. Holds no secret, so that it can be sent and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceSpec {
     /// [`SLICE_FORMAT`].
     pub format: u32,
-    /// The slice's number in its plan, from 0: also its block id in every upload session of the run.
+    /// The slice's number in its plan, from 0.
     pub number: u32,
     /// What to read, in this order; no two ranges overlap, none is empty.
     pub ranges: Vec<SliceRange>,
+    /// The id of its block in the upload session of each window: the slice's place among those of the window, from 0. Windows
+    /// whose id is the slice's number are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub block_ids: BTreeMap<u32, u32>,
 }
 
 impl SliceSpec {
@@ -31,6 +35,14 @@ impl SliceSpec {
 }
 
 impl SliceReport {
+    /// The id of the block for `window`.
+    pub fn block_id(&self, window: u32) -> u32 {
+        let staged = self.windows.get(&window);
+        staged
+            .and_then(|staged| staged.block_id)
+            .unwrap_or(self.number)
+    }
+
     /// The counts of one window in all ranges.
     pub fn window(&self, number: u32) -> WindowCounts {
         let mut counts = WindowCounts::default();
@@ -91,6 +103,9 @@ pub struct RangeReport {
 pub struct SliceWindowReport {
     /// The rows to upload as one block.
     pub rows: Option<StagedFile>,
+    /// The id of this block where it isn't the slice's number, as in [`SliceSpec::block_ids`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_id: Option<u32>,
     /// The checksum of these rows; nothing where there are none, or where an older version staged them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Checksum>,
@@ -121,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_report_without_unmapped_fields_is_one_that_knows_of_none() {
-        let text = r#"{"format":2,"number":3,"ranges":[],"windows":{}}"#;
+        let text = r#"{"format":3,"number":3,"ranges":[],"windows":{}}"#;
         let report: SliceReport = serde_json::from_str(text).unwrap();
         assert!(report.unmapped_fields.is_empty());
         assert_eq!(serde_json::to_string(&report).unwrap(), text);

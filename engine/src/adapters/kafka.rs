@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine_kafka::{BrokerCheck, Client, PartitionMetadata, STALL_TIMEOUT, Settings, TopicConfig};
+use engine_kafka::{
+    BrokerCheck, Client, GroupMember, PartitionMetadata, STALL_TIMEOUT, Settings, TopicConfig,
+};
 use engine_load::ports::{MessageReader, MessageSource, TopicDescription};
 use engine_load::{Error, ErrorKind};
-use engine_model::job::{Exit, Job, KafkaSource};
+use engine_model::job::{Exit, Job, KafkaSource, OnRetentionGap};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
     ColumnSource, Message, MessageBlock, MetadataField, OffsetRange, TopicPartition,
@@ -31,6 +33,8 @@ pub(crate) struct KafkaTopics {
     partitions: Option<Vec<i32>>,
     group: Option<String>,
     fetch_bytes: usize,
+    /// Whether what retention deletes before it is read is passed over.
+    skips_deleted: bool,
     /// Readers for a few messages, to be used again: connecting takes longer than reading.
     peekers: Mutex<Vec<engine_kafka::Reader>>,
 }
@@ -45,6 +49,7 @@ impl KafkaTopics {
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
         let mut topics = Self::of_source(&job.source, headers, fetch_bytes)?;
+        topics.skips_deleted = job.on_retention_gap == OnRetentionGap::Warn;
         if let Exit::Idle(idle) = job.exit {
             // The run ends before a read may fail for want of messages.
             let stall_timeout = STALL_TIMEOUT.max(idle + STALL_TIMEOUT);
@@ -78,6 +83,7 @@ impl KafkaTopics {
             partitions: partitions.clone(),
             group: group.clone(),
             fetch_bytes,
+            skips_deleted: false,
             peekers: Mutex::default(),
         })
     }
@@ -94,6 +100,16 @@ impl KafkaTopics {
             let config = self.client.topic_config(topic).map_err(source_error);
             (topic.as_str(), config)
         })
+    }
+
+    /// Who is in the job's consumer group; nobody where it has none.
+    pub(crate) fn group_members(&self) -> Result<Vec<GroupMember>, Error> {
+        let group = self.group.as_deref();
+        let members = group.map(|group| engine_kafka::group_members(&self.settings, group));
+        members
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(source_error)
     }
 
     /// Where the log of each topic partition begins and ends.
@@ -161,16 +177,19 @@ impl MessageSource for KafkaTopics {
     fn describe(&self) -> Result<TopicDescription, Error> {
         let mut described = TopicDescription {
             cluster_id: None,
-            // librdkafka does not tell topic ids.
             topic_id: None,
             partitions: Vec::new(),
         };
+        let mut ids = Vec::with_capacity(self.topics.len());
         for name in &self.topics {
             let topic = self.client.topic(name).map_err(source_error)?;
             let partitions = self.partitions_of(name, &topic.partitions)?;
             described.partitions.extend(partitions);
+            ids.push(self.client.topic_id(&topic).map_err(source_error)?);
             described.cluster_id = topic.cluster_id;
         }
+        let ids: Option<Vec<_>> = ids.into_iter().collect();
+        described.topic_id = ids.map(|ids| ids.join(","));
         Ok(described)
     }
 
@@ -228,7 +247,11 @@ impl MessageSource for KafkaTopics {
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {
         let reader =
             engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
-        Ok(Box::new(LaneReader(reader)))
+        Ok(Box::new(LaneReader {
+            reader,
+            open: None,
+            skips_deleted: self.skips_deleted,
+        }))
     }
 
     fn set_group_position(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), Error> {
@@ -246,19 +269,65 @@ impl MessageSource for KafkaTopics {
     }
 }
 
-struct LaneReader(engine_kafka::Reader);
+struct LaneReader {
+    reader: engine_kafka::Reader,
+    open: Option<(TopicPartition, OffsetRange)>,
+    skips_deleted: bool,
+}
+
+impl LaneReader {
+    /// Turns to the first offset that is kept, where `error` is about one before it that the job can do without. What
+    /// lies between is then among the range's holes.
+    fn skip_deleted(&mut self, error: engine_kafka::Error) -> Result<(), engine_kafka::Error> {
+        let (Some((partition, range)), Some(offset), true) =
+            (&self.open, error.offset(), self.skips_deleted)
+        else {
+            return Err(error);
+        };
+        let deleted = error.log_start().filter(|log_start| *log_start > offset);
+        let Some(log_start) = deleted else {
+            return Err(error);
+        };
+        let left = OffsetRange {
+            start: log_start.min(range.end),
+            end: range.end,
+        };
+        self.reader.open(partition, left)
+    }
+}
 
 impl MessageReader for LaneReader {
     fn open(&mut self, partition: &TopicPartition, range: OffsetRange) -> Result<(), Error> {
-        self.0.open(partition, range).map_err(source_error)
+        self.open = Some((partition.clone(), range));
+        self.reader.open(partition, range).map_err(source_error)
     }
 
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
         let read = self
-            .0
+            .reader
             .read(block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, READ_TIMEOUT);
-        read.map(|progress| progress.done).map_err(source_error)
+        match read {
+            Ok(progress) => Ok(progress.done),
+            // What was read up to there is in the block.
+            Err(error) => self
+                .skip_deleted(error)
+                .map(|()| false)
+                .map_err(changed_topic),
+        }
     }
+}
+
+/// The error for a read that a plan does not fit any more.
+fn changed_topic(error: engine_kafka::Error) -> Error {
+    let advice = match error.kind() {
+        engine_kafka::ErrorKind::OffsetOutOfRange => {
+            "; --replan does that, and with `on_retention_gap: warn` the same command goes on with what is staged and what is \
+             left"
+        }
+        engine_kafka::ErrorKind::Truncated => "; --replan does that",
+        _ => return source_error(error),
+    };
+    Error::with_source(ErrorKind::Source, format!("{error}{advice}"), error)
 }
 
 fn source_error(error: engine_kafka::Error) -> Error {

@@ -31,6 +31,8 @@ pub(crate) struct Change<'a> {
 pub(crate) struct LastRead {
     pub(crate) run: i64,
     pub(crate) outcome: WindowOutcome,
+    /// Of the topic that was read, where the brokers gave one.
+    pub(crate) topic_id: Option<String>,
     /// By topic partition.
     pub(crate) reads: Vec<PartitionRead>,
 }
@@ -140,19 +142,20 @@ impl Journal {
         target: &str,
         window: Window,
     ) -> Result<Option<LastRead>, Error> {
-        let found: Option<(i64, String, String)> = self
+        let found: Option<(i64, String, Option<String>, String)> = self
             .lock()
             .query_row(
-                "SELECT run, outcome, reads FROM windows WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 \
-                 AND phase = 'done' AND reads IS NOT NULL ORDER BY run DESC LIMIT 1",
+                "SELECT run, outcome, topic_id, reads FROM windows JOIN runs ON runs.id = run \
+                 WHERE target = ?1 AND start_ms = ?2 AND end_ms = ?3 AND phase = 'done' AND reads IS NOT NULL ORDER BY run DESC LIMIT 1",
                 params![target, window.start_ms, window.end_ms],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
             .optional()?;
-        let last_read = |(run, outcome, reads): (i64, String, String)| {
+        let last_read = |(run, outcome, topic_id, reads): (i64, String, _, String)| {
             Ok(LastRead {
                 run,
                 outcome: from_json(&outcome)?,
+                topic_id,
                 reads: from_json(&reads)?,
             })
         };

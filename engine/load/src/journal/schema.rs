@@ -18,6 +18,8 @@ const TABLES: &str = "
         -- When the run was due, in the job's zone.
         scheduled_time TEXT,
         begun_ms INTEGER,
+        -- The id of the topic that is read, where brokers give one.
+        topic_id TEXT,
         -- When it was done, or given up for another.
         ended_ms INTEGER,
         -- What the last attempt failed by; nothing while one is under way.

@@ -57,6 +57,7 @@ fn begin_all(journal: &Journal, names: &[&str], fingerprint: &str, plan: &LoadPl
         job: "orders",
         scheduled_time: "2026-11-23T00:15:00+08:00[Asia/Shanghai]",
         begun_ms: 3_000,
+        topic_id: Some("id"),
         plan,
     };
     journal.begin_run(&new).unwrap()
@@ -148,6 +149,7 @@ fn what_was_read_of_a_window_is_known_after_its_run() {
     let last = begin(&journal, "t", "h");
     let read = |run, outcome| {
         Some(LastRead {
+            topic_id: Some("id".to_owned()),
             run,
             outcome,
             reads: reads(),

@@ -68,7 +68,15 @@ fn slices_are_numbered_and_taken_in_the_order_of_the_windows() {
         })
         .collect();
     for order in [WindowOrder::OldestFirst, WindowOrder::NewestFirst] {
-        let plan = plan_slices(Vec::new(), partitions.clone(), 0, Some(1 << 20), 1, order).unwrap();
+        let plan = plan_slices(
+            Vec::new(),
+            partitions.clone(),
+            0,
+            Some(1 << 20),
+            (1, None),
+            order,
+        )
+        .unwrap();
         let turns: Vec<_> = plan
             .slices
             .iter()
@@ -103,7 +111,7 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
             partitions.clone(),
             0,
             Some(message_bytes),
-            lanes,
+            (lanes, None),
             OLDEST,
         )
         .unwrap();
@@ -118,7 +126,7 @@ fn slices_tile_the_ranges_whatever_their_lengths() {
             }
             assert_eq!(position, 5 + i64::try_from(partition.offsets()).unwrap());
         }
-        assert!(plan.slices.len() <= SLICES_MAX as usize);
+        assert!(plan.slices.len() <= WINDOW_SLICES_MAX as usize);
         assert!(
             (0..)
                 .zip(&plan.slices)
@@ -134,7 +142,7 @@ fn one_long_topic_partition_makes_slices_for_every_lane() {
         vec![planned(0, 0, 1_500_000)],
         0,
         Some(700),
-        2,
+        (2, None),
         OLDEST,
     )
     .unwrap();
@@ -142,9 +150,24 @@ fn one_long_topic_partition_makes_slices_for_every_lane() {
 }
 
 #[test]
+fn slices_are_cut_so_that_the_disk_holds_two_for_each_lane() {
+    let largest = |lanes, disk_bytes| {
+        let partitions = vec![planned(0, 0, 10_000)];
+        let room = (lanes, Some(disk_bytes));
+        let plan = plan_slices(Vec::new(), partitions, 0, Some(1 << 20), room, OLDEST).unwrap();
+        let lengths = plan.slices.iter().map(|slice| slice.ranges[0].range.len());
+        lengths.max().unwrap()
+    };
+    assert_eq!(largest(2, 1 << 40), 250);
+    assert_eq!(largest(2, 400 << 20), 100);
+    // A seek and a block must pay off in any case.
+    assert_eq!(largest(2, 40 << 20), 16);
+}
+
+#[test]
 fn short_ranges_share_a_slice() {
     let partitions = (0..100).map(|number| planned(number, 0, 10)).collect();
-    let plan = plan_slices(Vec::new(), partitions, 0, Some(700), 2, OLDEST).unwrap();
+    let plan = plan_slices(Vec::new(), partitions, 0, Some(700), (2, None), OLDEST).unwrap();
     assert_eq!(plan.slices.len(), 1);
     assert_eq!(plan.slices[0].ranges.len(), 100);
 }
@@ -156,7 +179,7 @@ fn a_window_beyond_all_block_ids_is_refused_with_advice() {
         vec![planned(0, 0, i64::MAX)],
         0,
         Some(700),
-        2,
+        (2, None),
         OLDEST,
     )
     .unwrap_err();
@@ -169,6 +192,74 @@ fn a_window_beyond_all_block_ids_is_refused_with_advice() {
     );
 }
 
+/// Windows of so many offsets each in one topic partition, each reaching some way into the next one.
+fn in_a_row(windows: i64, offsets: i64) -> Vec<PlannedPartition> {
+    let reaches: Vec<_> = (0..windows)
+        .map(|window| range(window * offsets, (window + 1) * offsets + offsets / 10))
+        .collect();
+    vec![reaching(0, &[range(0, windows * offsets)], &reaches)]
+}
+
+#[test]
+fn a_run_may_have_more_slices_than_a_session_has_block_ids() {
+    // 15,000 slices of 256 MiB, and a tenth more that the next window has too.
+    let partitions = in_a_row(4, 15_000 * 256);
+    for order in [OLDEST, WindowOrder::NewestFirst] {
+        let plan = plan_slices(
+            Vec::new(),
+            partitions.clone(),
+            0,
+            Some(1 << 20),
+            (2, None),
+            order,
+        )
+        .unwrap();
+        assert!(plan.slices.len() >= 60_000, "{}", plan.slices.len());
+        for window in 0..4 {
+            let slices = plan.slices.iter();
+            let of_window = slices.filter(|slice| slice.windows().contains(&window));
+            let ids: Vec<u32> = of_window
+                .map(|slice| {
+                    slice
+                        .block_ids
+                        .get(&window)
+                        .copied()
+                        .unwrap_or(slice.number)
+                })
+                .collect();
+            let count = u32::try_from(ids.len()).unwrap();
+            assert!((15_000..=WINDOW_SLICES_MAX).contains(&count), "{count}");
+            assert!(ids.into_iter().eq(0..count), "window {window}");
+        }
+    }
+}
+
+#[test]
+fn slices_grow_before_a_window_or_a_run_is_refused() {
+    let plan = |windows, offsets| {
+        let partitions = in_a_row(windows, offsets);
+        plan_slices(Vec::new(), partitions, 0, Some(1 << 20), (2, None), OLDEST)
+    };
+    let largest = |plan: &LoadPlan| {
+        let ranges = plan.slices.iter().flat_map(|slice| &slice.ranges);
+        ranges.map(|range| range.range.len()).max()
+    };
+    // One of 30,000 slices, and eight of 15,000.
+    assert_eq!(largest(&plan(1, 30_000 * 256).unwrap()), Some(512));
+    assert_eq!(largest(&plan(8, 15_000 * 256).unwrap()), Some(512));
+    let refused = |windows, offsets| plan(windows, offsets).err().unwrap().to_string();
+    let of_window = refused(2, 20_000 * 1_024);
+    assert!(
+        of_window.starts_with("the window holds about 23"),
+        "{of_window}"
+    );
+    let of_run = refused(8, 15_000 * 1_024);
+    assert!(
+        of_run.starts_with("the windows take more than 100000 slices for about 12"),
+        "{of_run}"
+    );
+}
+
 #[test]
 fn lanes_read_neighbours_in_a_row_and_share_what_is_left() {
     let plan = plan_slices(
@@ -176,7 +267,7 @@ fn lanes_read_neighbours_in_a_row_and_share_what_is_left() {
         vec![planned(0, 0, 4_000), planned(1, 0, 400)],
         0,
         Some(1 << 20),
-        2,
+        (2, None),
         OLDEST,
     )
     .unwrap();

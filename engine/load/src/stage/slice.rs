@@ -147,6 +147,7 @@ impl<'a> SliceFiles<'a> {
             bytes += rows.as_ref().map_or(0, |file| file.bytes);
             let report = SliceWindowReport {
                 rows,
+                block_id: None,
                 checksum,
                 rejects,
                 rejected,

@@ -230,6 +230,22 @@ fn what_can_not_be_audited_is_said() {
             .starts_with("the log of orders[1] ends at 3, and ended at 156 when run 1"),
         "{error}"
     );
+    // Also where the new one has as many messages, for brokers that give ids.
+    for (id, now) in [("first", true), ("second", false)] {
+        let topic = Topic::new(vec![log(0, &stamps())]);
+        *topic.id.lock().unwrap() = Some("first".to_owned());
+        let named = World::new(topic, Table::with_key("ds"));
+        named.run(&job("")).unwrap();
+        *named.topic.id.lock().unwrap() = Some(id.to_owned());
+        let audited = named.audit(&[job("")], Lateness::Exact);
+        assert_eq!(audited.is_ok(), now, "{audited:?}");
+        if let Err(error) = audited {
+            assert!(
+                error.to_string().contains("made anew since run 1"),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod simulation;
 
 mod audit;
 mod borders;
+mod changes;
 mod crash;
 mod damage;
 mod history;
@@ -37,7 +38,7 @@ use engine_model::{PartitionSpec, RunReport};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use simulation::{SmallDisk, Source, SteppingClock, StoppedClock, Table, Topic};
+use simulation::{SleepingClock, SmallDisk, Source, SteppingClock, Table, Topic};
 
 /// The window of [`job`]: 22 November 2026 in UTC.
 pub(crate) const DAY_START_MS: i64 = 1_795_305_600_000;
@@ -50,7 +51,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) disk_bytes: Option<u64>,
     pub(crate) now: Timestamp,
-    /// Whether time passes.
+    /// Whether time passes also while nobody sleeps.
     pub(crate) time_passes: bool,
     pub(crate) options: RunOptions,
 }
@@ -95,7 +96,10 @@ impl World {
             source: &Source(Arc::clone(&self.topic)),
             target: &self.table,
             journal: &self.journal(),
-            clock: &StoppedClock(self.now),
+            clock: &SleepingClock {
+                now: self.now,
+                slept_ms: AtomicU64::new(0),
+            },
             lateness,
             lanes: 2,
         };
@@ -141,7 +145,10 @@ impl World {
         };
         let journal = Journal::open(&self.folder.path().join("journal.sqlite"))?;
         let source = Source(Arc::clone(&self.topic));
-        let stopped = StoppedClock(self.now);
+        let sleeping = SleepingClock {
+            now: self.now,
+            slept_ms: AtomicU64::new(0),
+        };
         let stepping = SteppingClock {
             now: self.now,
             steps: AtomicU64::new(0),
@@ -154,7 +161,7 @@ impl World {
             clock: if self.time_passes {
                 &stepping
             } else {
-                &stopped
+                &sleeping
             },
             locks: &self.folder.path().join("locks"),
             on_border,

@@ -77,7 +77,7 @@ fn slices_whose_files_made_room_are_read_again_for_a_new_session() {
     let world = world();
     let job = crate::job_of(
         "partition: { ds: \"20261122\" }",
-        "rejects: 2\nlimits: { concurrency: 1, disk: 200MiB }",
+        "rejects: 2\nlimits: { concurrency: 1, disk: 16MiB }",
     );
     *world.table.faults.forget_after.lock().unwrap() = Some((2, 1));
     let report = world.run(&job).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -46,6 +46,16 @@ pub(crate) struct Topic {
     pub(crate) delivered: Mutex<BTreeMap<(i32, i64), u64>>,
     /// The log start offset of every topic partition.
     pub(crate) log_start: i64,
+    /// Retention goes on up to this offset, where that is later.
+    pub(crate) deleted_below: AtomicI64,
+    /// Whether readers pass over what retention has deleted.
+    pub(crate) skips_deleted: bool,
+    /// Topic partitions, the last of them, that the next description leaves out.
+    pub(crate) unborn: AtomicUsize,
+    /// The topic's id.
+    pub(crate) id: Mutex<Option<String>>,
+    /// What the topic holds in place of `partitions` since it was made anew.
+    pub(crate) made_anew: OnceLock<Vec<Vec<Message>>>,
     /// From this offset on, nothing is ever delivered.
     pub(crate) silent_from: Option<i64>,
     /// Whether the topic says that it is compacted.
@@ -74,8 +84,17 @@ impl Topic {
             .count()
     }
 
+    fn start(&self) -> i64 {
+        self.deleted_below
+            .load(Ordering::SeqCst)
+            .max(self.log_start)
+    }
+
     fn log(&self, partition: i32) -> &[Message] {
-        &self.partitions[usize::try_from(partition).unwrap()]
+        let partitions = self.made_anew.get().unwrap_or(&self.partitions);
+        let log = &partitions[usize::try_from(partition).unwrap()];
+        let deleted = log.partition_point(|message| message.offset < self.start());
+        &log[deleted..]
     }
 }
 
@@ -84,10 +103,11 @@ pub(crate) struct Source(pub(crate) Arc<Topic>);
 
 impl MessageSource for Source {
     fn describe(&self) -> Result<TopicDescription, Error> {
-        let partitions = (0..).take(self.0.partitions.len());
+        let unborn = self.0.unborn.swap(0, Ordering::SeqCst);
+        let partitions = (0..).take(self.0.partitions.len() - unborn);
         Ok(TopicDescription {
             cluster_id: Some("simulated".into()),
-            topic_id: None,
+            topic_id: self.0.id.lock().unwrap().clone(),
             partitions: partitions
                 .map(|number| TopicPartition::new("orders", number))
                 .collect(),
@@ -98,8 +118,8 @@ impl MessageSource for Source {
         let ends = |partition: &TopicPartition| {
             let last = self.0.log(partition.partition).last();
             OffsetRange {
-                start: self.0.log_start,
-                end: last.map_or(self.0.log_start, |last| last.offset + 1),
+                start: self.0.start(),
+                end: last.map_or(self.0.start(), |last| last.offset + 1),
             }
         };
         Ok(partitions.iter().map(ends).collect())
@@ -187,6 +207,14 @@ impl MessageReader for Reader {
     /// Two messages a call, so that a slice takes several blocks.
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
         let (partition, range) = self.open.as_mut().unwrap();
+        let start = self.topic.start();
+        if range.start < start {
+            if !self.topic.skips_deleted {
+                let message = format!("offset {} is gone", range.start);
+                return Err(Error::new(ErrorKind::Source, message));
+            }
+            range.start = start.min(range.end);
+        }
         let log = self.topic.log(*partition);
         let silent_from = self.topic.silent_from.unwrap_or(i64::MAX);
         let due = log
@@ -561,19 +589,25 @@ impl StagingFile for SmallFile {
     }
 }
 
-/// A clock that says when it is, and whose monotonic time stands still.
-pub(crate) struct StoppedClock(pub(crate) Timestamp);
+/// A clock that says when it is, and whose monotonic time goes on only when somebody sleeps.
+pub(crate) struct SleepingClock {
+    pub(crate) now: Timestamp,
+    pub(crate) slept_ms: AtomicU64,
+}
 
-impl Clock for StoppedClock {
+impl Clock for SleepingClock {
     fn now(&self) -> Timestamp {
-        self.0
+        self.now
     }
 
     fn elapsed(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_millis(self.slept_ms.load(Ordering::Relaxed))
     }
 
-    fn sleep(&self, _: Duration) {}
+    fn sleep(&self, duration: Duration) {
+        let slept_ms = u64::try_from(duration.as_millis()).unwrap();
+        self.slept_ms.fetch_add(slept_ms, Ordering::Relaxed);
+    }
 }
 
 /// A clock whose monotonic time goes on by 100 ms whenever it is asked.

@@ -415,7 +415,36 @@ fn a_message_far_behind_its_window_is_counted_and_not_lost_silently() {
         .map(|number| world.table.ids(&partition(number)).len())
         .sum();
     assert_eq!(ids, 39_999);
+    // More blocks than the service takes in five minutes.
+    assert!(report.slices.uploaded > 500 && report.seconds >= 300.0);
     assert_eq!(Arc::strong_count(&world.topic), 1);
+}
+
+#[test]
+fn no_more_sessions_are_opened_than_the_service_takes() {
+    let seconds = |windows: i64| {
+        let world = World::new(
+            Topic::new(vec![log(0, &[DAY_START_MS])]),
+            Table::with_key("ds"),
+        );
+        // Each takes one to be emptied, and no block.
+        let jobs: Vec<_> = (-windows..0)
+            .map(|number| {
+                let mut state = world.table.state.lock().unwrap();
+                state.rows.insert(partition(number), vec![7]);
+                let mut job = hour(number);
+                job.on_empty = engine_model::job::OnEmpty::Replace;
+                job
+            })
+            .collect();
+        let report = world.run_all(&jobs).unwrap();
+        assert_eq!(report.slices.uploaded, 0);
+        let opened = world.table.state.lock().unwrap().sessions_opened;
+        assert_eq!(opened, jobs.len());
+        report.seconds
+    };
+    assert!(seconds(500) < 1.0);
+    assert!((300.0..301.0).contains(&seconds(501)));
 }
 
 #[test]

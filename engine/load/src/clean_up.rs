@@ -1,0 +1,67 @@
+//! What is left to do when a run is loaded.
+
+use engine_model::{Reach, RunReport};
+
+use crate::Error;
+use crate::border::Border;
+use crate::journal::OpenRun;
+use crate::resume::delete_files;
+use crate::run::Ports;
+use crate::stage::run_prefix;
+
+/// Deletes the staged rows, which the table holds now, and tells the consumer group how far the run came. What
+/// fails here changes nothing about the load, so it is only a warning.
+pub(crate) fn clean_up(
+    ports: &Ports<'_>,
+    run: &OpenRun,
+    report: &mut RunReport,
+) -> Result<(), Error> {
+    match unneeded_files(ports, run, report) {
+        Ok(unneeded) => {
+            for name in unneeded {
+                if let Err(error) = delete_files(&*ports.staging, [name]) {
+                    report.warnings.push(error.to_string());
+                    break;
+                }
+                (ports.on_border)(Border::FileDeleted)?;
+            }
+        }
+        Err(error) => report.warnings.push(error.to_string()),
+    }
+    let ends: Vec<_> = run
+        .plan
+        .partitions
+        .iter()
+        .filter_map(|partition| {
+            // Messages behind the look-up of the end are mostly of later windows, and a group never goes back.
+            let end = partition.reaches.iter().map(Reach::look_up_end).max()?;
+            Some((partition.topic_partition.clone(), end))
+        })
+        .collect();
+    if let Err(error) = ports.source.set_group_position(&ends) {
+        report.warnings.push(error.to_string());
+    }
+    Ok(())
+}
+
+/// The run's files in the staging folder, but those of rejected messages.
+fn unneeded_files(
+    ports: &Ports<'_>,
+    run: &OpenRun,
+    report: &RunReport,
+) -> Result<Vec<String>, Error> {
+    let prefix = run_prefix(run.id);
+    let kept: Vec<_> = report
+        .windows
+        .iter()
+        .flat_map(|window| &window.reject_files)
+        .collect();
+    let staging = &*ports.staging;
+    let names = staging
+        .list()
+        .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
+    let unneeded = names
+        .into_iter()
+        .filter(|name| name.starts_with(&prefix) && !kept.contains(&name));
+    Ok(unneeded.collect())
+}
