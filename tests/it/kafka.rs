@@ -56,6 +56,11 @@ fn aborted_messages_are_holes_even_at_the_end_of_the_log() {
     assert_eq!(loader.table_truth(DAY), truth.table);
     let ledger = report["ledger"].as_array().unwrap();
     assert_eq!(ledger.len(), 2);
+    let warnings = report["warnings"].to_string();
+    for partition in 0..2 {
+        let found = format!("offsets of {topic}[{partition}] have no message, at [");
+        assert!(warnings.contains(&found), "{found} in {warnings}");
+    }
     for entry in ledger {
         let partition = i32::try_from(entry["partition"].as_i64().unwrap()).unwrap();
         let truth = &truth.partitions[&partition];

@@ -11,16 +11,24 @@
 
 /// Real Apache Kafka, the generator, and the judge in Python agree with each other.
 mod brokers;
+/// Topics that change while they are read.
+mod changes;
+/// What `check` says of a topic and its group beside what is wrong.
+mod check;
 /// Official clients against the embedded servers.
 mod clients;
 /// Brokers of a cluster that go away, slow connections and such that break.
 mod cluster;
+/// Compacted topics.
+mod compaction;
 /// Our client of MaxCompute against any server that speaks like it.
 mod conformance;
 /// The program aborted at each border of a run.
 mod crash;
 /// What a power loss or a full disk leaves in the state folder.
 mod damage;
+/// The bound on staged bytes.
+mod disk;
 /// Wrong settings and full disks.
 mod failures;
 /// Each fault at each call of an upload.

@@ -187,6 +187,24 @@ impl KafkaBroker {
         admin::create_topic(&self.client(), topic, (partitions, 1), settings);
     }
 
+    /// Deletes a topic.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub fn delete_topic(&self, topic: &str) {
+        admin::delete_topic(&self.client(), topic);
+    }
+
+    /// Adds topic partitions to a topic, which has `partitions` then.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub fn grow_topic(&self, topic: &str, partitions: usize) {
+        admin::grow_topic(&self.client(), topic, partitions);
+    }
+
     /// Gives a topic these settings in place of those that it has; brokers before 0.11 can't.
     ///
     /// # Panics
@@ -343,6 +361,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
+log.cleaner.backoff.ms=500
 # Generated timestamps lie years before or after the clock: nothing is deleted for its age, nothing refused for it.
 log.retention.ms=-1
 ",

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
@@ -28,6 +29,29 @@ pub(super) fn create_topic(
     for result in results {
         if let Err((name, code)) = result {
             panic!("can't create topic {name:?}: {code}");
+        }
+    }
+}
+
+/// Deletes a topic, and returns once the broker has done so.
+pub(super) fn delete_topic(client: &ClientConfig, topic: &str) {
+    let results = block_on(admin(client).delete_topics(&[topic], &options()))
+        .unwrap_or_else(|error| panic!("can't delete topic {topic:?}: {error}"));
+    for result in results {
+        if let Err((_, code)) = result {
+            panic!("can't delete topic {topic:?}: {code}");
+        }
+    }
+}
+
+/// Gives a topic so many topic partitions in all.
+pub(super) fn grow_topic(client: &ClientConfig, topic: &str, partitions: usize) {
+    let wanted = NewPartitions::new(topic, partitions);
+    let results = block_on(admin(client).create_partitions([&wanted], &options()))
+        .unwrap_or_else(|error| panic!("can't add to topic {topic:?}: {error}"));
+    for result in results {
+        if let Err((_, code)) = result {
+            panic!("can't add to topic {topic:?}: {code}");
         }
     }
 }

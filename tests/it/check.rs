@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tests::broker::{KafkaBroker, KafkaRelease};
+use tests::job::JobFile;
+use tests::loader::Loader;
+use tests::messages::{GeneratedMessage, MessageKind};
+use tests::produce::produce;
+use tests::program;
+use tests::server::ACCESS_SECRET;
+
+/// How long a poll of a consumer that is on its way into a group waits.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The status of what `check` says about `subject`, and what it found.
+fn checked(loader: &Loader, job: &JobFile, subject: &str) -> (String, String) {
+    let path = job.write(loader.folder.path());
+    let ended = program::run(&["check", path.to_str().unwrap(), "--json"], ACCESS_SECRET);
+    let document = ended.json();
+    let mut checks = document["checks"].as_array().unwrap().iter();
+    let check = checks.find(|check| check["subject"] == subject);
+    let check = check.unwrap_or_else(|| panic!("{subject} is missing in {document}"));
+    let text = |key: &str| check[key].as_str().map(str::to_owned);
+    (text("status").unwrap(), text("found").unwrap())
+}
+
+/// A consumer that is in the group by the time that this returns.
+fn member(broker: &KafkaBroker, group: &str, topic: &str) -> BaseConsumer {
+    let mut config = broker.client();
+    config.set("group.id", group).set("client.id", "billing");
+    let consumer: BaseConsumer = config.create().unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    while consumer.assignment().unwrap().count() == 0 {
+        if let Some(Err(error)) = consumer.poll(POLL) {
+            panic!("{group}: {error}");
+        }
+    }
+    consumer
+}
+
+#[test]
+fn who_is_in_the_group_is_named_by_each_release() {
+    let topic = "who_is_in_the_group_is_named";
+    for release in KafkaRelease::ALL {
+        let broker = KafkaBroker::shared_release(release);
+        broker.create_topic(topic, 1, &[]);
+        let loader = Loader::with_table();
+        let endpoint = loader.server.endpoint();
+        let job = JobFile {
+            kafka: format!("group: {topic}"),
+            ..JobFile::new(broker.bootstrap(), topic, endpoint, 0..1_000)
+        };
+        let free = || {
+            let (status, found) = checked(&loader, &job, "group");
+            assert_eq!(status, "ok", "{release:?}: {found}");
+            assert!(found.starts_with("nobody is in group"), "{found}");
+        };
+        free();
+        let member = member(broker, topic, topic);
+        let (status, found) = checked(&loader, &job, "group");
+        assert_eq!(status, "warning", "{release:?}: {found}");
+        assert!(found.contains("\"billing\" at 127.0.0.1"), "{found}");
+        assert!(!found.contains("bounded by a position"), "{found}");
+        // It leaves.
+        drop(member);
+        free();
+    }
+}
+
+#[test]
+fn what_an_exit_by_silence_needs_is_told() {
+    let broker = KafkaBroker::shared();
+    let loader = Loader::with_table();
+    let send = |topic: &str, timestamp_ms: i64| {
+        let message = GeneratedMessage {
+            partition: 0,
+            timestamp_ms,
+            key: None,
+            payload: Some(b"{}".to_vec()),
+            headers: Vec::new(),
+            kind: MessageKind::Order,
+        };
+        produce(&broker.client(), topic, [message]);
+    };
+    let now_ms = || Timestamp::now().as_millisecond();
+    let job = |topic: &str, end_ms: i64, lateness: &str| JobFile {
+        lateness: lateness.to_owned(),
+        ..JobFile::new(
+            broker.bootstrap(),
+            topic,
+            loader.server.endpoint(),
+            1_600_000_000_000..end_ms,
+        )
+    };
+    let idle = "auto\n  exit: idle 60s";
+
+    let topic = "silence_after_create_times";
+    broker.create_topic(topic, 1, &[]);
+    send(topic, now_ms() - 60_000);
+    let open = format!("nothing was seen yet behind the window's end in {topic}[0]");
+    let (status, found) = checked(&loader, &job(topic, now_ms() + 3_600_000, idle), "exit");
+    assert_eq!(status, "warning", "{found}");
+    for says in [
+        "when nothing comes for 60 s",
+        "are create times",
+        "the window is not over",
+        &open,
+    ] {
+        assert!(found.contains(says), "{says}: {found}");
+    }
+    for (lateness, status) in [("auto", "note"), ("none", "warning")] {
+        let (found, text) = checked(&loader, &job(topic, now_ms(), lateness), "timestamps");
+        assert_eq!(found, status, "{lateness}: {text}");
+    }
+
+    let topic = "silence_after_log_append_times";
+    let by_broker = [("message.timestamp.type", "LogAppendTime")];
+    broker.create_topic(topic, 1, &by_broker);
+    send(topic, 0);
+    // It has the time of its arrival by now.
+    let end_ms = now_ms() + 1;
+    let (status, found) = checked(&loader, &job(topic, end_ms, idle), "exit");
+    assert_eq!(status, "warning", "{found}");
+    let open = format!("nothing was seen yet behind the window's end in {topic}[0]");
+    assert!(
+        found.contains(&open) && !found.contains("are create"),
+        "{found}"
+    );
+    send(topic, 0);
+    let (status, found) = checked(&loader, &job(topic, end_ms, idle), "exit");
+    assert_eq!(status, "note", "{found}");
+    assert!(found.contains("all of that holds"), "{found}");
+    let (status, found) = checked(&loader, &job(topic, end_ms, "auto"), "timestamps");
+    assert_eq!(status, "ok", "{found}");
+}
