@@ -4,6 +4,7 @@
 //! repetition in turn. The tests run all of it once on a few messages and compare the rows; they time nothing.
 
 pub mod arguments;
+pub mod backfill;
 pub mod blocks;
 pub mod decode;
 pub mod end_to_end;

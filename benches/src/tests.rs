@@ -19,7 +19,7 @@ use crate::memory::Table;
 use crate::messages::{Kind, payloads, payloads_of_file};
 use crate::stage::{DAY_START_MS, Place, plain};
 use crate::upload::{plain_stream, tunnel_body};
-use crate::{process, stage};
+use crate::{backfill, process, stage};
 
 /// More than one block of each kind.
 const BYTES: usize = 2_500_000;
@@ -186,6 +186,39 @@ fn a_topic_is_consumed_and_loaded() {
         let statement = format!("SELECT COUNT(*) FROM {} WHERE ds = '20261122';", place.name);
         let counted = sql.execute(&statement).unwrap();
         assert_eq!(counted.rows, [[Some(payloads.len().to_string())]]);
+    }
+    kafka.shutdown();
+    maxcompute.shutdown();
+}
+
+#[test]
+fn days_are_loaded_together_and_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kafka, maxcompute) = start(folder.path()).unwrap();
+    let place = Place {
+        brokers: kafka.brokers(),
+        endpoint: maxcompute.endpoint(),
+        name: "days".to_owned(),
+        lanes: 2,
+    };
+    let payloads = payloads(Kind::Orders, 300_000);
+    let fields = MappedFields::of(Kind::Orders, 12).unwrap();
+    backfill::fill(&place, &fields, &payloads, &[1, 1, 10]).unwrap();
+    let load = |days: std::ops::Range<usize>| {
+        let state = tempfile::tempdir().unwrap();
+        let report = backfill::load(&place, &fields, state.path(), days).unwrap();
+        report
+            .windows
+            .iter()
+            .map(|window| window.rows)
+            .collect::<Vec<_>>()
+    };
+    let together = load(0..31);
+    assert_eq!(together.iter().sum::<u64>(), payloads.len() as u64);
+    assert!(together[2] > 9 * together[1], "{together:?}");
+    assert_eq!(together[3..], [0; 28]);
+    for day in 0..3 {
+        assert_eq!(load(day..day + 1), together[day..=day]);
     }
     kafka.shutdown();
     maxcompute.shutdown();
