@@ -17,8 +17,8 @@ use crate::stage::Place;
 /// When the first day begins: 2026-10-01 in UTC.
 const START_MS: i64 = 1_790_812_800_000;
 const DAY_MS: i64 = 86_400_000;
-/// More days than are ever loaded.
-const END: &str = "2026-11-01T00:15:00";
+/// The days that are loaded: those that begin at or after the one, and before the other.
+const DAYS: (&str, &str) = ("2026-10-01T00:00:00", "2026-11-01T00:00:00");
 
 /// Makes the topic and the table `place.name`, and sends `payloads`. Day number `n` gets `shares[n]` parts of them, spread
 /// evenly over it.
@@ -88,10 +88,8 @@ columns:
 {columns}"
     );
     let zone = TimeZone::UTC;
-    let (from, to) = (
-        ScheduledTime::parse("2026-10-01T00:15:00", &zone)?,
-        ScheduledTime::parse(END, &zone)?,
-    );
+    let from = ScheduledTime::parse(DAYS.0, &zone)?;
+    let to = ScheduledTime::parse(DAYS.1, &zone)?;
     let setting = Setting {
         scheduled_time: &from,
         environment: None,
