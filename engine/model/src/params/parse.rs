@@ -276,7 +276,10 @@ impl Cursor<'_> {
         let format = Format { items };
         let found = self.source.get(start..self.at).unwrap_or_default();
         if format.tokens().next().is_none() {
-            let found = self.source.get(start..self.end).unwrap_or_default();
+            let rest = self.source.get(start..self.end).unwrap_or_default();
+            // Where nothing is left, the bracket stands in the format's place.
+            let bracket = self.source.get(start..=self.end).unwrap_or_default();
+            let found = if rest.is_empty() { bracket } else { rest };
             return Err(ParamError::new(
                 ParamErrorKind::NoFormat,
                 start,

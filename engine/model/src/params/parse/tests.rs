@@ -20,6 +20,8 @@ fn errors_say_where_and_what() {
         ("a${}", K::NoFormat, 1, "${}"),
         ("$[-1/24]", K::NoFormat, 2, "-1/24"),
         ("$[-]", K::NoFormat, 2, "-"),
+        ("$[add_months(]", K::NoFormat, 13, "]"),
+        ("$[add_months()]", K::NoFormat, 13, ")"),
         ("$[yyyymmdd-N]", K::Unexpected, 11, "N"),
         ("$[yyyymmdd000000]", K::Unexpected, 10, "000000"),
         ("年$[yyyy年]", K::Unexpected, 9, "年"),
