@@ -1,7 +1,10 @@
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
 use tests::broker::{KafkaBroker, KafkaRelease};
 use tests::job::JobFile;
 use tests::loader::Loader;
@@ -15,7 +18,10 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The status of what `check` says about `subject`, and what it found.
 fn checked(loader: &Loader, job: &JobFile, subject: &str) -> (String, String) {
-    let path = job.write(loader.folder.path());
+    checked_file(&job.write(loader.folder.path()), subject)
+}
+
+fn checked_file(path: &Path, subject: &str) -> (String, String) {
     let ended = program::run(&["check", path.to_str().unwrap(), "--json"], ACCESS_SECRET);
     let document = ended.json();
     let mut checks = document["checks"].as_array().unwrap().iter();
@@ -66,6 +72,52 @@ fn who_is_in_the_group_is_named_by_each_release() {
         drop(member);
         free();
     }
+}
+
+#[test]
+fn who_else_moves_the_group_is_told() {
+    let broker = KafkaBroker::shared();
+    let topic = "who_else_moves_the_group";
+    broker.create_topic(topic, 2, &[]);
+    let messages = [0, 1].map(|partition| GeneratedMessage {
+        partition,
+        timestamp_ms: 500,
+        key: None,
+        payload: Some(b"{}".to_vec()),
+        headers: Vec::new(),
+        kind: MessageKind::Order,
+    });
+    produce(&broker.client(), topic, messages);
+    let loader = Loader::with_table();
+    let endpoint = loader.server.endpoint();
+    let job = JobFile {
+        kafka: format!("group: {topic}"),
+        ..JobFile::new(broker.bootstrap(), topic, endpoint, 0..1_000)
+    };
+    loader.run(&job).json();
+    let (status, found) = checked(&loader, &job, "group");
+    assert_eq!(status, "ok", "its own position: {found}");
+
+    let path = job.write(loader.folder.path());
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("job: orders_test", "job: other")).unwrap();
+    let (status, found) = checked_file(&path, "group");
+    assert_eq!(status, "warning", "{found}");
+    assert!(found.contains("was set by \"orders_test\": "), "{found}");
+
+    // A consumer that is gone.
+    let mut config = broker.client();
+    let consumer: BaseConsumer = config.set("group.id", topic).create().unwrap();
+    let mut positions = TopicPartitionList::new();
+    for partition in [0, 1] {
+        positions
+            .add_partition_offset(topic, partition, Offset::Offset(1))
+            .unwrap();
+    }
+    consumer.commit(&positions, CommitMode::Sync).unwrap();
+    let (status, found) = checked(&loader, &job, "group");
+    assert_eq!(status, "note", "{found}");
+    assert!(found.contains("other programs have done so"), "{found}");
 }
 
 #[test]

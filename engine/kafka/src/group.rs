@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use crate::call::call;
 use crate::client::partition_list;
 use crate::error::{Error, ErrorKind, Result, kind_of};
+use crate::members::readable;
 use crate::settings::Settings;
 use crate::watch::Watch;
 
@@ -36,12 +37,31 @@ pub fn group_offsets(
 ) -> Result<Vec<Option<i64>>> {
     let consumer = group_consumer(settings, group)?;
     let committed = committed(&consumer, settings, group, partitions)?;
-    let offset = |partition| committed.get(partition).copied();
+    let offset = |partition| committed.get(partition).map(|set| set.offset);
     Ok(partitions.iter().map(offset).collect())
 }
 
+/// Who set the offset of `group` in each of these topic partitions that has one: what they left of themselves, which most leave
+/// empty.
+///
+/// # Errors
+///
+/// Those of [`group_offsets`].
+pub fn group_setters(
+    settings: &Settings,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, String>> {
+    let consumer = group_consumer(settings, group)?;
+    let committed = committed(&consumer, settings, group, partitions)?;
+    let setters = committed.into_iter();
+    Ok(setters
+        .map(|(partition, set)| (partition, set.setter))
+        .collect())
+}
+
 /// Sets the offsets of `group` to `offsets`, the first of each topic partition that is not loaded, but never back: where
-/// the group is further on it stays. Waits for the broker's answer.
+/// the group is further on it stays. Waits for the broker's answer. `setter` is kept beside them, for [`group_setters`].
 ///
 /// What is read never depends on the group, so a failure is a warning after a load that succeeded.
 ///
@@ -53,6 +73,7 @@ pub fn set_group_position(
     settings: &Settings,
     group: &str,
     offsets: &BTreeMap<TopicPartition, i64>,
+    setter: &str,
 ) -> Result<GroupPosition> {
     let mut position = GroupPosition::default();
     if offsets.is_empty() {
@@ -68,8 +89,8 @@ pub fn set_group_position(
     let committed = committed(&consumer, settings, group, &partitions)?;
     for (topic_partition, &offset) in offsets {
         match committed.get(topic_partition) {
-            Some(ahead) if *ahead >= offset => {
-                position.kept.insert(topic_partition.clone(), *ahead);
+            Some(ahead) if ahead.offset >= offset => {
+                position.kept.insert(topic_partition.clone(), ahead.offset);
             }
             _ => {
                 position.moved.insert(topic_partition.clone(), offset);
@@ -81,6 +102,12 @@ pub fn set_group_position(
     }
     let moved = position.moved.iter();
     let list = partition_list(moved.map(|(one, offset)| (one, Offset::Offset(*offset))))?;
+    for topic_partition in position.moved.keys() {
+        let found = list.find_partition(&topic_partition.topic, topic_partition.partition);
+        if let Some(mut element) = found {
+            element.set_metadata(setter);
+        }
+    }
     consumer.commit(&list, CommitMode::Sync).map_err(|error| {
         let kind = error.rdkafka_error_code().map_or(ErrorKind::Other, kind_of);
         let message = format!(
@@ -99,13 +126,19 @@ pub(crate) fn group_consumer(settings: &Settings, group: &str) -> Result<BaseCon
         .map_err(|error| settings.refused(&error))
 }
 
+/// An offset that a group has.
+struct Committed {
+    offset: i64,
+    setter: String,
+}
+
 /// The offsets that the group has.
 fn committed(
     consumer: &BaseConsumer<Watch>,
     settings: &Settings,
     group: &str,
     partitions: &[TopicPartition],
-) -> Result<BTreeMap<TopicPartition, i64>> {
+) -> Result<BTreeMap<TopicPartition, Committed>> {
     let wanted = partition_list(partitions.iter().map(|one| (one, Offset::Invalid)))?;
     let what = format!("reading the offsets of group {group:?}");
     let found = call(consumer, settings, &what, |wait| {
@@ -122,7 +155,8 @@ fn committed(
             Error::new(ErrorKind::Other, message).at(topic_partition, None)
         })?;
         if let Offset::Offset(offset) = element.offset() {
-            committed.insert(topic_partition.clone(), offset);
+            let setter = readable(|| element.metadata());
+            committed.insert(topic_partition.clone(), Committed { offset, setter });
         }
     }
     Ok(committed)

@@ -29,7 +29,7 @@ mod watch;
 pub use check::{BrokerCheck, KafkaRelease, check_brokers};
 pub use client::{Broker, Client, PartitionMetadata, TopicMetadata};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{GroupPosition, group_offsets, set_group_position};
+pub use group::{GroupPosition, group_offsets, group_setters, set_group_position};
 pub use members::{GroupMember, group_members};
 pub use offsets::LogEnds;
 pub use probe::SAMPLE_MESSAGES_MAX;

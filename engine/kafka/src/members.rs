@@ -37,8 +37,8 @@ pub fn group_members(settings: &Settings, group: &str) -> Result<Vec<GroupMember
     let members = groups.groups().iter().flat_map(GroupInfo::members);
     let mut members: Vec<_> = members
         .map(|member| GroupMember {
-            client_id: text(|| member.client_id()),
-            host: text(|| member.client_host())
+            client_id: readable(|| member.client_id()),
+            host: readable(|| member.client_host())
                 .trim_start_matches('/')
                 .to_owned(),
         })
@@ -48,7 +48,7 @@ pub fn group_members(settings: &Settings, group: &str) -> Result<Vec<GroupMember
 }
 
 /// What the binding reads, which panics where it isn't UTF-8.
-fn text<'a>(read: impl FnOnce() -> &'a str) -> String {
+pub(crate) fn readable<'a>(read: impl FnOnce() -> &'a str) -> String {
     panic::catch_unwind(AssertUnwindSafe(read))
         .map_or_else(|_| UNREADABLE.to_owned(), str::to_owned)
 }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_text_is_no_panic() {
-        assert_eq!(text(|| "reader"), "reader");
-        assert_eq!(text(|| panic!("not UTF-8")), UNREADABLE);
+        assert_eq!(readable(|| "reader"), "reader");
+        assert_eq!(readable(|| panic!("not UTF-8")), UNREADABLE);
     }
 }

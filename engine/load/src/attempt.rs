@@ -24,6 +24,7 @@ use crate::pace::Pace;
 use crate::pipeline::Pipeline;
 use crate::plan::WindowOrder;
 use crate::ports::TopicDescription;
+use crate::position::{Positions, positions};
 use crate::prepare::Prepared;
 use crate::progress::{Progress, count};
 use crate::read::Idle;
@@ -70,7 +71,7 @@ impl Attempt<'_> {
         prepared: &Prepared,
         mut run: OpenRun,
         resumed: bool,
-    ) -> Result<(OpenRun, RunReport), Error> {
+    ) -> Result<Loaded, Error> {
         let mut before = Before {
             staged: run.staged.keys().copied().collect(),
             resumed,
@@ -78,9 +79,13 @@ impl Attempt<'_> {
         };
         loop {
             let error = match self.load(prepared, &run, &mut before) {
-                Ok(mut report) => {
+                Ok((mut report, positions)) => {
                     report.warnings.append(&mut before.lost);
-                    return Ok((run, report));
+                    return Ok(Loaded {
+                        run,
+                        report,
+                        positions,
+                    });
                 }
                 Err(error) if error.kind() == ErrorKind::SessionGone => error,
                 Err(error) => return Err(error),
@@ -106,7 +111,7 @@ impl Attempt<'_> {
         prepared: &Prepared,
         run: &OpenRun,
         before: &mut Before,
-    ) -> Result<RunReport, Error> {
+    ) -> Result<(RunReport, Positions), Error> {
         let resume = Resume {
             settle: Settle {
                 target: self.ports.target,
@@ -165,7 +170,7 @@ impl Attempt<'_> {
         });
         compare_with_last_load(&mut report, self.job.destination.write, self.ports)?;
         report.resumed = before.resumed;
-        Ok(report)
+        Ok((report, positions(&run.plan, &reports)))
     }
 
     /// Lets the progress start from what is done already.
@@ -376,6 +381,14 @@ impl Attempt<'_> {
         count(&self.progress.windows_ended, 1);
         Ok(done)
     }
+}
+
+/// A run whose windows are all in the table.
+pub(crate) struct Loaded {
+    pub(crate) run: OpenRun,
+    pub(crate) report: RunReport,
+    /// Where the consumer group is to be.
+    pub(crate) positions: Positions,
 }
 
 /// What was before a part of an attempt: earlier attempts, and the parts until a session was gone.

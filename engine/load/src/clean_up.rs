@@ -1,6 +1,6 @@
 //! What is left to do when a run is loaded.
 
-use engine_model::{Reach, RunReport};
+use engine_model::RunReport;
 
 use crate::Error;
 use crate::border::Border;
@@ -9,8 +9,7 @@ use crate::resume::delete_files;
 use crate::run::Ports;
 use crate::stage::run_prefix;
 
-/// Deletes the staged rows, which the table holds now, and tells the consumer group how far the run came. What
-/// fails here changes nothing about the load, so it is only a warning.
+/// Deletes the staged rows, which the table holds now. What fails here changes nothing about the load, so it is only a warning.
 pub(crate) fn clean_up(
     ports: &Ports<'_>,
     run: &OpenRun,
@@ -27,19 +26,6 @@ pub(crate) fn clean_up(
             }
         }
         Err(error) => report.warnings.push(error.to_string()),
-    }
-    let ends: Vec<_> = run
-        .plan
-        .partitions
-        .iter()
-        .filter_map(|partition| {
-            // Messages behind the look-up of the end are mostly of later windows, and a group never goes back.
-            let end = partition.reaches.iter().map(Reach::look_up_end).max()?;
-            Some((partition.topic_partition.clone(), end))
-        })
-        .collect();
-    if let Err(error) = ports.source.set_group_position(&ends) {
-        report.warnings.push(error.to_string());
     }
     Ok(())
 }

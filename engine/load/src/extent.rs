@@ -77,7 +77,8 @@ impl Extent {
             } else {
                 0
             };
-            let end = if bounds.end.is_some() {
+            // What comes late is of the window that starts at the group's next position.
+            let end = if bounds.end.is_some() || bounds.starts_at_group() {
                 reach.end
             } else {
                 i64::MAX

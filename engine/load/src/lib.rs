@@ -27,6 +27,7 @@ mod pace;
 mod pipeline;
 pub mod plan;
 pub mod ports;
+mod position;
 mod prepare;
 mod progress;
 mod read;

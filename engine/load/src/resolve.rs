@@ -89,7 +89,7 @@ struct LookUps {
     start_is_gone: Vec<bool>,
     /// Whether an end that the job names is not there yet.
     end_is_open: Vec<bool>,
-    /// The first message that is kept and has a timestamp.
+    /// The first message that is kept and has a timestamp, where the windows start at a time.
     first: Vec<Option<i64>>,
     /// The first message at or after each of these instants, in ms.
     at: BTreeMap<i64, Vec<Option<i64>>>,
@@ -109,11 +109,14 @@ impl LookUps {
             logs: ends.clone(),
             start_is_gone: vec![false; ends.len()],
             end_is_open: vec![false; ends.len()],
-            first: source.offsets_at(partitions, 0)?,
+            first: vec![None; ends.len()],
             at: BTreeMap::new(),
             ends,
         };
         look_ups.bound(&job.offsets, source, partitions)?;
+        if job.offsets.start.is_none() {
+            look_ups.first = source.offsets_at(partitions, 0)?;
+        }
         for instant_ms in instants(windows, job.lateness) {
             let found = source.offsets_at(partitions, instant_ms)?;
             look_ups.at.insert(instant_ms, found);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine_model::RunReport;
 use engine_model::job::{self, Job};
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Loaded};
 use crate::begin::Begin;
 use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
@@ -18,6 +18,7 @@ use crate::lock::TargetLock;
 use crate::pace::Pace;
 use crate::plan::WindowOrder;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
+use crate::position::set_position;
 use crate::prepare::{Prepared, check_window_is_over};
 use crate::progress::{Progress, seconds};
 use crate::settle::Assume;
@@ -135,11 +136,22 @@ fn begin_and_load(
         .add(planned, run.plan.partitions.len() as u64, 0);
     let id = run.id;
     let loaded = attempt.load_to_the_end(&prepared, run, resumed);
+    let loaded = loaded.and_then(|mut loaded| {
+        let Loaded {
+            run,
+            report,
+            positions,
+        } = &mut loaded;
+        set_position(&run.plan, positions, ports.source, report)?;
+        Ok(loaded)
+    });
     let loaded = loaded.inspect_err(|error| {
         // The error itself is what the caller has to hear of, not that the journal lacks it.
         let _unrecorded = ports.journal.attempt_failed(id, error);
     });
-    let (run, mut report) = loaded.map_err(goes_on)?;
+    let Loaded {
+        run, mut report, ..
+    } = loaded.map_err(goes_on)?;
     report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
     (ports.on_border)(Border::RunLoaded)?;
     let ended_ms = ports.clock.now().as_millisecond();

@@ -1,5 +1,6 @@
 //! A Kafka topic as the pipeline's message source.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use engine_model::{
 };
 
 use crate::sample::Place;
+
+/// What is before a job's name where it sets a group's position.
+const SETTER_PREFIX: &str = "tidegate ";
 
 /// Longest wait for messages before the caller may look whether it was asked to stop.
 const READ_TIMEOUT: Duration = Duration::from_millis(500);
@@ -32,6 +36,8 @@ pub(crate) struct KafkaTopics {
     /// The numbers of the topic partitions to read, where not all are.
     partitions: Option<Vec<i32>>,
     group: Option<String>,
+    /// The job, as it calls itself where it sets the group's position.
+    setter: String,
     fetch_bytes: usize,
     /// Whether what retention deletes before it is read is passed over.
     skips_deleted: bool,
@@ -49,6 +55,7 @@ impl KafkaTopics {
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
         let mut topics = Self::of_source(&job.source, headers, fetch_bytes)?;
+        topics.setter = setter(&job.name);
         topics.skips_deleted = job.on_retention_gap == OnRetentionGap::Warn;
         if let Exit::Idle(idle) = job.exit {
             // The run ends before a read may fail for want of messages.
@@ -82,6 +89,7 @@ impl KafkaTopics {
             topics: topics.clone(),
             partitions: partitions.clone(),
             group: group.clone(),
+            setter: String::new(),
             fetch_bytes,
             skips_deleted: false,
             peekers: Mutex::default(),
@@ -110,6 +118,25 @@ impl KafkaTopics {
             .transpose()
             .map(Option::unwrap_or_default)
             .map_err(source_error)
+    }
+
+    /// Who has set positions of the job's consumer group in the job's topics, and isn't the job: other jobs by their names, and
+    /// whether there are others.
+    pub(crate) fn group_setters(&self) -> Result<(BTreeSet<String>, bool), Error> {
+        let Some(group) = &self.group else {
+            return Ok((BTreeSet::new(), false));
+        };
+        let partitions = self.describe()?.partitions;
+        let setters = engine_kafka::group_setters(&self.settings, group, &partitions);
+        let mut setters: BTreeSet<_> = setters.map_err(source_error)?.into_values().collect();
+        setters.remove(&self.setter);
+        let all = setters.len();
+        let jobs = setters.into_iter();
+        let jobs: BTreeSet<_> = jobs
+            .filter_map(|name| Some(name.strip_prefix(SETTER_PREFIX)?.to_owned()))
+            .collect();
+        let others = jobs.len() < all;
+        Ok((jobs, others))
     }
 
     /// Where the log of each topic partition begins and ends.
@@ -259,14 +286,21 @@ impl MessageSource for KafkaTopics {
             return Ok(());
         };
         let offsets = offsets.iter().cloned().collect();
-        engine_kafka::set_group_position(&self.settings, group, &offsets).map_err(|error| {
-            let message = format!(
-                "the load is done, but the position of group {group:?} was not set: {error}"
-            );
-            Error::with_source(ErrorKind::Source, message, error)
-        })?;
+        engine_kafka::set_group_position(&self.settings, group, &offsets, &self.setter).map_err(
+            |error| {
+                let message = format!(
+                    "the load is done, but the position of group {group:?} was not set: {error}"
+                );
+                Error::with_source(ErrorKind::Source, message, error)
+            },
+        )?;
         Ok(())
     }
+}
+
+/// What a job calls itself beside the positions that it sets.
+fn setter(job: &str) -> String {
+    format!("{SETTER_PREFIX}{job}")
 }
 
 struct LaneReader {

@@ -22,8 +22,7 @@ pub(super) fn check_group(report: &mut CheckReport, job: &Job, source: &KafkaTop
         }
     };
     if members.is_empty() {
-        let found = format!("nobody is in group {group:?}, so that the job can set its position");
-        return report.add("group", CheckStatus::Ok, found);
+        return check_setters(report, group, source);
     }
     let first = members.iter().take(MEMBERS_NAMED_MAX);
     let mut names: Vec<_> = first
@@ -47,4 +46,33 @@ pub(super) fn check_group(report: &mut CheckReport, job: &Job, source: &KafkaTop
         names.join(", "),
     );
     report.add("group", CheckStatus::Warning, found);
+}
+
+/// Looks at who set the group's position, which shows the lag of one job alone: it never goes back, so that of two jobs the one
+/// that is behind can't be seen.
+fn check_setters(report: &mut CheckReport, group: &str, source: &KafkaTopics) {
+    let free = format!("nobody is in group {group:?}, so that the job can set its position");
+    let (status, found) = match source.group_setters() {
+        Err(error) => (
+            CheckStatus::Note,
+            format!("{free}; who did so before is not known: {error}"),
+        ),
+        Ok((jobs, _)) if !jobs.is_empty() => {
+            let jobs: Vec<_> = jobs.iter().map(|job| format!("{job:?}")).collect();
+            let found = format!(
+                "the position of group {group:?} in these topics was set by {}: it never goes back, so that a job that is behind \
+                 another can't be seen; give each job a group of its own",
+                jobs.join(" and "),
+            );
+            (CheckStatus::Warning, found)
+        }
+        Ok((_, true)) => {
+            let found = format!(
+                "{free}; other programs have done so, and where they are ahead of the job their position stays"
+            );
+            (CheckStatus::Note, found)
+        }
+        Ok(_) => (CheckStatus::Ok, free),
+    };
+    report.add("group", status, found);
 }

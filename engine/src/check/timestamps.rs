@@ -105,6 +105,12 @@ fn create_times(job: &Job, topic: &str) -> (CheckStatus, String) {
             CheckStatus::Ok,
             format!("{meaning}; the window ends at an offset, which they have no part in"),
         ),
+        _ if job.offsets.starts_at_group() => (
+            CheckStatus::Ok,
+            format!(
+                "{meaning}; what comes late is of the next window, which starts at the group's position"
+            ),
+        ),
         Lateness::None => (
             CheckStatus::Warning,
             format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine_load::ErrorKind;
 use engine_load::plan::WindowOrder;
-use engine_model::job::{Job, OffsetBound, OffsetBounds};
+use engine_model::job::{Job, Lateness, OffsetBound, OffsetBounds};
 use engine_model::{PartitionSpec, Window, WindowOutcome};
 
 use crate::simulation::{Message, Table, Topic, ids_in, log};
@@ -371,6 +371,70 @@ fn a_group_goes_on_where_the_last_run_ended_and_nothing_is_appended_twice() {
 }
 
 #[test]
+fn runs_from_the_group_to_a_time_follow_each_other_and_take_each_message_once() {
+    // Minutes of disorder, also where one window ends and the next begins.
+    let stamps: Vec<i64> = (0..240)
+        .map(|minute| DAY_START_MS + (minute + minute * 7 % 9 - 4) * 60_000)
+        .collect();
+    for write in ["append", "replace"] {
+        let world = World::new(
+            Topic::new(vec![log(0, &stamps), log(1_000, &stamps)]),
+            Table::with_key("ds"),
+        );
+        for hour in 1..=5 {
+            let mut job = by_offset(Some(OffsetBound::Group), None, write);
+            job.lateness = Lateness::None;
+            job.window.end_ms = DAY_START_MS + hour * HOUR_MS;
+            if write == "replace" {
+                job.destination.partition = partition(hour);
+            }
+            world.run(&job).unwrap();
+        }
+        let mut found: Vec<i64> = (0..=5)
+            .flat_map(|number| world.table.ids(&partition(number)))
+            .collect();
+        found.sort_unstable();
+        let all: Vec<i64> = (0..240).chain(1_000..1_240).collect();
+        assert_eq!(found, all, "{write}");
+    }
+}
+
+#[test]
+fn a_group_stays_where_nothing_was_read() {
+    let world = world();
+    let some = Some(OffsetBound::Each([(0, 100)].into()));
+    world
+        .run(&by_offset(some, Some(OffsetBound::Latest), "replace"))
+        .unwrap();
+    assert_eq!(*world.topic.group.lock().unwrap(), [(0, 360)].into());
+}
+
+#[test]
+fn a_position_that_a_window_begins_at_has_to_be_set() {
+    let mut world = world();
+    let job = by_offset(
+        Some(OffsetBound::Group),
+        Some(OffsetBound::Latest),
+        "append",
+    );
+    Arc::get_mut(&mut world.topic).unwrap().group_fails = true;
+    let error = world.run(&job).unwrap_err();
+    assert!(
+        error.to_string().contains("the same command has set it"),
+        "{error}"
+    );
+    assert_eq!(ids(&world).len(), 720);
+    Arc::get_mut(&mut world.topic).unwrap().group_fails = false;
+    let report = world.run(&job).unwrap();
+    assert!(report.resumed);
+    assert_eq!(ids(&world).len(), 720);
+    assert_eq!(
+        *world.topic.group.lock().unwrap(),
+        [(0, 360), (1, 360)].into()
+    );
+}
+
+#[test]
 fn holes_of_a_topic_that_is_not_compacted_are_a_finding() {
     for (compacted, told) in [(Some(false), true), (Some(true), false), (None, false)] {
         let mut messages = log(0, &[DAY_START_MS; 20]);
@@ -465,6 +529,8 @@ fn an_idle_run_ends_and_says_what_it_did_not_read() {
         (60, 40, 0)
     );
     assert_eq!(report.ledger[1].counts.window(0).rows, 3);
+    // The next run can go on where this one left off.
+    assert_eq!(*world.topic.group.lock().unwrap(), [(0, 40), (1, 3)].into());
     assert_eq!(counts.planned, counts.accounted());
     let warning = report
         .warnings

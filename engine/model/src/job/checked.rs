@@ -113,6 +113,29 @@ pub struct OffsetBounds {
     pub end: Option<OffsetBound>,
 }
 
+impl OffsetBounds {
+    /// Whether the windows of one run after another follow each other by the position of the consumer group.
+    pub fn starts_at_group(&self) -> bool {
+        self.start == Some(OffsetBound::Group)
+    }
+
+    /// Whether a bound is the position of the consumer group.
+    pub fn has_group(&self) -> bool {
+        [&self.start, &self.end]
+            .into_iter()
+            .any(|bound| *bound == Some(OffsetBound::Group))
+    }
+
+    /// Whether a topic partition of this number is not read, as a bound names others and not this one.
+    pub fn leaves_out(&self, partition: i32) -> bool {
+        let named = |bound: &Option<OffsetBound>| match bound {
+            Some(OffsetBound::Each(offsets)) => offsets.contains_key(&partition),
+            _ => true,
+        };
+        !named(&self.start) || !named(&self.end)
+    }
+}
+
 /// A place in the log of every topic partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -106,6 +106,12 @@ impl Walk<'_> {
         }
         self.check_order(&section, window, &offsets, zone)?;
         self.warn_of_no_effect(&section, &offsets);
+        let lateness = if offsets.starts_at_group() {
+            // One run after another: what comes late is of the next one, which begins where this one ends.
+            Lateness::None
+        } else {
+            lateness
+        };
         let split = section.get("split");
         let split = split.and_then(|field| self.split(&field, &offsets));
         Some(WindowSection {
@@ -154,12 +160,21 @@ impl Walk<'_> {
 
     /// What is for windows that end by time has no meaning for others.
     fn warn_of_no_effect(&mut self, section: &Section<'_>, offsets: &OffsetBounds) {
-        if offsets.end.is_none() {
+        let (keys, message): (&[&str], _) = if offsets.end.is_some() {
+            (
+                &["lateness", "wait_closed"],
+                "has no effect, for the window ends at an offset; take it out",
+            )
+        } else if offsets.starts_at_group() {
+            (
+                &["lateness"],
+                "has no effect, for what comes late is of the next window, which starts at the group's position; take it out",
+            )
+        } else {
             return;
-        }
-        for key in ["lateness", "wait_closed"] {
+        };
+        for key in keys {
             if let Some(field) = section.get(key) {
-                let message = "has no effect, for the window ends at an offset; take it out";
                 self.warning(&field, message);
             }
         }
