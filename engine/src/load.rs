@@ -10,11 +10,11 @@ use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Border, Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
-    SystemClock, objections, plan_notes,
+    SystemClock, is_of_one_window, objections, plan_notes,
 };
-use engine_model::job::{Job, KafkaSource, Lateness, Verify};
+use engine_model::job::{Job, KafkaSource, Lateness, OnRetentionGap, Verify};
 use engine_model::limits::{PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
-use engine_model::{LoadPlan, RunReport, Window};
+use engine_model::{LoadPlan, RunReport};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -248,24 +248,47 @@ impl Engine {
         let Some(load) = &options.repair else {
             return Ok(report);
         };
-        let lacking: Vec<Window> = report.incomplete().map(|audit| audit.window).collect();
-        for job in jobs.iter().filter(|job| lacking.contains(&job.window)) {
-            // As far as the audit looked, or the run would not find what it has found.
+        let topics = job.source.topics.iter();
+        let mut topics = topics.filter(|topic| source.is_compacted(topic) == Some(true));
+        if let Some(topic) = topics.next() {
+            let why = format!(
+                "{topic} is compacted: to load the window again would take away rows of messages that are gone since"
+            );
+            let audits = report.windows.iter_mut();
+            for audit in audits.filter(|audit| audit.messages() > 0) {
+                audit.not_repaired = Some(why.clone());
+            }
+            return Ok(report);
+        }
+        let lacking = report.windows.iter_mut();
+        for audit in lacking.filter(|audit| audit.messages() > 0) {
+            let Some(job) = jobs.iter().find(|job| job.window == audit.window) else {
+                continue;
+            };
             let again = Job {
+                // As far as the audit looked, or the run would not find what it has found.
                 lateness,
+                // To lose rows is no repair, whatever the job takes for a first load.
+                on_retention_gap: match job.on_retention_gap {
+                    OnRetentionGap::Warn => OnRetentionGap::Auto,
+                    other => other,
+                },
                 ..job.clone()
             };
-            let repaired = self.run(&[again], state, load, progress, cancel);
-            let repaired = repaired.map_err(|error| {
-                let message = format!(
-                    "{} lacks messages and is not loaded again: {error}; {} of {} windows that lack some are",
-                    job.window,
-                    report.repairs.len(),
-                    lacking.len(),
-                );
-                Error::with_source(error.kind(), message, error)
-            })?;
-            report.repairs.push(repaired);
+            match self.run(&[again], state, load, progress, cancel) {
+                Ok(repaired) => report.repairs.push(repaired),
+                Err(error) if is_of_one_window(&error) => {
+                    audit.not_repaired = Some(error.to_string());
+                }
+                Err(error) => {
+                    let message = format!(
+                        "{} lacks messages and is not loaded again: {error}; {} that lacked some are",
+                        audit.window,
+                        report.repairs.len(),
+                    );
+                    return Err(Error::with_source(error.kind(), message, error));
+                }
+            }
         }
         Ok(report)
     }
@@ -279,7 +302,7 @@ impl Engine {
     fn edges(&self, job: &Job, cancel: &Cancel) -> Result<(KafkaTopics, MaxComputeTable), Error> {
         let lanes = self.lanes(job);
         let fetch_bytes = MemoryShares::new(job.limits.memory_bytes, lanes).fetch_bytes_per_lane;
-        let source = KafkaTopics::new(job, fetch_bytes)?;
+        let source = KafkaTopics::new(job, fetch_bytes, cancel.clone())?;
         let destination = &job.destination;
         let runtime = self.runtime.handle().clone();
         let target = MaxComputeTable::new(

@@ -29,11 +29,17 @@ pub(crate) fn text(report: &AuditReport) -> String {
     if !report.repairs.is_empty() {
         parts.push(repairs(&report.repairs));
     }
+    let unrepaired = report.windows.iter().filter_map(|audit| {
+        let why = audit.not_repaired.as_ref()?;
+        Some(format!("{} is not loaded again: {why}", audit.window))
+    });
+    let unrepaired: Vec<String> = unrepaired.collect();
     let repaired = report.repairs.iter().flat_map(|run| &run.warnings);
     let warnings: Vec<String> = report
         .warnings
         .iter()
         .chain(repaired)
+        .chain(&unrepaired)
         .map(|warning| format!("warning: {warning}"))
         .collect();
     if !warnings.is_empty() {
@@ -96,7 +102,8 @@ fn verdict(report: &AuditReport) -> String {
         .count() as u64;
     let mut parts = Vec::new();
     if incomplete > 0 {
-        let advice = if report.repairs.is_empty() {
+        let tried = |audit: &WindowAudit| audit.not_repaired.is_some();
+        let advice = if report.repairs.is_empty() && !report.windows.iter().any(tried) {
             "; --repair loads them again"
         } else {
             ""
@@ -170,10 +177,12 @@ mod tests {
                 first_offset: 500_017,
                 last_offset: 612_000,
             }],
+            not_repaired: None,
         };
         let unknown = WindowAudit {
             run: None,
             missed: Vec::new(),
+            not_repaired: None,
             ..audit.clone()
         };
         AuditReport {

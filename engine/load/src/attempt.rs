@@ -17,7 +17,8 @@ use crate::commit::{Commits, LoadedWindow};
 use crate::complete::Completion;
 use crate::disk::DiskBudget;
 use crate::ended::{
-    Ended, EndedWindow, end_one, ended_before, is_of_one_window, loaded_window, not_all, row_files,
+    Ended, EndedWindow, SlicesOfWindows, end_one, ended_before, is_of_one_window, loaded_window,
+    not_all, row_files,
 };
 use crate::journal::OpenRun;
 use crate::pace::Pace;
@@ -124,7 +125,8 @@ impl Attempt<'_> {
         };
         let (commits, verify) = (self.commits(run), self.verify());
         let remaining = resume.remaining(run)?;
-        let mut ended = ended_before(run, &verify)?;
+        let mut refused = Vec::new();
+        let mut ended = ended_before(run, &verify, self.ports.journal, &mut refused)?;
         let goes_on = before.resumed || !before.lost.is_empty();
         if goes_on && !remaining.slices.is_empty() {
             let source = self.ports.source;
@@ -134,7 +136,8 @@ impl Attempt<'_> {
         self.count_known(&run.plan, &remaining, &ended);
         let mut slices = before.slices(run, &remaining);
         let lanes = self.lanes(remaining.slices.len());
-        let rules = self.rules(prepared, run, &remaining.staged, lanes);
+        let of_windows = SlicesOfWindows::new(&run.plan);
+        let rules = self.rules(prepared, run, &of_windows, &remaining.staged, lanes);
         let waiting = remaining.blocks.iter().map(|task| task.file.bytes).sum();
         let disk = DiskBudget::new(
             Arc::clone(&self.ports.staging),
@@ -146,6 +149,7 @@ impl Attempt<'_> {
         let uploads = self.uploads(run, remaining.sessions.clone(), &disk);
         let work = Work {
             plan: &run.plan,
+            of_windows: &of_windows,
             topic: &prepared.topic,
             rules: &rules,
             uploads: &uploads,
@@ -153,7 +157,7 @@ impl Attempt<'_> {
             verify: &verify,
         };
         let blocks_known = remaining.blocks_uploaded;
-        let executed = self.execute(&work, remaining, &mut ended);
+        let executed = self.execute(&work, remaining, &mut ended, refused);
         before.uploaded += self.progress.blocks_uploaded.load(Ordering::Relaxed) - blocks_known;
         let reports = executed?;
         slices.uploaded = before.uploaded;
@@ -165,6 +169,7 @@ impl Attempt<'_> {
             slices,
             ledger: &ledger,
             reports: &reports,
+            of_windows: &of_windows,
             ended: &ended,
             steps: self.progress.steps(),
         });
@@ -205,6 +210,7 @@ impl Attempt<'_> {
         &self,
         prepared: &Prepared,
         run: &OpenRun,
+        of_windows: &SlicesOfWindows,
         staged: &BTreeMap<u32, SliceReport>,
         lanes: usize,
     ) -> SliceRules<'_> {
@@ -214,7 +220,7 @@ impl Attempt<'_> {
                 let staged = report.windows.get(&window);
                 staged.map_or(0, |staged| staged.rejected.values().sum::<u64>())
             };
-            staged.values().map(of_window).sum()
+            of_windows.reports(staged, window).map(of_window).sum()
         });
         let shares = self.shares(lanes);
         SliceRules {
@@ -289,9 +295,11 @@ impl Attempt<'_> {
         work: &Work<'_>,
         remaining: Remaining,
         ended: &mut Ended,
+        mut refused: Vec<Error>,
     ) -> Result<BTreeMap<u32, SliceReport>, Error> {
         let Work {
             plan,
+            of_windows,
             topic,
             rules,
             uploads,
@@ -322,7 +330,6 @@ impl Attempt<'_> {
         };
         let reports = Mutex::new(remaining.staged);
         let lock = || reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut refused = Vec::new();
         let mut end_window = |number: u32| {
             let started = self.ports.clock.elapsed();
             if reads && !loaded.contains(&number) {
@@ -330,8 +337,9 @@ impl Attempt<'_> {
             }
             let (window, files) = {
                 let reports = lock();
+                let reports = of_windows.reports(&reports, number);
                 let window = loaded_window(plan, &reports, number);
-                (window, row_files(&reports, number))
+                (window, row_files(reports, number))
             };
             match self.end_window(&window, &files, loaded.contains(&number), work) {
                 Ok(done) => {
@@ -427,6 +435,7 @@ impl Before {
 /// What the steps of one attempt work with.
 struct Work<'a> {
     plan: &'a LoadPlan,
+    of_windows: &'a SlicesOfWindows,
     topic: &'a TopicDescription,
     rules: &'a SliceRules<'a>,
     uploads: &'a Uploads<'a>,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cancel::Cancel;
 use crate::commit::target_key;
 use crate::journal::{Journal, LastRead};
-use crate::ports::{Clock, MessageSource, TargetTable};
+use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::prepare::Prepared;
 use crate::progress::{Progress, seconds};
 use crate::resolve::resolve;
@@ -55,6 +55,8 @@ pub struct WindowAudit {
     pub run: Option<i64>,
     /// Messages of the window that this run did not read, by topic partition.
     pub missed: Vec<MissedMessages>,
+    /// Why it was not loaded again, though it lacks messages and that was asked for.
+    pub not_repaired: Option<String>,
 }
 
 /// Messages of one topic partition that a window lacks.
@@ -187,18 +189,10 @@ impl Audit<'_> {
                 partition: planned.partition.clone(),
                 run: loaded.as_ref().map(|loaded| loaded.run),
                 missed: Vec::new(),
+                not_repaired: None,
             });
             let Some(loaded) = loaded else { continue };
-            if let (Some(then), Some(now)) = (&loaded.topic_id, &prepared.topic.topic_id)
-                && then != now
-            {
-                let message = format!(
-                    "the topic was deleted and made anew since run {} loaded {} from it, for its id was {then} and is {now}: \
-                     nothing can be said of what came later to the one that was loaded",
-                    loaded.run, planned.window,
-                );
-                return Err(Error::new(ErrorKind::Source, message));
-            }
+            check_topic(&loaded, planned, &prepared.topic)?;
             // Each by itself, as it is planned when it is loaded again.
             let partitions = &prepared.topic.partitions;
             let now = resolve(&job, self.source, partitions, std::slice::from_ref(planned))?;
@@ -260,6 +254,25 @@ impl Audit<'_> {
             return Ok(None);
         }
         Ok(Some(last))
+    }
+}
+
+/// Fails where the topic is not the one that was loaded.
+fn check_topic(
+    loaded: &LastRead,
+    planned: &PlannedWindow,
+    topic: &TopicDescription,
+) -> Result<(), Error> {
+    match (&loaded.topic_id, &topic.topic_id) {
+        (Some(then), Some(now)) if then != now => {
+            let message = format!(
+                "the topic was deleted and made anew since run {} loaded {} from it, for its id was {then} and is {now}: \
+                 nothing can be said of what came later to the one that was loaded",
+                loaded.run, planned.window,
+            );
+            Err(Error::new(ErrorKind::Source, message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -43,18 +43,28 @@ impl Begin<'_> {
             .map(|window| target_key(*target, window))
             .collect();
         let fingerprint = prepared.fingerprint()?;
-        if let Some(open) = journal.open_run(&targets, &fingerprint)?
+        let open = || journal.open_run(&targets, &fingerprint);
+        let begun = open()?.map(|open| open.id);
+        for target in &targets {
+            self.settle_undecided(target, begun)?;
+        }
+        // What was settled may have superseded windows of it.
+        if let Some(open) = open()?
             && self.goes_on(&open)
         {
+            self.check_earlier_loads(&open.plan, Some(&open))?;
             journal.begin_attempt(open.id)?;
             return Ok((open, true));
         }
-        for target in &targets {
-            self.settle_undecided(target)?;
+        if begun.is_some() {
+            // It is begun anew, so its own commits have to be settled, too.
+            for target in &targets {
+                self.settle_undecided(target, None)?;
+            }
         }
         let plan = self.plan_when_closed(prepared)?;
-        self.check_earlier_loads(&plan)?;
-        check_retention(self.job, &plan, *target)?;
+        self.check_earlier_loads(&plan, None)?;
+        check_retention(self.job, &plan, *target, Some(journal))?;
         let id = journal.begin_run(&NewRun {
             targets: &targets,
             fingerprint: &fingerprint,
@@ -62,6 +72,7 @@ impl Begin<'_> {
             scheduled_time: &self.job.scheduled_time.to_string(),
             begun_ms: plan.planned_at_ms,
             topic_id: prepared.topic.topic_id.as_deref(),
+            write: self.job.destination.write,
             plan: &plan,
         })?;
         (self.ports.on_border)(Border::RunBegun)?;
@@ -76,6 +87,7 @@ impl Begin<'_> {
             OpenRun {
                 id,
                 plan,
+                write: self.job.destination.write,
                 windows,
                 staged: BTreeMap::new(),
             },
@@ -111,19 +123,29 @@ impl Begin<'_> {
         // Planned before the window was over, the run would miss what was written since. A commit that was sent is looked
         // after first.
         let now_ms = self.ports.clock.now().as_millisecond();
+        let planned_at_ms = open.plan.planned_at_ms;
         let mut windows = open.plan.windows.iter();
         let over = !windows.any(|planned| planned.window.ends_after(now_ms));
-        let too_early = open.plan.is_open() && over && open.windows.iter().all(loading);
+        let mut states = open.windows.iter().zip(&open.plan.windows);
+        let mut misses = states
+            .clone()
+            .filter(|(state, planned)| loading(state) && planned.window.ends_after(planned_at_ms));
+        // What is in the table can be loaded again where that replaces it.
+        let can_begin_anew = self.job.destination.write == WriteMode::Replace
+            || states.all(|(state, _)| loading(state));
+        let too_early = over && misses.next().is_some() && can_begin_anew;
         !self.options.replan && !too_early
     }
 
-    /// Finds out about commits of the same target whose end nobody saw, before another run takes their place.
-    fn settle_undecided(&self, loaded: &str) -> Result<(), Error> {
+    /// Finds out about commits of the same target whose end nobody saw, before another run takes their place. A run that is
+    /// gone on with sees after its own.
+    fn settle_undecided(&self, loaded: &str, gone_on_with: Option<i64>) -> Result<(), Error> {
         let Ports {
             target, journal, ..
         } = self.ports;
-        let write = self.job.destination.write;
-        for run in journal.undecided_runs(loaded)? {
+        let mut undecided = journal.undecided_runs(loaded)?;
+        undecided.retain(|run| Some(run.id) != gone_on_with);
+        for run in undecided {
             for (number, (state, planned)) in
                 (0_u32..).zip(run.windows.iter().zip(&run.plan.windows))
             {
@@ -138,7 +160,7 @@ impl Begin<'_> {
                     let change = Change {
                         target: loaded,
                         extent: &extent,
-                        replaced: write == WriteMode::Replace,
+                        replaced: run.write == WriteMode::Replace,
                         rows: sent.values().sum(),
                         // The session may hold others than those that are staged.
                         checksum: None,
@@ -165,7 +187,7 @@ impl Begin<'_> {
         let target = self.ports.target;
         let settle = Settle {
             target,
-            write: self.job.destination.write,
+            write: run.write,
             assume: self.options.assume,
         };
         let session = match settle.fate(run.id, planned, state)? {
@@ -193,19 +215,21 @@ impl Begin<'_> {
         }
     }
 
-    /// Fails where earlier loads stand against loading these windows now.
-    fn check_earlier_loads(&self, plan: &LoadPlan) -> Result<(), Error> {
+    /// Fails where loads of other runs stand against loading these windows now, but those that a run which goes on has done.
+    fn check_earlier_loads(&self, plan: &LoadPlan, run: Option<&OpenRun>) -> Result<(), Error> {
         if self.options.replace_other_window && self.job.destination.write == WriteMode::Replace {
             return Ok(());
         }
         for number in 0..plan.windows.len() {
-            let found = earlier_load(
-                self.job,
-                plan,
-                number,
-                self.ports.target,
-                self.ports.journal,
-            )?;
+            let state = run.and_then(|run| run.windows.get(number));
+            if state.is_some_and(|state| state.phase == Phase::Done) {
+                continue;
+            }
+            let Ports {
+                target, journal, ..
+            } = self.ports;
+            let of_run = run.map(|run| run.id);
+            let found = earlier_load(self.job, plan, number, of_run, *target, journal)?;
             if let Some(message) = found {
                 return Err(Error::new(ErrorKind::Job, message));
             }
@@ -272,21 +296,25 @@ pub fn objections(
     if let Err(error) = check_window_is_over(job, clock, false) {
         found.push(error.to_string());
     }
+    if let Err(error) = check_retention(job, plan, target, journal) {
+        found.push(error.to_string());
+    }
     for number in 0..plan.windows.len() {
         if let Some(journal) = journal {
-            found.extend(earlier_load(job, plan, number, target, journal)?);
+            found.extend(earlier_load(job, plan, number, None, target, journal)?);
         }
     }
     Ok(found)
 }
 
-/// What the journal says against loading a window into its target: an append would load messages twice, a replace would take
+/// What the journal says of other runs than `of_run` against loading a window into its target: an append would load messages twice, a replace would take
 /// away the rows of other windows. Asks the table as well: what somebody took out of it, or dropped with its partition, can
 /// neither be doubled nor lost.
 fn earlier_load(
     job: &Job,
     plan: &LoadPlan,
     number: usize,
+    of_run: Option<i64>,
     target: &dyn TargetTable,
     journal: &Journal,
 ) -> Result<Option<String>, Error> {
@@ -300,7 +328,8 @@ fn earlier_load(
     let key = target_key(target, planned);
     let append = job.destination.write == WriteMode::Append;
     let held = journal.loads_held(&key)?;
-    let mut others = held.iter().filter(|earlier| {
+    let others = held.iter().filter(|earlier| Some(earlier.run) != of_run);
+    let mut others = others.filter(|earlier| {
         if append {
             extent.overlaps(&earlier.extent)
         } else {

@@ -45,7 +45,11 @@ impl Cancel {
     }
 
     /// Fails once a stop was asked for.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
+    pub fn check(&self) -> Result<(), Error> {
         if self.is_cancelled() {
             Err(Error::stopped())
         } else {

@@ -33,6 +33,8 @@ pub(crate) struct LoadedWindow<'a> {
     /// What was read for it.
     pub(crate) reads: Vec<PartitionRead>,
     pub(crate) counts: WindowCounts,
+    /// Offsets that were planned for it and not read, as nothing came any more.
+    pub(crate) unread: u64,
     /// Rows by block id.
     pub(crate) blocks: BTreeMap<u32, u64>,
     /// The checksum of its rows, where it is known.
@@ -60,6 +62,7 @@ impl Commits<'_> {
             );
             return Err(Error::new(ErrorKind::Unbalanced, message));
         }
+        self.check_unread(window)?;
         let (outcome, session) = if rows == 0 {
             self.commit_empty(window, uploads)?
         } else {
@@ -67,6 +70,25 @@ impl Commits<'_> {
         };
         self.record(window, outcome)?;
         Ok((outcome, session))
+    }
+
+    /// Fails where a part of a window would replace rows that exist.
+    fn check_unread(&self, window: &LoadedWindow<'_>) -> Result<(), Error> {
+        let partition = &window.planned.partition;
+        if window.unread == 0
+            || self.write == WriteMode::Append
+            || self.target.row_count(partition)?.unwrap_or(0) == 0
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "window {}: {} offsets are unread, for nothing came for as long as `exit: idle` waits, and {} holds rows that the \
+             part that was read would replace; run it with --replan when the brokers answer, or with `exit: planned`",
+            window.planned.window,
+            window.unread,
+            target_key(self.target, window.planned),
+        );
+        Err(Error::new(ErrorKind::Job, message))
     }
 
     /// Journals how a window ended.

@@ -6,7 +6,7 @@ use engine_model::{LoadPlan, SliceReport, StagedFile, WindowCounts, WindowOutcom
 
 use crate::commit::{Commits, LoadedWindow, blocks, checksum};
 use crate::extent::{Extent, PartitionRead};
-use crate::journal::OpenRun;
+use crate::journal::{Journal, OpenRun};
 use crate::upload::Uploads;
 use crate::verify::{Counted, Verify};
 use crate::{Error, ErrorKind};
@@ -23,31 +23,59 @@ pub(crate) struct EndedWindow {
     pub(crate) counted: Option<Counted>,
 }
 
-/// The first rejected message of a window in words.
-fn first_reject(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Option<String> {
-    reports
-        .values()
-        .find_map(|report| report.windows.get(&window)?.first_reject.clone())
+/// Which slices take messages of each window: what is told of one is told by these alone.
+pub(crate) struct SlicesOfWindows(Vec<Vec<u32>>);
+
+impl SlicesOfWindows {
+    pub(crate) fn new(plan: &LoadPlan) -> Self {
+        let mut slices = vec![Vec::new(); plan.windows.len()];
+        for slice in &plan.slices {
+            for window in slice.windows() {
+                if let Some(slices) = slices.get_mut(window as usize) {
+                    slices.push(slice.number);
+                }
+            }
+        }
+        Self(slices)
+    }
+
+    /// The reports of the slices of a window, in their order.
+    pub(crate) fn reports<'a>(
+        &'a self,
+        reports: &'a BTreeMap<u32, SliceReport>,
+        window: u32,
+    ) -> impl Iterator<Item = &'a SliceReport> + Clone {
+        let slices = self.0.get(window as usize).into_iter().flatten();
+        slices.filter_map(|slice| reports.get(slice))
+    }
 }
 
-/// The windows of which the journal knows how they ended.
-pub(crate) fn ended_before(run: &OpenRun, verify: &Verify<'_>) -> Result<Ended, Error> {
+/// The windows of which the journal knows how they ended. What one of several counts wrong is added to `refused`.
+pub(crate) fn ended_before(
+    run: &OpenRun,
+    verify: &Verify<'_>,
+    journal: &Journal,
+    refused: &mut Vec<Error>,
+) -> Result<Ended, Error> {
     let mut ended = Ended::new();
-    for (number, state) in (0_u32..).zip(&run.windows) {
+    for (number, (state, planned)) in (0_u32..).zip(run.windows.iter().zip(&run.plan.windows)) {
         let Some(outcome) = state.outcome else {
             continue;
         };
-        let window = loaded_window(&run.plan, &run.staged, number);
-        let counted = verify.after(window.planned, outcome, window.counts.rows, None)?;
-        let session = state.session.clone();
-        ended.insert(
-            number,
-            EndedWindow {
-                outcome,
-                session,
-                counted,
-            },
-        );
+        let counted = match verify.again(run.id, planned, outcome, journal) {
+            Ok(counted) => counted,
+            Err(error) if run.windows.len() > 1 && is_of_one_window(&error) => {
+                refused.push(error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let window = EndedWindow {
+            outcome,
+            session: state.session.clone(),
+            counted,
+        };
+        ended.insert(number, window);
     }
     Ok(ended)
 }
@@ -77,17 +105,24 @@ pub(crate) fn end_one(
 }
 
 /// What the slices of a complete window come to.
-pub(crate) fn loaded_window<'a>(
+pub(crate) fn loaded_window<'a, 'r>(
     plan: &'a LoadPlan,
-    reports: &BTreeMap<u32, SliceReport>,
+    reports: &(impl Iterator<Item = &'r SliceReport> + Clone),
     number: u32,
 ) -> LoadedWindow<'a> {
     let mut counts = WindowCounts::default();
-    for report in reports.values() {
-        counts.add(&report.window(number));
+    let mut unread = 0;
+    for range in reports.clone().flat_map(|report| &report.ranges) {
+        if let Some(found) = range.counts.windows.get(&number) {
+            counts.add(found);
+            unread += range.counts.unread;
+        }
     }
     let planned = &plan.windows[number as usize];
     let extent = Extent::of(plan, number as usize, &plan.bounds);
+    let mut staged = reports
+        .clone()
+        .filter_map(|report| report.windows.get(&number));
     LoadedWindow {
         number,
         planned,
@@ -95,22 +130,26 @@ pub(crate) fn loaded_window<'a>(
             window: planned.window,
             offsets: None,
         }),
-        reads: PartitionRead::of(plan, number as usize, reports.values()),
+        reads: PartitionRead::of(plan, number as usize, reports.clone()),
         counts,
-        blocks: blocks(reports.values(), number),
-        checksum: checksum(reports.values(), number),
-        first_reject: first_reject(reports, number),
+        unread,
+        blocks: blocks(reports.clone(), number),
+        checksum: checksum(reports.clone(), number),
+        first_reject: staged.find_map(|staged| staged.first_reject.clone()),
     }
 }
 
 /// The staged rows of a window.
-pub(crate) fn row_files(reports: &BTreeMap<u32, SliceReport>, window: u32) -> Vec<StagedFile> {
+pub(crate) fn row_files<'r>(
+    reports: impl Iterator<Item = &'r SliceReport>,
+    window: u32,
+) -> Vec<StagedFile> {
     let of_window = |report: &SliceReport| report.windows.get(&window)?.rows.clone();
-    reports.values().filter_map(of_window).collect()
+    reports.filter_map(of_window).collect()
 }
 
 /// Whether an error is about one window alone, so that others need not wait for it.
-pub(crate) fn is_of_one_window(error: &Error) -> bool {
+pub fn is_of_one_window(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Job | ErrorKind::Rejects | ErrorKind::CountDiffers
@@ -122,7 +161,7 @@ pub(crate) fn not_all(refused: &[Error], windows: usize) -> Error {
     let kind = refused.first().map_or(ErrorKind::Internal, Error::kind);
     let list: Vec<String> = refused.iter().map(ToString::to_string).collect();
     let message = format!(
-        "{} of {windows} windows were not committed, and the others are; run the same command again once it is mended: {}",
+        "{} of {windows} windows were refused, and the others are committed; run the same command again once it is mended: {}",
         refused.len(),
         list.join("; ")
     );

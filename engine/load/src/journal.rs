@@ -14,15 +14,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use engine_model::job::WriteMode;
 use engine_model::{LoadPlan, SLICE_FORMAT, SliceReport, WindowOutcome};
-use rusqlite::{Connection, ErrorCode, Params, Row, params};
+use rusqlite::{Connection, ErrorCode, Params, Row, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, ErrorKind};
 
 pub use history::{RunRecord, RunState, SliceProgress, WindowRecord};
-pub(crate) use loads::{Change, LastRead};
+pub(crate) use loads::{Change, LastRead, Load};
 
 /// The journal of one state folder.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct OpenRun {
     pub(crate) id: i64,
     /// The plan, frozen when the run began.
     pub(crate) plan: LoadPlan,
+    /// What its commits do to the rows that are there.
+    pub(crate) write: WriteMode,
     /// The windows' states, in the plan's order.
     pub(crate) windows: Vec<WindowState>,
     /// The slices that are staged, by number.
@@ -102,6 +105,7 @@ pub(crate) struct NewRun<'a> {
     pub(crate) begun_ms: i64,
     /// The topic's id, where the brokers give one.
     pub(crate) topic_id: Option<&'a str>,
+    pub(crate) write: WriteMode,
     pub(crate) plan: &'a LoadPlan,
 }
 
@@ -214,8 +218,8 @@ impl Journal {
         )
     }
 
-    /// Begins a run. Windows of other open runs that go into one of its targets are superseded; a run without any other is
-    /// given up, and its slices are forgotten.
+    /// Begins a run. Open runs of the same fingerprint, which it begins anew, are given up and their slices forgotten. Windows of
+    /// others that go into its targets stay what they are until this run has loaded something there.
     pub(crate) fn begin_run(&self, new: &NewRun<'_>) -> Result<i64, Error> {
         let NewRun {
             targets,
@@ -224,39 +228,31 @@ impl Journal {
             scheduled_time,
             begun_ms,
             topic_id,
+            write,
             plan,
         } = *new;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        for target in targets {
-            transaction.execute(
-                "UPDATE windows SET phase = 'done', outcome = ?2 WHERE target = ?1 AND phase <> 'done' \
-                 AND run IN (SELECT id FROM runs WHERE state = 'open')",
-                params![target, to_json(&WindowOutcome::Superseded)?],
-            )?;
+        let begun_anew = "SELECT id FROM runs JOIN windows ON run = id \
+             WHERE fingerprint = ?1 AND state = 'open' AND number = 0 AND target = ?2";
+        let first = targets.first().map_or("", String::as_str);
+        let found: Vec<i64> = rows(&transaction, begun_anew, [fingerprint, first], |row| {
+            row.get(0)
+        })?;
+        for older in found {
+            give_up(&transaction, older, begun_ms)?;
         }
-        let given_up = "state = 'open' AND NOT EXISTS \
-             (SELECT 1 FROM windows WHERE windows.run = runs.id AND windows.phase <> 'done')";
         transaction.execute(
-            &format!("DELETE FROM slices WHERE run IN (SELECT id FROM runs WHERE {given_up})"),
-            [],
-        )?;
-        transaction.execute(
-            &format!(
-                "UPDATE runs SET state = 'given up', plan = '', ended_ms = ?1 WHERE {given_up}"
-            ),
-            [begun_ms],
-        )?;
-        transaction.execute(
-            "INSERT INTO runs (fingerprint, job, state, plan, scheduled_time, begun_ms, topic_id) \
-             VALUES (?1, ?2, 'open', ?3, ?4, ?5, ?6)",
+            "INSERT INTO runs (fingerprint, job, state, plan, scheduled_time, begun_ms, topic_id, replaces) \
+             VALUES (?1, ?2, 'open', ?3, ?4, ?5, ?6, ?7)",
             params![
                 fingerprint,
                 job,
                 to_json(plan)?,
                 scheduled_time,
                 begun_ms,
-                topic_id
+                topic_id,
+                write == WriteMode::Replace,
             ],
         )?;
         let run = transaction.last_insert_rowid();
@@ -394,11 +390,22 @@ fn make_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
+/// Ends a run without a report, as another one took its place; its slices are forgotten.
+fn give_up(transaction: &Transaction<'_>, run: i64, ended_ms: i64) -> Result<(), Error> {
+    transaction.execute("DELETE FROM slices WHERE run = ?1", [run])?;
+    transaction.execute(
+        "UPDATE runs SET state = 'given up', plan = '', ended_ms = ?2 WHERE id = ?1",
+        [run, ended_ms],
+    )?;
+    Ok(())
+}
+
 fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
-    let plan: String =
-        connection.query_row("SELECT plan FROM runs WHERE id = ?1", [run], |row| {
-            row.get(0)
-        })?;
+    let (plan, replaces): (String, bool) = connection.query_row(
+        "SELECT plan, replaces FROM runs WHERE id = ?1",
+        [run],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let windows = rows(
         connection,
         "SELECT phase, session, outcome FROM windows WHERE run = ?1 ORDER BY number",
@@ -444,6 +451,11 @@ fn load_run(connection: &Connection, run: i64) -> Result<OpenRun, Error> {
     Ok(OpenRun {
         id: run,
         plan,
+        write: if replaces {
+            WriteMode::Replace
+        } else {
+            WriteMode::Append
+        },
         windows,
         staged,
     })

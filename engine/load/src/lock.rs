@@ -5,6 +5,9 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::stage::create_private_folder;
 use crate::{Error, ErrorKind};
 
@@ -23,7 +26,16 @@ impl TargetLock {
     pub(crate) fn take(folder: &Path, target: &str, holder: &str) -> Result<Self, Error> {
         let path = folder.join(file_name(target));
         let failed = |error: std::io::Error| {
-            let message = format!("the lock file {} can't be used: {error}", path.display());
+            let advice = match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::MFILE) => {
+                    "; each window of a run takes one: load fewer in a run, or raise `ulimit -n`"
+                }
+                _ => "",
+            };
+            let message = format!(
+                "the lock file {} can't be used: {error}{advice}",
+                path.display()
+            );
             Error::with_source(ErrorKind::Journal, message, error)
         };
         create_private_folder(folder).map_err(failed)?;
@@ -54,6 +66,17 @@ impl TargetLock {
         file.write_all(holder.as_bytes()).map_err(failed)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Lets this process open as many files as it may: each target has a lock file, and a run may have thousands of targets.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where that is refused, the files that can't be opened are an error of their own.
+    let _refused = setrlimit(Resource::Nofile, most);
 }
 
 /// A file name for any target: what is readable of it, and a checksum that keeps different ones apart.

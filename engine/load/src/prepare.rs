@@ -7,8 +7,10 @@ use engine_decode::{Projection, ProjectionSpec};
 use engine_model::job::{Job, JobIdentity, OnRetentionGap, WriteMode};
 use engine_model::{LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, Reach, TableColumns};
 use serde::Serialize;
+use twox_hash::XxHash3_128;
 
 use crate::commit::target_key;
+use crate::journal::Journal;
 use crate::plan::{WindowOrder, plan_slices};
 use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::resolve::resolve;
@@ -83,7 +85,7 @@ impl Prepared {
         &self.projections[0]
     }
 
-    /// The text that a run is recognised by when it goes on after a crash.
+    /// What a run is recognised by when it goes on after a crash: a digest of all that says what is loaded, in hexadecimal.
     pub(crate) fn fingerprint(&self) -> Result<String, Error> {
         let fingerprint = Fingerprint {
             jobs: &self.identities,
@@ -91,13 +93,14 @@ impl Prepared {
             topic_id: &self.topic.topic_id,
             columns: &self.columns,
         };
-        serde_json::to_string(&fingerprint).map_err(|error| {
+        let text = serde_json::to_string(&fingerprint).map_err(|error| {
             Error::with_source(
                 ErrorKind::Internal,
                 "the fingerprint can't be written",
                 error,
             )
-        })
+        })?;
+        Ok(format!("{:032x}", XxHash3_128::oneshot(text.as_bytes())))
     }
 
     /// Makes the plan as of `now_ms`, in ms since the epoch. Touches nothing.
@@ -347,16 +350,24 @@ fn names(plan: &LoadPlan, is_so: impl Fn(&Reach) -> bool) -> String {
     names.join(", ")
 }
 
-/// Fails where retention may have cut a window and the load would replace rows that exist.
+/// Fails where retention may have cut a window and the load would replace rows that exist. The run that loaded a window last, if
+/// the journal knows one, may have read what isn't kept any more.
 pub(crate) fn check_retention(
     job: &Job,
     plan: &LoadPlan,
     target: &dyn TargetTable,
+    journal: Option<&Journal>,
 ) -> Result<(), Error> {
     for (number, planned) in plan.windows.iter().enumerate() {
+        let key = target_key(target, planned);
+        let last = journal.map(|journal| journal.last_read(&key, planned.window));
+        let last = last.transpose()?.flatten();
         let has_gap = |partition: &&PlannedPartition| {
             let reach = partition.reaches.get(number);
             reach.is_some_and(|reach| reach.retention_gap)
+                || last
+                    .as_ref()
+                    .is_some_and(|last| last.read_before(partition))
         };
         let Some(gap) = plan.partitions.iter().find(has_gap) else {
             continue;
@@ -372,14 +383,11 @@ pub(crate) fn check_retention(
         if fatal {
             let message = format!(
                 "the log of {} now begins at offset {}, within the window {}: part of the window may have been deleted by \
-                 retention, and rows of it may be in {} that would be lost; set `on_retention_gap: warn` to load what is \
+                 retention, and rows of it may be in {key} that would be lost; set `on_retention_gap: warn` to load what is \
                  left",
-                gap.topic_partition,
-                gap.log_start,
-                planned.window,
-                target_key(target, planned),
+                gap.topic_partition, gap.log_start, planned.window,
             );
-            return Err(Error::new(ErrorKind::Source, message));
+            return Err(Error::new(ErrorKind::Job, message));
         }
     }
     Ok(())

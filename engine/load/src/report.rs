@@ -11,7 +11,7 @@ use engine_model::{
 
 use crate::Error;
 use crate::commit::{checksum, target_key};
-use crate::ended::Ended;
+use crate::ended::{Ended, SlicesOfWindows};
 use crate::journal::OpenRun;
 use crate::ports::MessageSource;
 use crate::prepare::plan_notes;
@@ -26,6 +26,7 @@ pub(crate) struct Done<'a> {
     pub(crate) slices: SliceCounts,
     pub(crate) ledger: &'a Ledger,
     pub(crate) reports: &'a BTreeMap<u32, SliceReport>,
+    pub(crate) of_windows: &'a SlicesOfWindows,
     pub(crate) ended: &'a Ended,
     pub(crate) steps: Steps,
 }
@@ -37,6 +38,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         run,
         ledger,
         reports,
+        of_windows,
         ..
     } = done;
     let total = ledger.total();
@@ -46,9 +48,21 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         .filter_map(|ended| ended.counted.as_ref());
     let mut warnings = plan_notes(&run.plan);
     warnings.extend(counted.filter_map(|counted| counted.warning.clone()));
+    let superseded = done
+        .ended
+        .iter()
+        .filter(|(_, ended)| ended.outcome == WindowOutcome::Superseded);
+    warnings.extend(superseded.map(|(number, _)| {
+        let planned = &run.plan.windows[*number as usize];
+        format!(
+            "window {} is left out, as another run has loaded into its target since this one was planned",
+            planned.window
+        )
+    }));
     let windows = done.ended.iter().map(|(number, ended)| {
         let planned = &run.plan.windows[*number as usize];
-        let (rejected, reject_files) = rejects_of(reports, *number);
+        let reports = of_windows.reports(reports, *number);
+        let (rejected, reject_files) = rejects_of(reports.clone(), *number);
         WindowReport {
             window: planned.window,
             partition: planned.partition.clone(),
@@ -58,9 +72,9 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
                 WindowOutcome::Superseded => 0,
                 _ => total.window(*number).rows,
             },
-            rows_past_look_up: rows_past_look_up(&run.plan, reports, *number),
+            rows_past_look_up: rows_past_look_up(&run.plan, reports.clone(), *number),
             counted: ended.counted.as_ref().map(|counted| counted.rows),
-            checksum: checksum(reports.values(), *number),
+            checksum: checksum(reports, *number),
             last_load: None,
             rejected,
             reject_files,
@@ -195,7 +209,11 @@ fn ledger_notes(
 }
 
 /// The rows of a window that the plain look-up of its end would have missed. Ranges are cut there.
-fn rows_past_look_up(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>, window: u32) -> u64 {
+fn rows_past_look_up<'a>(
+    plan: &LoadPlan,
+    reports: impl Iterator<Item = &'a SliceReport>,
+    window: u32,
+) -> u64 {
     let ends: BTreeMap<&TopicPartition, i64> = plan
         .partitions
         .iter()
@@ -204,7 +222,7 @@ fn rows_past_look_up(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>, wind
             Some((&partition.topic_partition, reach.look_up_end()))
         })
         .collect();
-    let ranges = reports.values().flat_map(|report| &report.ranges);
+    let ranges = reports.flat_map(|report| &report.ranges);
     let past = ranges.filter(|range| {
         let end = ends.get(&range.topic_partition);
         end.is_some_and(|end| range.range.start >= *end)
@@ -213,16 +231,13 @@ fn rows_past_look_up(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>, wind
 }
 
 /// The reject counts of one window by reason, and the files that keep the messages.
-fn rejects_of(
-    reports: &BTreeMap<u32, SliceReport>,
+fn rejects_of<'a>(
+    reports: impl Iterator<Item = &'a SliceReport>,
     window: u32,
 ) -> (BTreeMap<String, u64>, Vec<String>) {
     let mut counts = BTreeMap::new();
     let mut files = Vec::new();
-    for staged in reports
-        .values()
-        .filter_map(|report| report.windows.get(&window))
-    {
+    for staged in reports.filter_map(|report| report.windows.get(&window)) {
         for (reason, count) in &staged.rejected {
             *counts.entry(reason.clone()).or_default() += count;
         }

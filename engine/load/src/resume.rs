@@ -141,17 +141,15 @@ impl Resume<'_> {
                 }
             }
             let mut given_up = false;
+            let tasks = run.staged.values().flat_map(block_tasks);
+            let slices: BTreeMap<(u32, u32), u32> = tasks
+                .map(|task| ((task.window, task.block), task.slice))
+                .collect();
             for (number, window) in (0_u32..).zip(held.iter_mut()) {
-                if window.blocks.is_empty() {
-                    continue;
-                }
-                let sent = run.staged.values().flat_map(block_tasks);
-                let slices: BTreeMap<u32, u32> = sent
-                    .filter(|task| task.window == number)
-                    .map(|task| (task.block, task.slice))
-                    .collect();
-                let stray =
-                    |block: &u32| slices.get(block).is_none_or(|slice| lost.contains(slice));
+                let stray = |block: &u32| {
+                    let slice = slices.get(&(number, *block));
+                    slice.is_none_or(|slice| lost.contains(slice))
+                };
                 if window.blocks.keys().any(stray) {
                     window.session = None;
                     window.blocks.clear();

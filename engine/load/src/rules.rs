@@ -61,7 +61,8 @@ impl SliceRules<'_> {
     }
 }
 
-/// Counts the rejected messages of all lanes and stops the run at the first one above a fixed limit.
+/// Counts the rejected messages of all lanes and stops the run at the first one above a fixed limit. A window among others is
+/// refused where it would be committed, so that it doesn't keep them from that.
 #[derive(Debug)]
 pub(crate) struct RejectGuard {
     limit: RejectLimit,
@@ -80,7 +81,7 @@ impl RejectGuard {
     pub(crate) fn record(&self, window: u32, rejected: &str) -> Result<(), Error> {
         let seen = self.seen[window as usize].fetch_add(1, Ordering::Relaxed) + 1;
         match self.limit {
-            RejectLimit::Count(max) if seen > max => Err(Error::new(
+            RejectLimit::Count(max) if seen > max && self.seen.len() == 1 => Err(Error::new(
                 ErrorKind::Rejects,
                 format!(
                     "{rejected}; that makes {seen} rejected {}, and the job allows {max}: correct the mapping or raise \
@@ -111,5 +112,11 @@ mod tests {
                 .starts_with("offset 9 of orders[0]: not JSON; that makes 3"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_window_among_others_stops_no_run() {
+        let guard = RejectGuard::new(RejectLimit::Count(0), [0, 0]);
+        guard.record(0, "offset 5 of orders[0]: not JSON").unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! One run from its lock to its report.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::clean_up::clean_up;
 use crate::commit::target_key;
 use crate::journal::Journal;
-use crate::lock::TargetLock;
+use crate::lock::{TargetLock, raise_open_files};
 use crate::pace::Pace;
 use crate::plan::WindowOrder;
 use crate::ports::{Clock, MessageSource, Staging, TargetTable};
@@ -117,11 +118,7 @@ fn begin_and_load(
         check_window_is_over(job, ports.clock, options.allow_open_window)?;
     }
     let prepared = Prepared::new(jobs, ports.source, ports.target)?;
-    let mut locks = Vec::new();
-    for window in &prepared.windows {
-        let target = target_key(ports.target, window);
-        locks.push(TargetLock::take(ports.locks, &target, &options.holder)?);
-    }
+    let _locks = lock_targets(&prepared, ports, &options.holder)?;
     let begin = Begin {
         job,
         ports,
@@ -169,6 +166,23 @@ fn begin_and_load(
     }
     (ports.on_border)(Border::CleanedUp)?;
     Ok(report)
+}
+
+/// Locks each target once: windows that append may share one.
+fn lock_targets(
+    prepared: &Prepared,
+    ports: &Ports<'_>,
+    holder: &str,
+) -> Result<Vec<TargetLock>, Error> {
+    let windows = prepared.windows.iter();
+    let targets: BTreeSet<_> = windows
+        .map(|window| target_key(ports.target, window))
+        .collect();
+    raise_open_files();
+    let locks = targets
+        .iter()
+        .map(|target| TargetLock::take(ports.locks, target, holder));
+    locks.collect()
 }
 
 /// Says of what the server refused that it costs no more than this attempt.

@@ -4,6 +4,7 @@ use engine_model::job::WriteMode;
 use engine_model::{PlannedWindow, WindowOutcome};
 
 use crate::commit::target_key;
+use crate::journal::{Journal, Load};
 use crate::ports::TargetTable;
 use crate::{Error, ErrorKind};
 
@@ -29,6 +30,31 @@ impl Verify<'_> {
             return Ok(None);
         }
         self.target.count_rows(&window.partition).map(Some)
+    }
+
+    /// Counts once more what an earlier attempt at `run` committed; nothing where the target has other rows by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`after`](Self::after).
+    pub(crate) fn again(
+        &self,
+        run: i64,
+        window: &PlannedWindow,
+        outcome: WindowOutcome,
+        journal: &Journal,
+    ) -> Result<Option<Counted>, Error> {
+        if !self.wanted {
+            return Ok(None);
+        }
+        let held = journal.loads_held(&target_key(self.target, window))?;
+        let is_ours = |load: &&Load| load.run == run && load.extent.window == window.window;
+        let ours: u64 = held.iter().filter(is_ours).map(|load| load.rows).sum();
+        let of_others = held.iter().any(|load| load.run != run);
+        if self.write == WriteMode::Replace && of_others {
+            return Ok(None);
+        }
+        self.after(window, outcome, ours, None)
     }
 
     /// Compares the rows that the target has now with the `rows` that were committed for a window which ended with

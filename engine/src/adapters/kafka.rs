@@ -8,7 +8,7 @@ use engine_kafka::{
     BrokerCheck, Client, GroupMember, PartitionMetadata, STALL_TIMEOUT, Settings, TopicConfig,
 };
 use engine_load::ports::{MessageReader, MessageSource, TopicDescription};
-use engine_load::{Error, ErrorKind};
+use engine_load::{Cancel, Error, ErrorKind};
 use engine_model::job::{Exit, Job, KafkaSource, OnRetentionGap};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
@@ -41,13 +41,15 @@ pub(crate) struct KafkaTopics {
     fetch_bytes: usize,
     /// Whether what retention deletes before it is read is passed over.
     skips_deleted: bool,
+    /// Ends what asks the brokers often.
+    cancel: Cancel,
     /// Readers for a few messages, to be used again: connecting takes longer than reading.
     peekers: Mutex<Vec<engine_kafka::Reader>>,
 }
 
 impl KafkaTopics {
     /// Sets clients up; nothing is sent yet. Each reader may fetch `fetch_bytes` ahead.
-    pub(crate) fn new(job: &Job, fetch_bytes: usize) -> Result<Self, Error> {
+    pub(crate) fn new(job: &Job, fetch_bytes: usize, cancel: Cancel) -> Result<Self, Error> {
         let wants_headers =
             |source: &ColumnSource| *source == ColumnSource::Metadata(MetadataField::Headers);
         let headers = job
@@ -56,6 +58,7 @@ impl KafkaTopics {
             .any(|mapping| wants_headers(&mapping.source));
         let mut topics = Self::of_source(&job.source, headers, fetch_bytes)?;
         topics.setter = setter(&job.name);
+        topics.cancel = cancel;
         topics.skips_deleted = job.on_retention_gap == OnRetentionGap::Warn;
         if let Exit::Idle(idle) = job.exit {
             // The run ends before a read may fail for want of messages.
@@ -92,6 +95,7 @@ impl KafkaTopics {
             setter: String::new(),
             fetch_bytes,
             skips_deleted: false,
+            cancel: Cancel::default(),
             peekers: Mutex::default(),
         })
     }
@@ -234,6 +238,7 @@ impl MessageSource for KafkaTopics {
         partitions: &[TopicPartition],
         timestamp_ms: i64,
     ) -> Result<Vec<Option<i64>>, Error> {
+        self.cancel.check()?;
         let found = self.client.offsets_at(partitions, timestamp_ms);
         found.map_err(source_error)
     }
@@ -254,6 +259,7 @@ impl MessageSource for KafkaTopics {
         range: OffsetRange,
         messages: usize,
     ) -> Result<MessageBlock, Error> {
+        self.cancel.check()?;
         let mut reader = self.take_peeker()?;
         let block = reader
             .read_some(partition, range, messages)

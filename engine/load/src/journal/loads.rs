@@ -1,9 +1,9 @@
 //! What targets got from us: windows that are done.
 
-use engine_model::{Checksum, Window, WindowOutcome};
-use rusqlite::{OptionalExtension, params};
+use engine_model::{Checksum, PlannedPartition, Window, WindowOutcome};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Journal, from_json, rows, to_json};
+use super::{Journal, from_json, give_up, rows, to_json};
 use crate::extent::{Extent, PartitionRead};
 use crate::{Error, ErrorKind};
 
@@ -12,6 +12,8 @@ use crate::{Error, ErrorKind};
 pub(crate) struct Load {
     pub(crate) run: i64,
     pub(crate) extent: Extent,
+    /// Rows that were loaded.
+    pub(crate) rows: u64,
 }
 
 /// What a window that is done has changed.
@@ -37,8 +39,20 @@ pub(crate) struct LastRead {
     pub(crate) reads: Vec<PartitionRead>,
 }
 
+impl LastRead {
+    /// Whether it was made of messages of the topic partition that are not kept any more.
+    pub(crate) fn read_before(&self, partition: &PlannedPartition) -> bool {
+        let name = &partition.topic_partition;
+        let mut reads = self.reads.iter();
+        let read = reads.find(|read| read.topic_partition == *name);
+        let first = read.and_then(|read| read.ranges.first());
+        first.is_some_and(|first| first.start < partition.log_start)
+    }
+}
+
 impl Journal {
-    /// Records how a window ended, what was read for it, and what it has changed, of which later runs know.
+    /// Records how a window ended, what was read for it, and what it has changed, of which later runs know. Windows of other open
+    /// runs that would go into a target which was replaced are superseded; a run of which nothing else is left is given up.
     pub(crate) fn window_done(
         &self,
         run: i64,
@@ -77,6 +91,9 @@ impl Journal {
                     checksum.map(|checksum| checksum.to_string()),
                 ],
             )?;
+            if replaced {
+                supersede(&transaction, run, target)?;
+            }
         }
         transaction.commit()?;
         Ok(())
@@ -86,7 +103,7 @@ impl Journal {
     pub(crate) fn loads_held(&self, target: &str) -> Result<Vec<Load>, Error> {
         let found = rows(
             &self.lock(),
-            "SELECT run, start_ms, end_ms, offsets FROM loads WHERE target = ?1 AND id >= \
+            "SELECT run, start_ms, end_ms, offsets, rows FROM loads WHERE target = ?1 AND id >= \
              (SELECT COALESCE(MAX(id), 0) FROM loads WHERE target = ?1 AND replaced) ORDER BY id",
             [target],
             |row| {
@@ -94,13 +111,15 @@ impl Journal {
                     start_ms: row.get(1)?,
                     end_ms: row.get(2)?,
                 };
-                Ok((row.get(0)?, window, row.get::<_, Option<String>>(3)?))
+                let offsets: Option<String> = row.get(3)?;
+                Ok((row.get(0)?, window, offsets, row.get::<_, i64>(4)?))
             },
         )?;
-        let load = |(run, window, offsets): (i64, Window, Option<String>)| {
+        let load = |(run, window, offsets, rows): (i64, Window, Option<String>, i64)| {
             let offsets = offsets.as_deref().map(from_json).transpose()?;
             let extent = Extent { window, offsets };
-            Ok(Load { run, extent })
+            let rows = u64::try_from(rows).unwrap_or(0);
+            Ok(Load { run, extent, rows })
         };
         found.into_iter().map(load).collect()
     }
@@ -161,4 +180,32 @@ impl Journal {
         };
         found.map(last_read).transpose()
     }
+}
+
+/// Marks the windows of other open runs that would go into `target`, which `run` has replaced.
+fn supersede(transaction: &Transaction<'_>, run: i64, target: &str) -> Result<(), Error> {
+    let superseded = to_json(&WindowOutcome::Superseded)?;
+    let found = "SELECT DISTINCT run FROM windows JOIN runs ON id = run \
+         WHERE target = ?1 AND phase <> 'done' AND run <> ?2 AND state = 'open'";
+    let others: Vec<i64> = rows(transaction, found, params![target, run], |row| row.get(0))?;
+    for other in others {
+        transaction.execute(
+            "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND target = ?2 AND phase <> 'done'",
+            params![other, target, superseded],
+        )?;
+        let left: bool = transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM windows WHERE run = ?1 AND (phase <> 'done' OR outcome <> ?2))",
+            params![other, superseded],
+            |row| row.get(0),
+        )?;
+        if !left {
+            let begun_ms: i64 = transaction.query_row(
+                "SELECT COALESCE(begun_ms, 0) FROM runs WHERE id = ?1",
+                [run],
+                |row| row.get(0),
+            )?;
+            give_up(transaction, other, begun_ms)?;
+        }
+    }
+    Ok(())
 }

@@ -20,6 +20,8 @@ const TABLES: &str = "
         begun_ms INTEGER,
         -- The id of the topic that is read, where brokers give one.
         topic_id TEXT,
+        -- Whether its commits take away what a target held before.
+        replaces INTEGER NOT NULL,
         -- When it was done, or given up for another.
         ended_ms INTEGER,
         -- What the last attempt failed by; nothing while one is under way.

@@ -1,4 +1,4 @@
-use engine_model::job::OffsetBounds;
+use engine_model::job::{OffsetBounds, WriteMode};
 use engine_model::{
     Checksum, OffsetRange, PartitionSpec, PlannedWindow, SLICE_FORMAT, SliceWindowReport,
     TopicPartition, UnmappedFields, Window,
@@ -58,6 +58,7 @@ fn begin_all(journal: &Journal, names: &[&str], fingerprint: &str, plan: &LoadPl
         scheduled_time: "2026-11-23T00:15:00+08:00[Asia/Shanghai]",
         begun_ms: 3_000,
         topic_id: Some("id"),
+        write: WriteMode::Replace,
         plan,
     };
     journal.begin_run(&new).unwrap()
@@ -144,7 +145,7 @@ fn what_was_read_of_a_window_is_known_after_its_run() {
         journal.end_run(run, 9_000, &"report").unwrap();
     };
     done(first, WindowOutcome::Empty);
-    // Superseded: it read nothing that counts.
+    // It has read nothing that counts.
     begin(&journal, "t", "g");
     let last = begin(&journal, "t", "h");
     let read = |run, outcome| {
@@ -169,53 +170,99 @@ fn what_was_read_of_a_window_is_known_after_its_run() {
     assert_eq!(journal.last_read("t", other).unwrap(), None);
 }
 
+/// Records that a window of a run is in the table.
+fn loaded(journal: &Journal, run: i64, window: u32, target: &str, replaced: bool) {
+    let change = Change {
+        target,
+        extent: &extent(1_000, 2_000),
+        replaced,
+        rows: 5,
+        checksum: None,
+    };
+    journal
+        .window_done(
+            run,
+            window,
+            WindowOutcome::Committed,
+            &reads(),
+            Some(change),
+        )
+        .unwrap();
+}
+
 #[test]
-fn a_new_run_gives_up_the_older_ones_of_its_target() {
+fn a_run_that_is_begun_anew_gives_up_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
     let first = begin(&journal, "t", "f");
     let other = begin(&journal, "u", "f");
-    let second = begin(&journal, "t", "g");
+    journal.slice_staged(first, &slice(3)).unwrap();
+    let second = begin(&journal, "t", "f");
     assert_eq!(journal.open_run_ids().unwrap(), [other, second]);
-    assert_ne!(first, second);
-    assert!(journal.open_run(&targets(&["t"]), "f").unwrap().is_none());
-    assert_eq!(
-        journal.open_run(&targets(&["t"]), "g").unwrap().unwrap().id,
-        second
-    );
-    assert_eq!(
-        journal.open_run(&targets(&["u"]), "f").unwrap().unwrap().id,
-        other
-    );
+    let id = |target, fingerprint| {
+        let open = journal.open_run(&targets(&[target]), fingerprint);
+        open.unwrap().map(|open| open.id)
+    };
+    assert_eq!((id("t", "f"), id("u", "f")), (Some(second), Some(other)));
+    assert_eq!(journal.slices(first).unwrap(), None);
 }
 
 #[test]
-fn of_a_run_with_several_targets_only_those_of_a_newer_run_are_superseded() {
+fn a_run_stays_open_until_another_has_replaced_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
-    let mut two = plan();
-    two.windows.push(PlannedWindow {
-        window: Window::new(2_000, 3_000).unwrap(),
-        ..two.windows[0].clone()
-    });
-    let both = targets(&["t", "u"]);
-    let first = begin_all(&journal, &["t", "u"], "f", &two);
+    let first = begin(&journal, "t", "f");
+    let second = begin(&journal, "t", "g");
+    let elsewhere = begin(&journal, "u", "h");
+    loaded(&journal, elsewhere, 0, "u", true);
+    assert_eq!(
+        journal.open_run_ids().unwrap(),
+        [first, second, elsewhere],
+        "nothing has come to the target"
+    );
+    loaded(&journal, second, 0, "t", false);
+    assert_eq!(
+        journal.open_run_ids().unwrap(),
+        [first, second, elsewhere],
+        "what is appended takes nothing away"
+    );
+    loaded(&journal, second, 0, "t", true);
+    assert_eq!(journal.open_run_ids().unwrap(), [second, elsewhere]);
+}
+
+#[test]
+fn of_a_run_with_several_targets_only_those_that_another_replaced_are_superseded() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    let mut three = plan();
+    for _ in 0..2 {
+        three.windows.push(PlannedWindow {
+            window: Window::new(2_000, 3_000).unwrap(),
+            ..three.windows[0].clone()
+        });
+    }
+    let names = ["t", "u", "v"];
+    let all = targets(&names);
+    let first = begin_all(&journal, &names, "f", &three);
     journal.slice_staged(first, &slice(3)).unwrap();
-    begin(&journal, "u", "g");
-    let open = journal.open_run(&both, "f").unwrap().unwrap();
+    loaded(&journal, first, 2, "v", true);
+    loaded(&journal, begin(&journal, "u", "g"), 0, "u", true);
+    loaded(&journal, begin(&journal, "v", "i"), 0, "v", true);
+    let open = journal.open_run(&all, "f").unwrap().unwrap();
     let outcomes: Vec<_> = open.windows.iter().map(|window| window.outcome).collect();
-    assert_eq!(outcomes, [None, Some(WindowOutcome::Superseded)]);
+    let (superseded, committed) = (WindowOutcome::Superseded, WindowOutcome::Committed);
+    assert_eq!(outcomes, [None, Some(superseded), Some(committed)]);
     assert_eq!(open.staged.len(), 1);
     assert!(
         journal
-            .open_run(&targets(&["u", "t"]), "f")
+            .open_run(&targets(&["u", "t", "v"]), "f")
             .unwrap()
             .is_none()
     );
-    begin(&journal, "t", "h");
+    loaded(&journal, begin(&journal, "t", "h"), 0, "t", true);
     assert!(
-        journal.open_run(&both, "f").unwrap().is_none(),
-        "nothing of it is left to load"
+        journal.open_run(&all, "f").unwrap().is_some(),
+        "it has loaded a window, and has to report that"
     );
 }
 
@@ -237,7 +284,11 @@ fn what_a_target_holds_of_ours_is_known() {
         journal
             .window_done(run, 0, WindowOutcome::Committed, &reads(), Some(change))
             .unwrap();
-        Load { run, extent }
+        Load {
+            run,
+            extent,
+            rows: 5,
+        }
     };
     let appended = [load(5_000, 6_000, false), load(6_000, 7_000, false)];
     assert_eq!(journal.loads_held("t").unwrap(), appended);
@@ -280,7 +331,7 @@ fn history_tells_of_every_run_how_far_it_is() {
         "there is no run 1; there is none at all yet"
     );
 
-    let first = begin(&journal, "t", "f");
+    let first = begin(&journal, "t", "g");
     let second = begin(&journal, "t", "g");
     let other = begin(&journal, "u", "f");
     let full = Error::new(ErrorKind::Staging, "the disk is full\nand more");

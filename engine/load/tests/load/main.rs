@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod history;
 mod model;
+mod other_runs;
 mod random;
 mod refusals;
 mod sessions;
@@ -109,6 +110,15 @@ impl World {
     /// Loads the windows of several jobs in one pass.
     pub(crate) fn run_all(&self, jobs: &[Job]) -> Result<RunReport, Error> {
         self.run_jobs(jobs, &self.table, &Cancel::default(), &|_| Ok(()))
+    }
+
+    /// The same, and calls `on_border` at each border.
+    pub(crate) fn run_all_watched(
+        &self,
+        jobs: &[Job],
+        on_border: OnBorder<'_>,
+    ) -> Result<RunReport, Error> {
+        self.run_jobs(jobs, &self.table, &Cancel::default(), on_border)
     }
 
     pub(crate) fn run_with(

@@ -172,7 +172,7 @@ fn a_window_that_retention_may_have_cut() {
         topic: topic().into(),
         ..world()
     };
-    refused(&world, &job(""), ErrorKind::Source, "begins at offset 5");
+    refused(&world, &job(""), ErrorKind::Job, "begins at offset 5");
     let report = world.run(&job("on_retention_gap: warn")).unwrap();
     assert!(
         report
