@@ -246,7 +246,14 @@ fn check_mapping_and_plan(
         Err(error) => return report.error("window", &error),
     };
     // What runs have loaded is their state folder's business; `plan` looks at it.
-    match objections(job, &plan, target, None, &SystemClock::start()) {
+    match objections(
+        job,
+        &plan,
+        &prepared.topic,
+        target,
+        None,
+        &SystemClock::start(),
+    ) {
         Ok(found) => {
             for why in found {
                 let found = format!("the run would be refused now: {why}");

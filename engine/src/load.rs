@@ -13,7 +13,7 @@ use engine_load::{
     SystemClock, is_of_one_window, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Lateness, OnRetentionGap, Verify};
-use engine_model::limits::{PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
+use engine_model::limits::{BLOCKS_PER_PERIOD_MAX, PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
 use engine_model::{LoadPlan, RunReport};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -109,7 +109,7 @@ impl Engine {
         let earlier = StateFolder::existing(state)?;
         let journal = earlier.as_ref().map(StateFolder::journal);
         let clock = SystemClock::start();
-        let refused = objections(job, &plan, &target, journal, &clock)?;
+        let refused = objections(job, &plan, &prepared.topic, &target, journal, &clock)?;
         notes.extend(
             refused
                 .iter()
@@ -130,7 +130,9 @@ impl Engine {
             ));
         }
         let sessions = plan.windows.len();
-        notes.extend(pace_note(sessions));
+        let slices = plan.slices.iter();
+        let blocks = slices.map(|slice| slice.windows().len()).sum();
+        notes.extend(pace_note(sessions, blocks));
         Ok(PlanReport {
             plan,
             offsets,
@@ -315,14 +317,16 @@ impl Engine {
     }
 }
 
-/// How long the service makes a run take that opens so many upload sessions, where that is worth saying.
-fn pace_note(sessions: usize) -> Option<String> {
-    let periods = sessions.saturating_sub(1) / SESSIONS_PER_PERIOD_MAX;
+/// How long the service makes a run take that opens so many upload sessions and sends so many blocks, where that is worth saying.
+fn pace_note(sessions: usize, blocks: usize) -> Option<String> {
+    let periods = |calls: usize, calls_max: usize| calls.saturating_sub(1) / calls_max;
+    let periods =
+        periods(sessions, SESSIONS_PER_PERIOD_MAX).max(periods(blocks, BLOCKS_PER_PERIOD_MAX));
     let minutes = periods as u64 * (PACE_PERIOD_S / 60);
     (periods > 0).then(|| {
         format!(
-            "the run opens up to {sessions} upload sessions, and the service takes {SESSIONS_PER_PERIOD_MAX} for a table in {} \
-             minutes: it takes {minutes} minutes at least",
+            "the run opens up to {sessions} upload sessions and sends up to {blocks} blocks, and the service takes \
+             {SESSIONS_PER_PERIOD_MAX} and {BLOCKS_PER_PERIOD_MAX} for a table in {} minutes: it takes {minutes} minutes at least",
             PACE_PERIOD_S / 60
         )
     })
@@ -402,8 +406,10 @@ mod tests {
 
     #[test]
     fn a_run_of_many_sessions_is_told_how_long_it_takes_at_least() {
-        assert_eq!(pace_note(SESSIONS_PER_PERIOD_MAX), None);
-        let note = pace_note(1_001).unwrap();
+        let most = (SESSIONS_PER_PERIOD_MAX, BLOCKS_PER_PERIOD_MAX);
+        assert_eq!(pace_note(most.0, most.1), None);
+        assert!(pace_note(1, most.1 + 1).is_some());
+        let note = pace_note(1_001, 20).unwrap();
         assert!(
             note.ends_with("for a table in 5 minutes: it takes 10 minutes at least"),
             "{note}"

@@ -40,8 +40,7 @@ pub(super) fn audit(args: &AuditArgs, output: &mut Output<'_>) -> Result<Exit, F
         || serde_json::to_string_pretty(&report),
     )?;
     let repaired = report.repairs.len() == report.incomplete().count();
-    let loaded = report.windows.iter().all(|audit| audit.run.is_some());
-    Ok(if repaired && loaded {
+    Ok(if repaired && report.is_whole() {
         Exit::Done
     } else {
         Exit::NeedsALook

@@ -1,9 +1,12 @@
 //! What an audit found, and what its repairs changed.
 
+use std::time::Duration;
+
+use engine::model::job::Lateness;
 use engine::model::{RunReport, WindowReport};
 use engine::{AuditReport, WindowAudit};
 
-use super::number::{count, of, seconds};
+use super::number::{count, duration, of, seconds};
 use super::table::{Columns, pairs};
 
 /// A line for each window, then the topic partitions in which messages were missed, and the repairs.
@@ -68,6 +71,21 @@ fn target(audit: &WindowAudit) -> String {
     }
 }
 
+/// How far messages were looked for.
+fn looked(lateness: Lateness) -> String {
+    match lateness {
+        Lateness::Exact => "to the ends of the logs".to_owned(),
+        Lateness::None => "up to the look-up of each window's end".to_owned(),
+        Lateness::Margin(margin_ms) => {
+            let margin = Duration::from_millis(u64::try_from(margin_ms).unwrap_or(0));
+            format!(
+                "up to {} of message time from each window, and where looks saw any",
+                duration(margin)
+            )
+        }
+    }
+}
+
 /// A line for each topic partition and window; nothing where no message was missed.
 fn missed(report: &AuditReport) -> Option<String> {
     let mut columns = Columns::new(&[
@@ -103,7 +121,8 @@ fn verdict(report: &AuditReport) -> String {
     let mut parts = Vec::new();
     if incomplete > 0 {
         let tried = |audit: &WindowAudit| audit.not_repaired.is_some();
-        let advice = if report.repairs.is_empty() && !report.windows.iter().any(tried) {
+        let untried = report.repairs.is_empty() && !report.windows.iter().any(tried);
+        let advice = if untried && report.repairable {
             "; --repair loads them again"
         } else {
             ""
@@ -122,8 +141,19 @@ fn verdict(report: &AuditReport) -> String {
             of(unaudited, "window")
         ));
     }
+    let cut = report.windows.iter();
+    let cut = cut.filter(|audit| !audit.deleted.is_empty()).count() as u64;
+    if cut > 0 {
+        parts.push(format!(
+            "{} not audited whole, as retention has deleted what came later",
+            of(cut, "window")
+        ));
+    }
     if parts.is_empty() {
-        parts.push("no message was missed".to_owned());
+        parts.push(format!(
+            "no message was missed, {}",
+            looked(report.lateness)
+        ));
     }
     parts.join("; ")
 }
@@ -170,6 +200,8 @@ mod tests {
             window: window.window,
             partition: window.partition.clone(),
             run: Some(7),
+            not_audited: None,
+            deleted: Vec::new(),
             missed: vec![MissedMessages {
                 topic_partition: TopicPartition::new("orders", 1),
                 written_since: 1_200,
@@ -181,6 +213,7 @@ mod tests {
         };
         let unknown = WindowAudit {
             run: None,
+            not_audited: Some("no run has loaded it".to_owned()),
             missed: Vec::new(),
             not_repaired: None,
             ..audit.clone()
@@ -189,6 +222,8 @@ mod tests {
             job: run.job.clone(),
             topic: run.topic.clone(),
             table: run.table.clone(),
+            lateness: Lateness::Margin(86_400_000),
+            repairable: true,
             offsets_read: 800_000,
             windows: vec![audit, unknown],
             warnings: vec!["no run has loaded it".to_owned()],

@@ -17,7 +17,7 @@ use crate::commit::target_key;
 use crate::journal::{Journal, LastRead};
 use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::prepare::Prepared;
-use crate::progress::{Progress, seconds};
+use crate::progress::{Progress, count, seconds};
 use crate::resolve::resolve;
 use crate::{Error, ErrorKind};
 
@@ -32,7 +32,11 @@ pub struct AuditReport {
     pub topic: String,
     /// The table.
     pub table: String,
-    /// Offsets that were read for it, none of which the windows' runs had read.
+    /// How far from their windows messages were looked for.
+    pub lateness: Lateness,
+    /// Whether a window can be loaded again without doubling its rows.
+    pub repairable: bool,
+    /// Offsets that were read for it, each of which the run of one of the windows had not read.
     pub offsets_read: u64,
     /// The windows in time order.
     pub windows: Vec<WindowAudit>,
@@ -53,6 +57,10 @@ pub struct WindowAudit {
     pub partition: PartitionSpec,
     /// The run that loaded the window last; nothing where its target does not hold it, and it was not looked at.
     pub run: Option<i64>,
+    /// Why it was not looked at.
+    pub not_audited: Option<String>,
+    /// Topic partitions of which retention has deleted what its run had not read: what that was can't be said.
+    pub deleted: Vec<TopicPartition>,
     /// Messages of the window that this run did not read, by topic partition.
     pub missed: Vec<MissedMessages>,
     /// Why it was not loaded again, though it lacks messages and that was asked for.
@@ -81,10 +89,15 @@ impl AuditReport {
         self.windows.iter().filter(|audit| audit.messages() > 0)
     }
 
-    /// Whether every window is loaded, and no message of any was found that its run had not read.
+    /// Whether every window could be audited as a whole.
+    pub fn is_whole(&self) -> bool {
+        let whole = |audit: &WindowAudit| audit.run.is_some() && audit.deleted.is_empty();
+        self.windows.iter().all(whole)
+    }
+
+    /// Whether that is so, and no message was found that a window's run had not read.
     pub fn is_good(&self) -> bool {
-        let good = |audit: &WindowAudit| audit.run.is_some() && audit.messages() == 0;
-        self.windows.iter().all(good)
+        self.is_whole() && self.incomplete().next().is_none()
     }
 }
 
@@ -115,6 +128,9 @@ pub struct Audit<'a> {
     pub lanes: usize,
 }
 
+/// Offsets that are read in the time that the looks for one window take in one topic partition: some 150 of them, each a request.
+const LOOKS_COST_OFFSETS: u64 = 50_000;
+
 /// How far an audit of `job` looks where nobody says it: a day of message time, or as far as the job where that is more.
 pub fn audit_lateness(job: &Job) -> Lateness {
     match job.lateness {
@@ -133,8 +149,8 @@ pub fn check_repairable(job: &Job) -> Result<(), Error> {
     if job.destination.write == WriteMode::Replace {
         return Ok(());
     }
-    let message = "the job appends, and to load a window again would double its rows; audit it without --repair, and load \
-                   what it lacks by a job whose window is bounded by offsets";
+    let message = "the job appends, and to load a window again would double its rows; audit it without --repair, which says \
+                   what it lacks";
     Err(Error::new(ErrorKind::Job, message))
 }
 
@@ -169,77 +185,137 @@ impl Audit<'_> {
             )
         })?;
         if first.offsets.start.is_some() || first.offsets.end.is_some() {
-            let message = "the window is bounded by offsets, between which nothing can come later; an audit is for windows \
-                           that are bounded by time";
+            let message = "the window is bounded by offsets, and a run that begins or ends there reads all that lies between; \
+                           an audit is for windows that are bounded by time on both sides";
             return Err(Error::new(ErrorKind::Job, message));
         }
         let prepared = Prepared::new(jobs, self.source, self.target)?;
-        let job = Job {
+        let mut report = AuditReport {
+            job: first.name.clone(),
+            topic: first.source.topic_list(),
+            table: first.destination.table.to_string(),
             lateness: self.lateness,
-            ..first.clone()
+            repairable: check_repairable(first).is_ok(),
+            offsets_read: 0,
+            windows: Vec::with_capacity(prepared.windows.len()),
+            warnings: Vec::new(),
+            repairs: Vec::new(),
+            seconds: 0.0,
         };
-        let mut warnings = Vec::new();
-        let mut windows = Vec::with_capacity(prepared.windows.len());
+        let loaded = self.loaded(&prepared, &mut report)?;
         let mut unread = BTreeMap::new();
-        for planned in &prepared.windows {
-            cancel.check()?;
-            let loaded = self.last_read(planned, &mut warnings)?;
-            windows.push(WindowAudit {
-                window: planned.window,
-                partition: planned.partition.clone(),
-                run: loaded.as_ref().map(|loaded| loaded.run),
-                missed: Vec::new(),
-                not_repaired: None,
-            });
-            let Some(loaded) = loaded else { continue };
-            check_topic(&loaded, planned, &prepared.topic)?;
-            // Each by itself, as it is planned when it is loaded again.
-            let partitions = &prepared.topic.partitions;
-            let now = resolve(&job, self.source, partitions, std::slice::from_ref(planned))?;
-            let number = windows.len() - 1;
-            for partition in now {
-                let left = unread_of(&partition, &loaded, &mut warnings)?;
-                unread
-                    .entry(partition.topic_partition)
-                    .or_insert_with(BTreeMap::new)
-                    .insert(number, left);
+        for (number, partition) in self.resolve(first, &prepared, &loaded, progress, cancel)? {
+            let read = &loaded[&number];
+            if deleted_before_audit(&partition, read) {
+                let name = partition.topic_partition.clone();
+                report.warnings.push(format!(
+                    "the log of {name} begins at offset {} now: what run {} had not read before it can't be audited any more",
+                    partition.log_start, read.run,
+                ));
+                report.windows[number].deleted.push(name);
             }
+            let left = unread_of(&partition, read)?;
+            unread
+                .entry(partition.topic_partition)
+                .or_insert_with(BTreeMap::new)
+                .insert(number, left);
         }
         let scan = Scan {
             windows: &prepared.windows,
             unread,
         };
-        let offsets_read = scan.offsets();
+        report.offsets_read = scan.offsets();
         for (number, missed) in scan.run(self.source, self.lanes, progress, cancel)? {
-            windows[number].missed.push(missed);
+            report.windows[number].missed.push(missed);
         }
-        let passed = self.clock.elapsed().saturating_sub(started);
-        Ok(AuditReport {
-            job: first.name.clone(),
-            topic: first.source.topic_list(),
-            table: first.destination.table.to_string(),
-            offsets_read,
-            windows,
-            warnings,
-            repairs: Vec::new(),
-            seconds: seconds(passed),
-        })
+        report.seconds = seconds(self.clock.elapsed().saturating_sub(started));
+        Ok(report)
     }
 
-    /// What the run read that loaded a window last; nothing where its target does not hold the window.
-    fn last_read(
+    /// The windows that runs have loaded, by their numbers, with what these have read. Adds all windows to the report.
+    fn loaded(
         &self,
-        planned: &PlannedWindow,
-        warnings: &mut Vec<String>,
-    ) -> Result<Option<LastRead>, Error> {
+        prepared: &Prepared,
+        report: &mut AuditReport,
+    ) -> Result<BTreeMap<usize, LastRead>, Error> {
+        let mut loaded = BTreeMap::new();
+        for (number, planned) in prepared.windows.iter().enumerate() {
+            let mut audit = WindowAudit {
+                window: planned.window,
+                partition: planned.partition.clone(),
+                run: None,
+                not_audited: None,
+                deleted: Vec::new(),
+                missed: Vec::new(),
+                not_repaired: None,
+            };
+            match self.last_read(planned)? {
+                Ok(last) => {
+                    check_topic(&last, planned, &prepared.topic)?;
+                    audit.run = Some(last.run);
+                    loaded.insert(number, last);
+                }
+                Err(why) => {
+                    report.warnings.push(why.clone());
+                    audit.not_audited = Some(why);
+                }
+            }
+            report.windows.push(audit);
+        }
+        Ok(loaded)
+    }
+
+    /// Where messages of the loaded windows may lie now, for each window and topic partition, with the window as the only one.
+    fn resolve(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        loaded: &BTreeMap<usize, LastRead>,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Vec<(usize, PlannedPartition)>, Error> {
+        let partitions = &prepared.topic.partitions;
+        let with = |lateness| Job {
+            lateness,
+            ..job.clone()
+        };
+        let windows: Vec<_> = loaded
+            .keys()
+            .map(|number| prepared.windows[*number].clone())
+            .collect();
+        count(&progress.windows_planned, windows.len() as u64);
+        let all = resolve(&with(Lateness::Exact), self.source, partitions, &windows)?;
+        let offsets: u64 = all.iter().map(PlannedPartition::offsets).sum();
+        let looks = (windows.len() * partitions.len()) as u64;
+        let mut resolved = Vec::new();
+        if self.lateness == Lateness::Exact || offsets <= looks.saturating_mul(LOOKS_COST_OFFSETS) {
+            for partition in all {
+                for (place, number) in loaded.keys().enumerate() {
+                    resolved.push((*number, of_one_window(&partition, place)));
+                }
+            }
+            return Ok(resolved);
+        }
+        let job = with(self.lateness);
+        for (number, window) in loaded.keys().zip(&windows) {
+            cancel.check()?;
+            // Each by itself, as it is planned when it is loaded again.
+            let now = resolve(&job, self.source, partitions, std::slice::from_ref(window))?;
+            resolved.extend(now.into_iter().map(|partition| (*number, partition)));
+            count(&progress.windows_ended, 1);
+        }
+        Ok(resolved)
+    }
+
+    /// What the run read that loaded a window last, or why that says nothing about what its target holds.
+    fn last_read(&self, planned: &PlannedWindow) -> Result<Result<LastRead, String>, Error> {
         let target = target_key(self.target, planned);
         let Some(last) = self.journal.last_read(&target, planned.window)? else {
-            warnings.push(format!(
+            return Ok(Err(format!(
                 "no run of this state folder has loaded {} into {target}, so it is not audited: load it, or name the state \
                  folder that the run had with --state",
                 planned.window,
-            ));
-            return Ok(None);
+            )));
         };
         let held = self.journal.loads_held(&target)?;
         let replaced = held.iter().find(|load| load.run > last.run);
@@ -247,13 +323,12 @@ impl Audit<'_> {
             && !held.iter().any(|load| load.run == last.run)
             && let Some(other) = replaced
         {
-            warnings.push(format!(
+            return Ok(Err(format!(
                 "run {} loaded {} into {target}, and run {} has replaced that by {}, so it is not audited",
                 last.run, planned.window, other.run, other.extent,
-            ));
-            return Ok(None);
+            )));
         }
-        Ok(Some(last))
+        Ok(Ok(last))
     }
 }
 
@@ -276,18 +351,34 @@ fn check_topic(
     }
 }
 
+/// What was planned for the window in one place among several, as if it were the only one.
+fn of_one_window(partition: &PlannedPartition, place: usize) -> PlannedPartition {
+    let reach = partition.reaches.get(place).cloned();
+    PlannedPartition {
+        topic_partition: partition.topic_partition.clone(),
+        ranges: partition.ranges_of_window(place),
+        reaches: reach.into_iter().collect(),
+        ..*partition
+    }
+}
+
+/// Whether retention has deleted messages that came after a window's run had read the topic partition.
+fn deleted_before_audit(planned: &PlannedPartition, loaded: &LastRead) -> bool {
+    let read = loaded.of(&planned.topic_partition);
+    read.is_some_and(|read| {
+        let last = read.ranges.last();
+        planned.log_start > last.map_or(read.high_watermark, |last| last.end)
+    })
+}
+
 /// What the run that loaded a window did not read of the offsets that are planned for it now.
-fn unread_of(
-    planned: &PlannedPartition,
-    loaded: &LastRead,
-    warnings: &mut Vec<String>,
-) -> Result<Unread, Error> {
+fn unread_of(planned: &PlannedPartition, loaded: &LastRead) -> Result<Unread, Error> {
     let name = &planned.topic_partition;
-    let mut reads = loaded.reads.iter();
-    let Some(read) = reads.find(|read| read.topic_partition == *name) else {
+    let Some(read) = loaded.of(name) else {
         // It has come since.
         return Ok(Unread {
             ranges: planned.ranges.clone(),
+            read: Vec::new(),
             high_watermark: 0,
         });
     };
@@ -299,23 +390,11 @@ fn unread_of(
         );
         return Err(Error::new(ErrorKind::Source, message));
     }
-    let read_end = read
-        .ranges
-        .last()
-        .map_or(read.high_watermark, |last| last.end);
-    if planned.log_start > read_end {
-        warnings.push(format!(
-            "the log of {name} begins at offset {} now, and run {} read it up to {read_end}: what lay between can't be \
-             audited any more",
-            planned.log_start, loaded.run,
-        ));
-    }
-    let wanted = planned.ranges_of_window(0);
-    let ranges = wanted
-        .into_iter()
-        .flat_map(|range| range.without(&read.ranges));
+    let ranges = planned.ranges.iter();
+    let ranges = ranges.flat_map(|range| range.without(&read.ranges));
     Ok(Unread {
         ranges: ranges.collect(),
+        read: read.ranges.clone(),
         high_watermark: read.high_watermark,
     })
 }

@@ -11,7 +11,7 @@ use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::commit::{blocks, target_key};
 use crate::extent::{Extent, PartitionRead};
 use crate::journal::{Change, Journal, NewRun, OpenRun, Phase, WindowState};
-use crate::ports::{Clock, TargetTable};
+use crate::ports::{Clock, TargetTable, TopicDescription};
 use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
@@ -64,7 +64,7 @@ impl Begin<'_> {
         }
         let plan = self.plan_when_closed(prepared)?;
         self.check_earlier_loads(&plan, None)?;
-        check_retention(self.job, &plan, *target, Some(journal))?;
+        check_retention(self.job, &plan, &prepared.topic, *target, Some(journal))?;
         let id = journal.begin_run(&NewRun {
             targets: &targets,
             fingerprint: &fingerprint,
@@ -288,6 +288,7 @@ pub fn missing(
 pub fn objections(
     job: &Job,
     plan: &LoadPlan,
+    topic: &TopicDescription,
     target: &dyn TargetTable,
     journal: Option<&Journal>,
     clock: &dyn Clock,
@@ -296,7 +297,7 @@ pub fn objections(
     if let Err(error) = check_window_is_over(job, clock, false) {
         found.push(error.to_string());
     }
-    if let Err(error) = check_retention(job, plan, target, journal) {
+    if let Err(error) = check_retention(job, plan, topic, target, journal) {
         found.push(error.to_string());
     }
     for number in 0..plan.windows.len() {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use twox_hash::XxHash3_128;
 
 use crate::commit::target_key;
-use crate::journal::Journal;
+use crate::journal::{Journal, LastRead};
 use crate::plan::{WindowOrder, plan_slices};
 use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::resolve::resolve;
@@ -322,10 +322,18 @@ pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
         );
     }
     let open = names(plan, |reach| !reach.closed);
-    if !open.is_empty() {
+    if !open.is_empty() && plan.bounds.end.is_some() {
         notes.push(format!(
-            "messages at and after the window's end were not seen yet in {open}: if producers are late, messages of the \
-             window may still come there",
+            "the logs of {open} don't reach to the end of the window yet: what comes there is not loaded",
+        ));
+    } else if !open.is_empty() {
+        let end = match plan.windows.as_slice() {
+            [_] => "the window's end",
+            _ => "the end of a window",
+        };
+        notes.push(format!(
+            "the last messages of {open} are not all at or after {end}: if producers are late, more of the window may \
+             still come there",
         ));
     }
     let gaps = names(plan, |reach| reach.retention_gap);
@@ -350,11 +358,43 @@ fn names(plan: &LoadPlan, is_so: impl Fn(&Reach) -> bool) -> String {
     names.join(", ")
 }
 
+/// Why messages of a window may have been there that are not there now; nothing where all that were are. `last` is what was read
+/// when it was loaded last.
+fn what_is_gone(
+    plan: &LoadPlan,
+    number: usize,
+    topic: &TopicDescription,
+    last: Option<&LastRead>,
+) -> Option<String> {
+    let window = plan.windows.get(number)?.window;
+    if let Some(last) = last
+        && let Some((then, now)) = last.topic_id.as_ref().zip(topic.topic_id.as_ref())
+        && then != now
+    {
+        return Some(format!(
+            "the topic was deleted and made anew since run {} loaded the window {window} from it",
+            last.run,
+        ));
+    }
+    let has_gap = |partition: &&PlannedPartition| {
+        let reach = partition.reaches.get(number);
+        reach.is_some_and(|reach| reach.retention_gap)
+            || last.is_some_and(|last| last.read_before(partition))
+    };
+    let gap = plan.partitions.iter().find(has_gap)?;
+    Some(format!(
+        "the log of {} now begins at offset {}, within the window {window}: part of the window may have been deleted by \
+         retention",
+        gap.topic_partition, gap.log_start,
+    ))
+}
+
 /// Fails where retention may have cut a window and the load would replace rows that exist. The run that loaded a window last, if
 /// the journal knows one, may have read what isn't kept any more.
 pub(crate) fn check_retention(
     job: &Job,
     plan: &LoadPlan,
+    topic: &TopicDescription,
     target: &dyn TargetTable,
     journal: Option<&Journal>,
 ) -> Result<(), Error> {
@@ -362,14 +402,7 @@ pub(crate) fn check_retention(
         let key = target_key(target, planned);
         let last = journal.map(|journal| journal.last_read(&key, planned.window));
         let last = last.transpose()?.flatten();
-        let has_gap = |partition: &&PlannedPartition| {
-            let reach = partition.reaches.get(number);
-            reach.is_some_and(|reach| reach.retention_gap)
-                || last
-                    .as_ref()
-                    .is_some_and(|last| last.read_before(partition))
-        };
-        let Some(gap) = plan.partitions.iter().find(has_gap) else {
+        let Some(gone) = what_is_gone(plan, number, topic, last.as_ref()) else {
             continue;
         };
         let fatal = match job.on_retention_gap {
@@ -382,10 +415,8 @@ pub(crate) fn check_retention(
         };
         if fatal {
             let message = format!(
-                "the log of {} now begins at offset {}, within the window {}: part of the window may have been deleted by \
-                 retention, and rows of it may be in {key} that would be lost; set `on_retention_gap: warn` to load what is \
-                 left",
-                gap.topic_partition, gap.log_start, planned.window,
+                "{gone}, and rows of it may be in {key} that would be lost; set `on_retention_gap: warn` to load what is \
+                 left"
             );
             return Err(Error::new(ErrorKind::Job, message));
         }

@@ -129,6 +129,15 @@ pub(crate) fn compare_with_last_load(
         let last = ports
             .journal
             .last_load(&target, window.window, report.run)?;
+        if let Some((run, rows, _)) = last
+            && rows > window.rows
+        {
+            report.warnings.push(format!(
+                "window {} has {} rows now, and {rows} were loaded by run {run}: if that was a repair, or a run with more \
+                 `lateness`, load the window again in that way",
+                window.window, window.rows,
+            ));
+        }
         window.last_load = last.map(|(run, rows, before)| LastLoad {
             run,
             rows,

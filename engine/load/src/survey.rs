@@ -4,7 +4,7 @@
 //! Others are stamped earlier or later than their neighbours. The survey
 //!
 //! 1. bisects for the places where the bulk passes the window's start and end, and reads that far and a margin of message
-//!    time further on either side;
+//!    time further on either side, which grows by what the looks see of steady disorder;
 //! 2. looks at places on either side: at growing distances, each a quarter farther than the last, and at
 //!    [`GRID_PLACES`] that divide the log evenly. Where messages of the window are seen no farther away than the bulk of the
 //!    window is long, all up to there is read;
@@ -12,7 +12,7 @@
 //!
 //! Reading begins at the look-up of the window's start, for nothing of the window lies before it. What no look meets, and
 //! lies farther from the bulk than the margin, is missed. A log of up to [`WHOLE_OFFSETS_MAX`] offsets from there on is
-//! read whole.
+//! read whole, and so is what would be left out between two stretches, or behind the last, where it is as short.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,8 @@ const GRAIN_OFFSETS: i64 = 1_000;
 const DISTANCE_PARTS: i64 = 4;
 /// Places that divide the whole log evenly.
 const GRID_PLACES: u64 = 32;
+/// Looks that must have seen messages so far from their neighbours for disorder to be steady: fewer are outliers.
+const STEADY_LOOKS: usize = 3;
 /// How often the stretch between a place with messages of the window and one without is halved.
 const EDGE_HALVINGS: u32 = 3;
 
@@ -64,6 +66,16 @@ impl Look {
     pub(crate) fn is_at_or_after(&self, instant_ms: i64) -> bool {
         let first = self.timestamps_ms.first();
         first.is_some_and(|timestamp_ms| *timestamp_ms >= instant_ms)
+    }
+
+    /// How far the messages are stamped before the bulk here, and how far after it, in ms.
+    fn spread_ms(&self) -> (i64, i64) {
+        let median = self.timestamps_ms.get(self.timestamps_ms.len() / 2);
+        let ends = self.timestamps_ms.first().zip(self.timestamps_ms.last());
+        let Some((median, (first, last))) = median.zip(ends) else {
+            return (0, 0);
+        };
+        (median.saturating_sub(*first), last.saturating_sub(*median))
     }
 
     /// Whether the bulk here is before `instant_ms`; not where there are no messages.
@@ -106,15 +118,52 @@ impl<'a> Survey<'a> {
         if self.is_short(start) {
             return Ok(OffsetRange::merged(vec![log]));
         }
-        let low_ms = window.start_ms.saturating_sub(margin_ms);
+        let bulk = self.bulk(window, log, end_hint, (margin_ms, margin_ms))?;
+        self.look_around(log, bulk)?;
+        let length_ms = window.end_ms.saturating_sub(window.start_ms);
+        // Late messages lie behind the end, early ones before the start. What is farther away than the window is long is
+        // found where it was seen.
+        let grown = |steady_ms: i64| {
+            let grows = steady_ms > margin_ms / 2 && steady_ms <= length_ms;
+            margin_ms.saturating_add(if grows { steady_ms } else { 0 })
+        };
+        let (late_ms, early_ms) = self.disorder_ms();
+        let both = (grown(early_ms), grown(late_ms));
+        let bulk = if both == (margin_ms, margin_ms) {
+            bulk
+        } else {
+            self.bulk(window, log, bulk.end, both)?
+        };
+        let ranges = self.seen_around(window, log, bulk)?;
+        Ok(without_short_gaps(ranges, log))
+    }
+
+    /// Where the bulk is in the window, or within so much message time before its start, and behind its end.
+    fn bulk(
+        &mut self,
+        window: Window,
+        log: OffsetRange,
+        end_hint: i64,
+        (before_ms, behind_ms): (i64, i64),
+    ) -> Result<OffsetRange, Error> {
+        let low_ms = window.start_ms.saturating_sub(before_ms);
         let from = self.passes(low_ms, log, log.start)?.start;
-        let end = self.end_of(window, from, end_hint, margin_ms)?;
-        let bulk = OffsetRange {
+        let end = self.end_of(window, from, end_hint, behind_ms)?;
+        Ok(OffsetRange {
             start: from,
             end: end.max(from),
+        })
+    }
+
+    /// How far messages are stamped before, and after, those around them, in ms, as far as that is steady.
+    fn disorder_ms(&self) -> (i64, i64) {
+        let (mut late, mut early): (Vec<i64>, Vec<i64>) =
+            self.looks.values().map(Look::spread_ms).unzip();
+        let steady = |spreads: &mut Vec<i64>| {
+            spreads.sort_unstable_by(|one, other| other.cmp(one));
+            spreads.get(STEADY_LOOKS - 1).copied().unwrap_or(0)
         };
-        self.look_around(log, bulk)?;
-        self.seen_around(window, log, bulk)
+        (steady(&mut late), steady(&mut early))
     }
 
     /// Whether what may hold messages of windows from `start` on is so short that all of it is read.
@@ -318,6 +367,19 @@ impl<'a> Survey<'a> {
         }
         Ok(without)
     }
+}
+
+/// The ranges, with what lies between two of them, or behind the last, where that is short.
+fn without_short_gaps(mut ranges: Vec<OffsetRange>, log: OffsetRange) -> Vec<OffsetRange> {
+    let mut next_start = log.end;
+    for range in ranges.iter_mut().rev() {
+        let gap = next_start.abs_diff(range.end);
+        if gap <= WHOLE_OFFSETS_MAX {
+            range.end = range.end.max(next_start);
+        }
+        next_start = range.start;
+    }
+    OffsetRange::merged(ranges)
 }
 
 #[cfg(test)]

@@ -27,17 +27,20 @@ pub(super) struct Scan<'a> {
 
 /// What was not read of one topic partition for one window.
 pub(super) struct Unread {
-    /// In order, and apart from each other.
+    /// Where messages of the window are looked for; in order, and apart from each other.
     pub(super) ranges: Vec<OffsetRange>,
+    /// What its run has read; in order, and apart from each other.
+    pub(super) read: Vec<OffsetRange>,
     /// What lies here or behind was written after the window's run was planned.
     pub(super) high_watermark: i64,
 }
 
 impl Unread {
+    /// Whether the window's run has not read this offset, wherever it is met.
     fn contains(&self, offset: i64) -> bool {
-        let later = self.ranges.partition_point(|range| range.end <= offset);
-        let range = self.ranges.get(later);
-        range.is_some_and(|range| range.contains(offset))
+        let later = self.read.partition_point(|range| range.end <= offset);
+        let range = self.read.get(later);
+        !range.is_some_and(|range| range.contains(offset))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What targets got from us: windows that are done.
 
-use engine_model::{Checksum, PlannedPartition, Window, WindowOutcome};
+use engine_model::{Checksum, PlannedPartition, TopicPartition, Window, WindowOutcome};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Journal, from_json, give_up, rows, to_json};
@@ -40,11 +40,15 @@ pub(crate) struct LastRead {
 }
 
 impl LastRead {
+    /// What it read of a topic partition; nothing of one that it did not know.
+    pub(crate) fn of(&self, topic_partition: &TopicPartition) -> Option<&PartitionRead> {
+        let mut reads = self.reads.iter();
+        reads.find(|read| read.topic_partition == *topic_partition)
+    }
+
     /// Whether it was made of messages of the topic partition that are not kept any more.
     pub(crate) fn read_before(&self, partition: &PlannedPartition) -> bool {
-        let name = &partition.topic_partition;
-        let mut reads = self.reads.iter();
-        let read = reads.find(|read| read.topic_partition == *name);
+        let read = self.of(&partition.topic_partition);
         let first = read.and_then(|read| read.ranges.first());
         first.is_some_and(|first| first.start < partition.log_start)
     }

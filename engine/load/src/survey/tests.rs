@@ -125,8 +125,8 @@ fn one_message_stamped_within_the_window_and_written_long_before_is_read_alone()
     assert!(found.ranges[0].contains(3) && found.ranges[0].len() < 5_000);
 }
 
-#[test]
-fn disorder_of_minutes_stays_within_the_margin() {
+/// The same timestamps each time, up to so much before and after those of a log that is in order, on each message of so many.
+fn in_disorder(days: i64, spread_ms: i64, of: usize) -> Vec<i64> {
     let mut random = 7_u64;
     let mut next = || {
         random = random
@@ -134,11 +134,34 @@ fn disorder_of_minutes_stays_within_the_margin() {
             .wrapping_add(1);
         (random >> 33).cast_signed()
     };
-    let log: Vec<i64> = in_order(30, 100_000)
-        .into_iter()
-        .map(|ms| ms + next() % (10 * MINUTE) - 5 * MINUTE)
-        .collect();
-    assert_finds_all(&survey(&log), 1_050);
+    let log = in_order(days, 100_000).into_iter().enumerate();
+    log.map(|(index, ms)| {
+        let by_ms = next() % (2 * spread_ms) - spread_ms;
+        if index % of == 0 { ms + by_ms } else { ms }
+    })
+    .collect()
+}
+
+#[test]
+fn disorder_of_minutes_stays_within_the_margin() {
+    assert_finds_all(&survey(&in_disorder(30, 5 * MINUTE, 1)), 1_050);
+}
+
+#[test]
+fn the_margin_grows_by_the_disorder_that_is_seen() {
+    for (spread_ms, of) in [(30 * MINUTE, 1), (40 * MINUTE, 9), (2 * HOUR, 20)] {
+        let found = survey(&in_disorder(30, spread_ms, of));
+        assert_finds_all(&found, 1_250);
+    }
+}
+
+#[test]
+fn what_is_left_behind_the_last_stretch_is_read_where_it_is_short() {
+    let mut log = in_order(11, 100_000);
+    log.extend(in_order(12, 100_000)[1_100_000..1_108_000].iter());
+    let last = log.len() - 3;
+    log[last] = window().start_ms + HOUR;
+    assert_finds_all(&survey(&log), 1_090);
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn what_can_not_be_audited_is_said() {
     let report = cut.audit(&[job("")], Lateness::Exact).unwrap();
     assert_eq!(missed(&report), [(0, 0, 5, 0, 160, 164)]);
     assert!(
-        report.warnings[0].contains("begins at offset 160 now, and run 1 read it up to 156"),
+        report.warnings[0].contains("begins at offset 160 now: what run 1 had not read"),
         "{report:?}"
     );
 

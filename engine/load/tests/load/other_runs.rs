@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine_load::{Border, Cancel, Error, ErrorKind};
-use engine_model::job::{Exit, Job, RejectLimit, WriteMode};
-use engine_model::{OffsetRange, WindowOutcome};
+use engine_model::job::{Exit, Job, Lateness, RejectLimit, WriteMode};
+use engine_model::{OffsetRange, RunReport, WindowOutcome};
 
 use crate::simulation::{Table, Topic, log};
 use crate::windows::{assert_loaded, hour, partition, world};
@@ -193,4 +193,46 @@ fn a_target_is_not_replaced_by_a_part_of_its_window() {
     );
     world.run(&job("on_retention_gap: warn")).unwrap();
     assert_eq!(world.table.ids(&day()).len(), 49);
+}
+
+#[test]
+fn rows_of_a_topic_that_was_made_anew_are_not_replaced_unasked() {
+    let topic = |id: &str, messages: usize| {
+        let topic = Topic::new(vec![log(0, &vec![DAY_START_MS; messages])]);
+        *topic.id.lock().unwrap() = Some(id.to_owned());
+        Arc::new(topic)
+    };
+    let mut world = World::new(Topic::default(), Table::with_key("ds"));
+    world.topic = topic("first", 100);
+    world.run(&job("")).unwrap();
+    world.topic = topic("second", 7);
+    let error = world.run(&job("")).unwrap_err();
+    assert!(
+        error.to_string().contains("made anew since run 1 loaded"),
+        "{error}"
+    );
+    assert_eq!(world.table.ids(&day()).len(), 100);
+    world.run(&job("on_retention_gap: warn")).unwrap();
+    assert_eq!(world.table.ids(&day()).len(), 7);
+}
+
+#[test]
+fn a_rerun_that_loads_less_than_the_last_one_is_warned_of() {
+    let world = World::new(
+        Topic::new(vec![log(
+            0,
+            &[DAY_START_MS, DAY_START_MS + 86_400_000, DAY_START_MS + 1],
+        )]),
+        Table::with_key("ds"),
+    );
+    world.run(&job("")).unwrap();
+    let mut less = job("");
+    less.lateness = Lateness::None;
+    let report = world.run(&less).unwrap();
+    let warned = |report: &RunReport| {
+        let mut warnings = report.warnings.iter();
+        warnings.any(|warning| warning.contains("has 1 rows now, and 2 were loaded by run 1"))
+    };
+    assert!(warned(&report), "{:?}", report.warnings);
+    assert!(!warned(&world.run(&job("")).unwrap()));
 }

@@ -551,7 +551,8 @@ fn a_job_that_waits_for_closed_topic_partitions_waits_no_longer_than_it_says() {
         let mut job = hour(0);
         job.wait_closed = Some(std::time::Duration::from_secs(12));
         let report = world.run(&job).unwrap();
-        let told = |warning: &String| warning.contains("were not seen yet in orders[0]");
+        let told =
+            |warning: &String| warning.contains("the last messages of orders[0] are not all");
         assert_eq!(
             report.warnings.iter().any(told),
             warned,
