@@ -60,7 +60,7 @@ fn who_is_in_the_group_is_named_by_each_release() {
         let free = || {
             let (status, found) = checked(&loader, &job, "group");
             assert_eq!(status, "ok", "{release:?}: {found}");
-            assert!(found.starts_with("nobody is in group"), "{found}");
+            assert!(found.starts_with("nobody is seen in group"), "{found}");
         };
         free();
         let member = member(broker, topic, topic);
