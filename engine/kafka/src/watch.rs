@@ -27,6 +27,8 @@ struct Heard {
     troubled: BTreeSet<String>,
     last: Option<(Code, String)>,
     end_of_partition: Option<i64>,
+    /// Whether brokers have answered this very client.
+    answered: bool,
 }
 
 /// Why a broker can't be talked to.
@@ -57,7 +59,7 @@ impl Watch {
         }
     }
 
-    /// The last trouble with a connection since [`Watch::note_answer`].
+    /// The last trouble with a connection since [`Watch::note_answer`] and [`Watch::forget_trouble`].
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.heard().trouble.clone()
     }
@@ -78,8 +80,17 @@ impl Watch {
     pub(crate) fn note_answer(&self) {
         self.settings.note_answer();
         let mut heard = self.heard();
-        heard.trouble = None;
-        heard.troubled.clear();
+        heard.answered = true;
+        heard.forget_trouble();
+    }
+
+    /// Call before something new is asked: trouble that came after an answer was got over, or will be heard of again. What a
+    /// client heard before its first answer stays, for it tells why there is none.
+    pub(crate) fn forget_trouble(&self) {
+        let mut heard = self.heard();
+        if heard.answered {
+            heard.forget_trouble();
+        }
     }
 
     /// The text of the last error event, when it had this code.
@@ -102,6 +113,13 @@ impl Watch {
     fn heard(&self) -> MutexGuard<'_, Heard> {
         // Nothing that holds the lock leaves the value half changed.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    fn forget_trouble(&mut self) {
+        self.trouble = None;
+        self.troubled.clear();
     }
 }
 
@@ -345,6 +363,25 @@ mod tests {
         gone(&watch, "a:1/bootstrap");
         gone(&watch, "b:1/bootstrap");
         assert!(watch.answered() && !watch.is_hopeless());
+    }
+
+    #[test]
+    fn trouble_of_before_a_call_is_forgotten_once_brokers_have_answered() {
+        let settings = Settings::new(["a:1"], [("", ""); 0]).unwrap();
+        let watch = Watch::new(&settings);
+        gone(&watch, "a:1/bootstrap");
+        watch.forget_trouble();
+        assert!(watch.trouble().is_some() && watch.is_hopeless());
+        watch.note_answer();
+        gone(&watch, "a:1/bootstrap");
+        watch.forget_trouble();
+        assert_eq!(watch.trouble(), None);
+
+        // That claims nothing of the cluster, and another client still knows why it has no answer.
+        let other = Watch::new(&settings);
+        gone(&other, "a:1/bootstrap");
+        other.forget_trouble();
+        assert!(other.trouble().is_some());
     }
 
     #[test]
