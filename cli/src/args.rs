@@ -366,7 +366,7 @@ fn audit_lateness(text: &str) -> Result<Lateness, String> {
 /// List the runs of the state folder, the newest first
 #[derive(Debug, Args)]
 #[command(after_help = "Example: tidegate history --job orders_daily\n\n\
-    An open run is under way, or its process was killed; the same `run` command goes on with it.")]
+    An open run is under way, or its process was killed; the same command goes on with it.")]
 pub(crate) struct HistoryArgs {
     /// Only runs of the job of this name
     #[arg(long, value_name = "NAME")]
