@@ -193,17 +193,21 @@ impl fmt::Display for Snapshot {
             let speed = per_second(self.bytes_lately, self.lately).unwrap_or(0);
             write!(f, ", {}/s, {} left", bytes(speed), duration(left))?;
         }
-        write!(
-            f,
-            "; {} of {} slices staged, {} of {} blocks uploaded",
-            count(self.slices_staged),
-            count(self.slices_planned),
-            count(self.blocks_uploaded),
-            count(self.blocks_known),
-        )?;
-        if self.windows_planned > 1 {
-            let (ended, planned) = (count(self.windows_ended), count(self.windows_planned));
-            write!(f, ", {ended} of {planned} windows done")?;
+        let parts = [
+            (self.slices_staged, self.slices_planned, "slices staged", 1),
+            (
+                self.blocks_uploaded,
+                self.blocks_known,
+                "blocks uploaded",
+                1,
+            ),
+            (self.windows_ended, self.windows_planned, "windows done", 2),
+        ];
+        // An audit has no slices and no blocks, and a single window goes without saying.
+        let parts = parts.iter().filter(|(_, all, _, least)| all >= least);
+        for (number, (done, all, what, _)) in parts.enumerate() {
+            let mark = if number == 0 { ";" } else { "," };
+            write!(f, "{mark} {} of {} {what}", count(*done), count(*all))?;
         }
         if self.waiting_for_service {
             write!(
@@ -249,6 +253,22 @@ mod tests {
             snapshot.to_string(),
             "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded, 4 of 31 windows done"
         );
+        let audit = Snapshot {
+            slices_planned: 0,
+            slices_staged: 0,
+            blocks_known: 0,
+            blocks_uploaded: 0,
+            ..snapshot
+        };
+        assert_eq!(
+            audit.to_string(),
+            "100% of 1,000,000 offsets; 4 of 31 windows done"
+        );
+        let audit = Snapshot {
+            windows_planned: 1,
+            ..audit
+        };
+        assert_eq!(audit.to_string(), "100% of 1,000,000 offsets");
         snapshot.waiting_for_service = true;
         let text = snapshot.to_string();
         assert!(

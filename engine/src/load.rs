@@ -255,6 +255,8 @@ impl Engine {
                 lateness,
                 ..job.clone()
             };
+            // Its report has its own steps.
+            progress.reset();
             let repaired = self.run(&[again], state, load, progress, cancel);
             let repaired = repaired.map_err(|error| {
                 let message = format!(
