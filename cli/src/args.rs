@@ -245,7 +245,7 @@ pub(crate) struct BackfillArgs {
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = OrderArg::Asc)]
     pub(crate) order: OrderArg,
     /// Show what would be read and loaded; touch nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_LOADING)]
     pub(crate) plan: bool,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
@@ -268,6 +268,16 @@ impl From<OrderArg> for WindowOrder {
         }
     }
 }
+
+/// The flags of [`LoadArgs`] that a plan would have to ignore.
+const OF_LOADING: [&str; 6] = [
+    "allow_open_window",
+    "replace_other_window",
+    "replan",
+    "assume",
+    "verify",
+    "strict",
+];
 
 /// How windows are loaded.
 #[derive(Debug, Args)]

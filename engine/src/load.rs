@@ -28,6 +28,8 @@ use crate::state::StateFolder;
 
 /// Bytes that a sample fetches ahead: little, for it turns to another place soon.
 const SAMPLE_FETCH_BYTES: usize = 1 << 20;
+/// Reasons for which a run would be refused that its plan tells, at most: a backfill may have one for each window.
+const REFUSALS_TOLD_MAX: usize = 5;
 
 /// What a plan costs and finds, besides the plan itself.
 #[derive(Clone, Debug, Serialize)]
@@ -109,12 +111,13 @@ impl Engine {
         let earlier = StateFolder::existing(state)?;
         let journal = earlier.as_ref().map(StateFolder::journal);
         let clock = SystemClock::start();
-        let refused = objections(job, &plan, &target, journal, &clock)?;
-        notes.extend(
-            refused
-                .iter()
-                .map(|why| format!("the run would be refused: {why}")),
-        );
+        let mut refused = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            // The plan has the windows of all jobs, so that one of them asks for what each target holds.
+            let journal = journal.filter(|_| number == 0);
+            refused.extend(objections(job, &plan, &target, journal, &clock)?);
+        }
+        notes.extend(refusal_notes(refused));
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
         let disk_bytes_free = engine_load::free_bytes(state);
         let bound = job
@@ -294,6 +297,22 @@ impl Engine {
     }
 }
 
+/// What a plan says of that for which its run would be refused.
+fn refusal_notes(mut refused: Vec<String>) -> Vec<String> {
+    refused.dedup();
+    let more = refused.len().saturating_sub(REFUSALS_TOLD_MAX);
+    let told = refused.iter().take(REFUSALS_TOLD_MAX);
+    let mut notes: Vec<_> = told
+        .map(|why| format!("the run would be refused: {why}"))
+        .collect();
+    if more > 0 {
+        notes.push(format!(
+            "the run would be refused for {more} more reasons of this kind"
+        ));
+    }
+    notes
+}
+
 /// How long the service makes a run take that opens so many upload sessions, where that is worth saying.
 fn pace_note(sessions: usize) -> Option<String> {
     let periods = sessions.saturating_sub(1) / SESSIONS_PER_PERIOD_MAX;
@@ -378,6 +397,20 @@ pub(crate) fn window_start(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_tells_a_few_of_many_refusals() {
+        let why = |number: usize| format!("window {number} is not over");
+        assert!(refusal_notes(Vec::new()).is_empty());
+        let once = refusal_notes(vec![why(1), why(1)]);
+        assert_eq!(once, ["the run would be refused: window 1 is not over"]);
+        let notes = refusal_notes((0..1_000).map(why).collect());
+        assert_eq!(notes.len(), REFUSALS_TOLD_MAX + 1);
+        assert_eq!(
+            notes.last().unwrap(),
+            "the run would be refused for 995 more reasons of this kind"
+        );
+    }
 
     #[test]
     fn a_run_of_many_sessions_is_told_how_long_it_takes_at_least() {
