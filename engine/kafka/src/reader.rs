@@ -1,6 +1,7 @@
 //! Reading offset ranges, one lane at a time.
 
 mod failure;
+mod headers;
 mod stream;
 #[cfg(test)]
 mod tests;
