@@ -209,7 +209,7 @@ impl Settings {
             // The OpenSSL that is linked in knows no system's certificate store by itself.
             config.set("ssl.ca.location", "probe");
         }
-        if self.option("sasl.oauthbearer.method") == Some("oidc") && !self.names_web_authorities() {
+        if self.asks_for_tokens() && !self.names_web_authorities() {
             config.set("https.ca.location", "probe");
         }
         for (name, value) in &self.options {
@@ -317,6 +317,12 @@ impl Settings {
 
     fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(OptionText::expose)
+    }
+
+    /// Whether tokens come from an OAuth endpoint.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.option("sasl.oauthbearer.method")
+            .is_some_and(|method| method.eq_ignore_ascii_case("oidc"))
     }
 
     fn protocol(&self) -> String {
