@@ -197,6 +197,7 @@ impl Engine {
     ) -> Result<RunReport, Error> {
         let job = first(jobs)?;
         let (source, target) = self.edges(job, cancel)?;
+        let source = source.for_run();
         let ports = Ports {
             source: &source,
             target: &target,
