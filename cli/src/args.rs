@@ -323,7 +323,7 @@ impl LoadArgs {
             } else {
                 Verify::None
             },
-            crash_at: None,
+            halts: Vec::new(),
         }
     }
 }

@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_load::audit::{Audit, AuditReport, audit_lateness, check_repairable};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
-    Border, Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
+    Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
     SystemClock, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Lateness, Verify};
@@ -22,6 +20,7 @@ use tokio::runtime::Runtime;
 use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::check::{CheckReport, check};
+use crate::halt::{Halt, halt_at};
 use crate::preview::{Preview, preview};
 use crate::sample::{TopicSample, sample};
 use crate::state::StateFolder;
@@ -205,7 +204,7 @@ impl Engine {
             journal: state.journal(),
             clock: &SystemClock::start(),
             locks: &state.locks(),
-            on_border: &crash_at(options.crash_at),
+            on_border: &halt_at(&options.halts),
         };
         let options = RunOptions {
             allow_open_window: options.allow_open_window,
@@ -351,8 +350,8 @@ pub struct LoadOptions {
     pub assume: Option<engine_load::Assume>,
     /// What to compare with the table after the commit, besides what the job asks for.
     pub verify: Verify,
-    /// Where the process ends at once, without a word, for tests.
-    pub crash_at: Option<Passing>,
+    /// Where the process halts, for tests.
+    pub halts: Vec<(Passing, Halt)>,
 }
 
 /// How to audit windows.
@@ -363,20 +362,6 @@ pub struct AuditOptions {
     pub lateness: Option<Lateness>,
     /// How windows that lack messages are loaded again; nothing to leave them.
     pub repair: Option<LoadOptions>,
-}
-
-/// Ends the process at that passing of a border.
-fn crash_at(crash: Option<Passing>) -> impl Fn(Border) -> Result<(), Error> {
-    let passings = AtomicU64::new(0);
-    move |border| {
-        if let Some(crash) = crash
-            && crash.border == border
-            && passings.fetch_add(1, Ordering::Relaxed) + 1 == crash.number
-        {
-            process::abort();
-        }
-        Ok(())
-    }
 }
 
 /// The time at which a plan that nothing is loaded by was made.
