@@ -245,7 +245,7 @@ pub(crate) struct BackfillArgs {
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = OrderArg::Asc)]
     pub(crate) order: OrderArg,
     /// Show what would be read and loaded; touch nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_LOADING)]
     pub(crate) plan: bool,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
@@ -268,6 +268,16 @@ impl From<OrderArg> for WindowOrder {
         }
     }
 }
+
+/// The flags of [`LoadArgs`] that a plan would have to ignore.
+const OF_LOADING: [&str; 6] = [
+    "allow_open_window",
+    "replace_other_window",
+    "replan",
+    "assume",
+    "verify",
+    "strict",
+];
 
 /// How windows are loaded.
 #[derive(Debug, Args)]
@@ -313,7 +323,7 @@ impl LoadArgs {
             } else {
                 Verify::None
             },
-            crash_at: None,
+            halts: Vec::new(),
         }
     }
 }
@@ -366,7 +376,7 @@ fn audit_lateness(text: &str) -> Result<Lateness, String> {
 /// List the runs of the state folder, the newest first
 #[derive(Debug, Args)]
 #[command(after_help = "Example: tidegate history --job orders_daily\n\n\
-    An open run is under way, or its process was killed; the same `run` command goes on with it.")]
+    An open run is under way, or its process was killed; the same command goes on with it.")]
 pub(crate) struct HistoryArgs {
     /// Only runs of the job of this name
     #[arg(long, value_name = "NAME")]

@@ -41,16 +41,17 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Reads `--at` in `zone`, or takes the time of now.
+    /// Reads the time of `flag` in `zone`, or takes that of now.
     pub(crate) fn scheduled_time(
         &self,
+        flag: &str,
         at: Option<&str>,
         zone: &TimeZone,
     ) -> Result<ScheduledTime, Failure> {
         match at {
             None => Ok(ScheduledTime::new(self.now.to_zoned_datetime(zone.clone()))),
             Some(at) => ScheduledTime::parse(at, zone)
-                .map_err(|error| Failure::usage(format!("--at: {error}"))),
+                .map_err(|error| Failure::usage(format!("{flag}: {error}"))),
         }
     }
 
@@ -90,8 +91,8 @@ impl Surroundings<'_> {
         every: Option<Every>,
     ) -> Result<CheckedWindows, Failure> {
         let zone = self.zone_of(args)?;
-        let from = self.scheduled_time(Some(from), &zone)?;
-        let to = self.scheduled_time(Some(to), &zone)?;
+        let from = self.scheduled_time("--from", Some(from), &zone)?;
+        let to = self.scheduled_time("--to", Some(to), &zone)?;
         if from.at() >= to.at() {
             return Err(Failure::usage(format!(
                 "--to {to} is not after --from {from}"
@@ -135,7 +136,7 @@ impl Surroundings<'_> {
             .map(|(path, text)| SourcesSpec::parse(&path.to_string_lossy(), &text))
             .transpose()?;
         let zone = spec.time_zone(&self.time_zone)?;
-        let scheduled_time = self.scheduled_time(at, &zone)?;
+        let scheduled_time = self.scheduled_time("--at", at, &zone)?;
         let setting = Setting {
             scheduled_time: &scheduled_time,
             environment: args.env.as_deref(),

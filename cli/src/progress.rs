@@ -185,7 +185,12 @@ impl Snapshot {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.offsets_planned == 0 {
-            return f.write_str("planning");
+            f.write_str("planning")?;
+            if self.windows_planned > 1 {
+                let (ended, planned) = (count(self.windows_ended), count(self.windows_planned));
+                write!(f, ", {ended} of {planned} windows")?;
+            }
+            return Ok(());
         }
         let percent = u128::from(self.offsets_read) * 100 / u128::from(self.offsets_planned);
         write!(f, "{percent}% of {} offsets", count(self.offsets_planned))?;
@@ -193,25 +198,23 @@ impl fmt::Display for Snapshot {
             let speed = per_second(self.bytes_lately, self.lately).unwrap_or(0);
             write!(f, ", {}/s, {} left", bytes(speed), duration(left))?;
         }
-        write!(
-            f,
-            "; {} of {} slices staged, {} of {} blocks uploaded",
-            count(self.slices_staged),
-            count(self.slices_planned),
-            count(self.blocks_uploaded),
-            count(self.blocks_known),
-        )?;
-        if self.windows_planned > 1 {
-            let (ended, planned) = (count(self.windows_ended), count(self.windows_planned));
-            write!(f, ", {ended} of {planned} windows done")?;
-        }
         if self.waiting_for_service {
             write!(
                 f,
-                "; waiting, as MaxCompute takes {SESSIONS_PER_PERIOD_MAX} upload sessions and {BLOCKS_PER_PERIOD_MAX} blocks \
-                 of a table in {} minutes",
+                "; waiting: MaxCompute takes {SESSIONS_PER_PERIOD_MAX} sessions, {BLOCKS_PER_PERIOD_MAX} blocks in {} min",
                 PACE_PERIOD_S / 60,
             )?;
+        }
+        let parts = [
+            (self.slices_staged, self.slices_planned, "slices", 1),
+            (self.blocks_uploaded, self.blocks_known, "blocks", 1),
+            (self.windows_ended, self.windows_planned, "windows", 2),
+        ];
+        // An audit has no slices and no blocks, and a single window goes without saying.
+        let parts = parts.iter().filter(|(_, all, _, least)| all >= least);
+        for (number, (done, all, what, _)) in parts.enumerate() {
+            let mark = if number == 0 { ";" } else { "," };
+            write!(f, "{mark} {}/{} {what}", count(*done), count(*all))?;
         }
         Ok(())
     }
@@ -241,22 +244,31 @@ mod tests {
         };
         assert_eq!(
             snapshot.to_string(),
-            "40% of 1,000,000 offsets, 1.00 MiB/s, 1m left; 12 of 40 slices staged, 9 of 12 blocks uploaded"
+            "40% of 1,000,000 offsets, 1.00 MiB/s, 1m left; 12/40 slices, 9/12 blocks"
         );
         snapshot.offsets_read = 1_000_000;
         (snapshot.windows_planned, snapshot.windows_ended) = (31, 4);
         assert_eq!(
             snapshot.to_string(),
-            "100% of 1,000,000 offsets; 12 of 40 slices staged, 9 of 12 blocks uploaded, 4 of 31 windows done"
+            "100% of 1,000,000 offsets; 12/40 slices, 9/12 blocks, 4/31 windows"
         );
+        let audit = Snapshot {
+            slices_planned: 0,
+            slices_staged: 0,
+            blocks_known: 0,
+            blocks_uploaded: 0,
+            ..snapshot
+        };
+        assert_eq!(audit.to_string(), "100% of 1,000,000 offsets; 4/31 windows");
+        let audit = Snapshot {
+            windows_planned: 1,
+            ..audit
+        };
+        assert_eq!(audit.to_string(), "100% of 1,000,000 offsets");
         snapshot.waiting_for_service = true;
         let text = snapshot.to_string();
-        assert!(
-            text.ends_with(
-                "windows done; waiting, as MaxCompute takes 500 upload sessions and 500 blocks of a table in 5 minutes"
-            ),
-            "{text}"
-        );
+        let waits = "100% of 1,000,000 offsets; waiting: MaxCompute takes 500 sessions, 500 blocks in 5 min; ";
+        assert!(text.starts_with(waits), "{text}");
     }
 
     /// A topic that is read, and what is seen of it.

@@ -247,7 +247,7 @@ fn check_mapping_and_plan(
     };
     // What runs have loaded is their state folder's business; `plan` looks at it.
     match objections(
-        job,
+        std::slice::from_ref(job),
         &plan,
         &prepared.topic,
         target,

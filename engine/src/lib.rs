@@ -40,6 +40,8 @@ mod adapters;
 mod check;
 #[cfg(all(feature = "kafka", feature = "local"))]
 pub mod demo;
+#[cfg(feature = "kafka")]
+mod halt;
 mod history;
 #[cfg(feature = "kafka")]
 mod load;
@@ -67,6 +69,8 @@ pub use engine_model as model;
 
 #[cfg(feature = "kafka")]
 pub use check::{Check, CheckReport, CheckStatus};
+#[cfg(feature = "kafka")]
+pub use halt::Halt;
 pub use history::{KeptRun, UnfinishedRun};
 #[cfg(feature = "kafka")]
 pub use load::{AuditOptions, Engine, LoadOptions, PlanReport};

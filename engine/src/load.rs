@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_load::audit::{Audit, AuditReport, audit_lateness, check_repairable};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
-    Border, Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
+    Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
     SystemClock, is_of_one_window, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Lateness, OnRetentionGap, Verify};
@@ -22,12 +20,15 @@ use tokio::runtime::Runtime;
 use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
 use crate::check::{CheckReport, check};
+use crate::halt::{Halt, halt_at};
 use crate::preview::{Preview, preview};
 use crate::sample::{TopicSample, sample};
 use crate::state::StateFolder;
 
 /// Bytes that a sample fetches ahead: little, for it turns to another place soon.
 const SAMPLE_FETCH_BYTES: usize = 1 << 20;
+/// Reasons for which a run would be refused that its plan tells, at most: a backfill may have one for each window.
+const REFUSALS_TOLD_MAX: usize = 5;
 
 /// What a plan costs and finds, besides the plan itself.
 #[derive(Clone, Debug, Serialize)]
@@ -109,12 +110,8 @@ impl Engine {
         let earlier = StateFolder::existing(state)?;
         let journal = earlier.as_ref().map(StateFolder::journal);
         let clock = SystemClock::start();
-        let refused = objections(job, &plan, &prepared.topic, &target, journal, &clock)?;
-        notes.extend(
-            refused
-                .iter()
-                .map(|why| format!("the run would be refused: {why}")),
-        );
+        let refused = objections(jobs, &plan, &prepared.topic, &target, journal, &clock)?;
+        notes.extend(refusal_notes(refused));
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
         let disk_bytes_free = engine_load::free_bytes(state);
         let bound = job
@@ -196,6 +193,7 @@ impl Engine {
     ) -> Result<RunReport, Error> {
         let job = first(jobs)?;
         let (source, target) = self.edges(job, cancel)?;
+        let source = source.for_run();
         let ports = Ports {
             source: &source,
             target: &target,
@@ -203,7 +201,7 @@ impl Engine {
             journal: state.journal(),
             clock: &SystemClock::start(),
             locks: &state.locks(),
-            on_border: &crash_at(options.crash_at),
+            on_border: &halt_at(&options.halts),
         };
         let options = RunOptions {
             allow_open_window: options.allow_open_window,
@@ -277,6 +275,8 @@ impl Engine {
                 },
                 ..job.clone()
             };
+            // Its report has its own steps.
+            progress.reset();
             match self.run(&[again], state, load, progress, cancel) {
                 Ok(repaired) => report.repairs.push(repaired),
                 Err(error) if is_of_one_window(&error) => {
@@ -315,6 +315,22 @@ impl Engine {
         )?;
         Ok((source, target))
     }
+}
+
+/// What a plan says of that for which its run would be refused.
+fn refusal_notes(mut refused: Vec<String>) -> Vec<String> {
+    refused.dedup();
+    let more = refused.len().saturating_sub(REFUSALS_TOLD_MAX);
+    let told = refused.iter().take(REFUSALS_TOLD_MAX);
+    let mut notes: Vec<_> = told
+        .map(|why| format!("the run would be refused: {why}"))
+        .collect();
+    if more > 0 {
+        notes.push(format!(
+            "the run would be refused for {more} more reasons of this kind"
+        ));
+    }
+    notes
 }
 
 /// How long the service makes a run take that opens so many upload sessions and sends so many blocks, where that is worth saying.
@@ -356,8 +372,8 @@ pub struct LoadOptions {
     pub assume: Option<engine_load::Assume>,
     /// What to compare with the table after the commit, besides what the job asks for.
     pub verify: Verify,
-    /// Where the process ends at once, without a word, for tests.
-    pub crash_at: Option<Passing>,
+    /// Where the process halts, for tests.
+    pub halts: Vec<(Passing, Halt)>,
 }
 
 /// How to audit windows.
@@ -368,20 +384,6 @@ pub struct AuditOptions {
     pub lateness: Option<Lateness>,
     /// How windows that lack messages are loaded again; nothing to leave them.
     pub repair: Option<LoadOptions>,
-}
-
-/// Ends the process at that passing of a border.
-fn crash_at(crash: Option<Passing>) -> impl Fn(Border) -> Result<(), Error> {
-    let passings = AtomicU64::new(0);
-    move |border| {
-        if let Some(crash) = crash
-            && crash.border == border
-            && passings.fetch_add(1, Ordering::Relaxed) + 1 == crash.number
-        {
-            process::abort();
-        }
-        Ok(())
-    }
 }
 
 /// The time at which a plan that nothing is loaded by was made.
@@ -403,6 +405,20 @@ pub(crate) fn window_start(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_tells_a_few_of_many_refusals() {
+        let why = |number: usize| format!("window {number} is not over");
+        assert!(refusal_notes(Vec::new()).is_empty());
+        let once = refusal_notes(vec![why(1), why(1)]);
+        assert_eq!(once, ["the run would be refused: window 1 is not over"]);
+        let notes = refusal_notes((0..1_000).map(why).collect());
+        assert_eq!(notes.len(), REFUSALS_TOLD_MAX + 1);
+        assert_eq!(
+            notes.last().unwrap(),
+            "the run would be refused for 995 more reasons of this kind"
+        );
+    }
 
     #[test]
     fn a_run_of_many_sessions_is_told_how_long_it_takes_at_least() {

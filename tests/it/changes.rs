@@ -1,9 +1,7 @@
 //! Topics that change while they are read: retention, new topic partitions, a topic made anew.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::broker::KafkaBroker;
 use tests::job::JobFile;
@@ -11,6 +9,7 @@ use tests::loader::Loader;
 use tests::messages::{GeneratedMessage, MessagePlan};
 use tests::produce::produce;
 use tests::program::Ended;
+use tests::stopped::StoppedRun;
 
 /// The longest wait for an error about a topic that has changed.
 const TOLD_WITHIN: Duration = Duration::from_secs(40);
@@ -40,24 +39,17 @@ fn whole(topic: &str, loader: &Loader, plan: &MessagePlan, more: &str) -> JobFil
     }
 }
 
-/// Starts the job, and lets `change` happen while it holds still, having begun with the first topic partitions at most.
+/// Starts the job, and lets `change` happen while it holds still with its first slice staged.
 fn run_through(loader: &Loader, job: &JobFile, change: impl FnOnce()) -> Ended {
-    let mut run = loader.start(job);
-    loader.wait_for_slices(&mut run, 1);
-    signal(&run, Signal::STOP);
-    let staged = loader.staged_slices();
-    assert!(staged <= 2, "{staged} slices are staged already");
+    let run = StoppedRun::start(loader.command(job), "slice_journalled:1");
+    assert_eq!(loader.staged_slices(), 1);
     change();
-    signal(&run, Signal::CONT);
+    let run = run.go_on();
     let went_on = Instant::now();
     let ended = Ended::from(run.wait_with_output().unwrap());
     let took = went_on.elapsed();
     assert!(took < TOLD_WITHIN, "it took {took:?}: {ended:#?}");
     ended
-}
-
-fn signal(run: &Child, signal: Signal) {
-    kill_process(Pid::from_child(run), signal).unwrap();
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -15,6 +15,8 @@ use tests::server::ACCESS_SECRET;
 
 /// How long a poll of a consumer that is on its way into a group waits.
 const POLL: Duration = Duration::from_millis(100);
+/// Longest way into a group.
+const JOINED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The status of what `check` says about `subject`, and what it found.
 fn checked(loader: &Loader, job: &JobFile, subject: &str) -> (String, String) {
@@ -37,7 +39,9 @@ fn member(broker: &KafkaBroker, group: &str, topic: &str) -> BaseConsumer {
     config.set("group.id", group).set("client.id", "billing");
     let consumer: BaseConsumer = config.create().unwrap();
     consumer.subscribe(&[topic]).unwrap();
+    let deadline = Instant::now() + JOINED_WITHIN;
     while consumer.assignment().unwrap().count() == 0 {
+        assert!(Instant::now() < deadline, "it does not get into {group}");
         if let Some(Err(error)) = consumer.poll(POLL) {
             panic!("{group}: {error}");
         }
@@ -60,7 +64,7 @@ fn who_is_in_the_group_is_named_by_each_release() {
         let free = || {
             let (status, found) = checked(&loader, &job, "group");
             assert_eq!(status, "ok", "{release:?}: {found}");
-            assert!(found.starts_with("nobody is in group"), "{found}");
+            assert!(found.starts_with("nobody is seen in group"), "{found}");
         };
         free();
         let member = member(broker, topic, topic);

@@ -183,12 +183,14 @@ fn a_second_process_is_refused_by_the_name_of_the_first() {
     let mut first = scene.loader.start(&job);
     wait_until(&mut first, || has_staged(&scene.loader.state()));
     // It holds still until the second one has seen it. In the middle of a write it would hold the journal too.
+    let deadline = Instant::now() + SOON;
     let second = loop {
         kill_process(Pid::from_child(&first), Signal::STOP).unwrap();
         let second = scene.loader.run(&job);
         if !second.stdout.contains("database is locked") {
             break second;
         }
+        assert!(Instant::now() < deadline, "{second:#?}");
         kill_process(Pid::from_child(&first), Signal::CONT).unwrap();
     };
     assert_eq!(second.code, Some(1), "{second:#?}");

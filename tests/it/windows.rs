@@ -319,6 +319,20 @@ fn a_repair_loads_just_the_windows_that_lack_messages() {
 }
 
 #[test]
+fn each_repair_counts_what_it_did_itself() {
+    let (scene, job) = late_scene("each_repair_counts_what_it_did_itself");
+    let more = [&TWO_DAYS[..], &["--lateness", "3d", "--repair"]].concat();
+    let repaired = scene.tidegate("audit", &job, &more).json();
+    let repairs = repaired["repairs"].as_array().unwrap();
+    assert_eq!(repairs.len(), 2);
+    for repair in repairs {
+        let (loaded, steps) = (&repair["windows"][0]["rows"], &repair["steps"]);
+        assert_eq!(&steps["upload"]["items"], loaded, "{repair}");
+        assert_eq!(&steps["stage"]["items"], loaded, "{repair}");
+    }
+}
+
+#[test]
 fn a_day_is_split_into_its_hours() {
     let scene = Scene::new("a_day_is_split_into_its_hours", &[days(2, 9, 300_000)]);
     let job = scene.job("events", "split: 1h", "${window.hh24}");

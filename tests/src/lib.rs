@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod rows;
 pub mod server;
 pub mod skip;
+pub mod stopped;
 pub mod tokens;
 pub mod truth;
 pub mod values;

@@ -162,3 +162,29 @@ fn a_run_and_a_plan_have_no_default_time() {
         assert!(error.to_string().contains("--at <TIME>"), "{error}");
     }
 }
+
+#[test]
+fn a_plan_takes_no_flags_that_it_would_ignore() {
+    let parsed = |words: &[&str]| {
+        let all = ["tidegate"].iter().chain(MINIMAL[5]).chain(words);
+        Cli::try_parse_from(all)
+            .map(|_| ())
+            .map_err(|error| error.kind())
+    };
+    assert_eq!(
+        parsed(&["--plan", "--only-missing", "--state", "s"]),
+        Ok(())
+    );
+    for flag in [
+        &["--allow-open-window"][..],
+        &["--replace-other-window"],
+        &["--replan"],
+        &["--assume", "committed"],
+        &["--verify"],
+        &["--strict"],
+    ] {
+        assert_eq!(parsed(flag), Ok(()));
+        let both = [&["--plan"], flag].concat();
+        assert_eq!(parsed(&both), Err(ErrorKind::ArgumentConflict), "{flag:?}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::render::params::Evaluated;
 pub(super) fn params(args: &ParamsArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
     let zone = surroundings.zone(args.time_zone.as_deref())?;
-    let at = surroundings.scheduled_time(args.at.as_deref(), &zone)?;
+    let at = surroundings.scheduled_time("--at", args.at.as_deref(), &zone)?;
     let wrong = |error| Failure::usage(format!("expression {error}"));
     let expression = parse(&args.expression).map_err(wrong)?;
     let evaluated = Evaluated {

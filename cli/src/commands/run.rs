@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::model::RunReport;
 use engine::model::job::Job;
-use engine::{Cancel, Error, LoadOptions, Passing, Progress, StateFolder, WindowOrder};
+use engine::{Cancel, Error, Halt, LoadOptions, Passing, Progress, StateFolder, WindowOrder};
 
 use super::{engine, windows};
 use crate::args::{LoadArgs, RunArgs};
@@ -18,8 +18,12 @@ use crate::progress::Display;
 use crate::render;
 use crate::signals::Signals;
 
-/// Names a passing of a border, such as `block_uploaded:3`, at which the program is to abort: a way for tests to try crashes.
-const CRASH_VARIABLE: &str = "TIDEGATE_CRASH_AT";
+/// Each names a passing of a border, such as `block_uploaded:3`, at which the program is to abort or to hold still: ways for
+/// tests to try crashes, and to change the world while a run is where they want it.
+const HALT_VARIABLES: [(&str, Halt); 2] = [
+    ("TIDEGATE_CRASH_AT", Halt::Abort),
+    ("TIDEGATE_STOP_AT", Halt::Stop),
+];
 /// How often signals and counters are looked at.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -41,7 +45,7 @@ pub(super) fn load(
     let state = StateFolder::open(surroundings.state_folder(&args.state)?)?;
     let engine = engine()?;
     let options = &LoadOptions {
-        crash_at: crash_at()?,
+        halts: halts()?,
         ..options.clone()
     };
     let report = watched(output, |progress, cancel| {
@@ -54,15 +58,14 @@ pub(super) fn load(
     Ok(exit(&report, args.strict))
 }
 
-/// Where tests want the program to crash.
-fn crash_at() -> Result<Option<Passing>, Failure> {
-    let Some(text) = environment::variable(CRASH_VARIABLE) else {
-        return Ok(None);
-    };
-    let passing = text.parse();
-    passing
-        .map(Some)
-        .map_err(|error| Failure::usage(format!("{CRASH_VARIABLE}: {error}")))
+/// Where tests want the program to halt.
+fn halts() -> Result<Vec<(Passing, Halt)>, Failure> {
+    let named = HALT_VARIABLES.iter().filter_map(|&(variable, halt)| {
+        let passing: Result<Passing, String> = environment::variable(variable)?.parse();
+        let halt = passing.map(|passing| (passing, halt));
+        Some(halt.map_err(|error| Failure::usage(format!("{variable}: {error}"))))
+    });
+    named.collect()
 }
 
 /// Runs `load` on a thread of its own, and meanwhile shows how far it is and passes signals on to it.

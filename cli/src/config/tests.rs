@@ -287,3 +287,23 @@ fn an_access_key_comes_from_the_job_a_profile_or_the_environment_in_this_order()
         (None, some("load"), some("~/.aliyun/config.json"))
     );
 }
+
+#[test]
+fn a_time_that_is_none_is_blamed_on_its_flag() {
+    let folder = folder(&[("orders.yaml", JOB)]);
+    let args = args(folder.path());
+    let surroundings = surroundings(&secret);
+    let failed = |from, to| {
+        let failure = surroundings.backfill(&args, (from, to), None).unwrap_err();
+        failure.text()
+    };
+    for (from, to, flag) in [
+        ("soon", "2026-11-01", "--from"),
+        ("2026-10-01", "soon", "--to"),
+    ] {
+        let text = failed(from, to);
+        assert!(text.starts_with(&format!("error: {flag}: ")), "{text}");
+    }
+    let text = surroundings.windows(&args, "soon").unwrap_err().text();
+    assert!(text.starts_with("error: --at: "), "{text}");
+}

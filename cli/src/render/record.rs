@@ -63,6 +63,10 @@ fn window_text(window: &WindowRecord, zone: &TimeZone) -> Vec<String> {
 }
 
 fn go_on(record: &RunRecord) -> Vec<String> {
+    // The windows of several are perhaps those of several scheduled times: with the first of them another run would begin.
+    if record.windows.len() > 1 {
+        return vec!["the same command goes on from here".to_owned()];
+    }
     let scheduled = record.scheduled_time.as_deref();
     // Without the zone's name, which shells would take for a pattern; the job has it.
     let at = scheduled.and_then(|time| time.split('[').next());
@@ -122,6 +126,12 @@ mod tests {
         ] {
             assert!(open.contains(part), "{open}");
         }
+        run.record.windows.push(run.record.windows[0]);
+        let many = text(&run);
+        assert!(
+            many.contains("the same command goes on from here") && !many.contains("tidegate run"),
+            "{many}"
+        );
         run.record.state = RunState::GivenUp;
         run.slices = None;
         let given_up = text(&run);

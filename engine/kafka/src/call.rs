@@ -22,8 +22,12 @@ pub(crate) const HOPELESS_PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// How long to listen for what librdkafka has to say after a wait without an answer.
 const LISTEN: Duration = Duration::from_millis(5);
+/// How long nothing has to come for all to be heard that librdkafka has said since the last call. A poll that does not wait
+/// would end with the first log line.
+const SILENCE: Duration = Duration::from_millis(1);
 
-/// Makes `attempt` until it answers, at most for [`FIRST_CONTACT`]. `what` names the purpose in the error for silence,
+/// Makes `attempt` until it answers, at most for [`FIRST_CONTACT`]. Trouble of before does not count once brokers have
+/// answered: a client may have been without a call for hours, and nobody listened to it. `what` names the purpose in the error for silence,
 /// as in "no answer from … while `what`".
 pub(crate) fn call<T>(
     consumer: &BaseConsumer<Watch>,
@@ -32,6 +36,8 @@ pub(crate) fn call<T>(
     mut attempt: impl FnMut(Duration) -> KafkaResult<T>,
 ) -> Result<T> {
     let watch = consumer.context();
+    while consumer.poll(SILENCE).is_some() {}
+    watch.forget_trouble();
     let brokers = settings.broker_list();
     let deadline = clock::now() + FIRST_CONTACT;
     let mut wait = FIRST_WAIT;
@@ -102,4 +108,63 @@ fn refused(error: &KafkaError, brokers: &str, what: &str) -> Error {
         kind,
         format!("kafka brokers {brokers}, while {what}: {error}{advice}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientContext as _;
+    use rdkafka::error::RDKafkaErrorCode as Code;
+
+    use super::*;
+    use crate::client::Client;
+    use crate::testing::{Cluster, TOPIC};
+
+    /// A call whose first attempt gets no answer.
+    fn slow_call(client: &Client) -> Result<usize> {
+        let mut attempts = 0;
+        client.call("trying", |_| {
+            attempts += 1;
+            match attempts {
+                1 => Err(KafkaError::MetadataFetch(Code::OperationTimedOut)),
+                attempts => Ok(attempts),
+            }
+        })
+    }
+
+    #[test]
+    fn trouble_of_before_ends_no_later_call() {
+        let cluster = Cluster::new();
+        let client = Client::new(&cluster.settings()).unwrap();
+        client.topic(TOPIC).unwrap();
+        let no_token = || {
+            let cause = "Failed to acquire SASL OAUTHBEARER token: gone";
+            let watch = client.consumer.context();
+            watch.error(KafkaError::Global(Code::Authentication), cause);
+        };
+        no_token();
+        assert_eq!(slow_call(&client).unwrap(), 2);
+        // While the call is made it counts.
+        let refused = client.call("trying", |_| {
+            no_token();
+            Err::<(), _>(KafkaError::MetadataFetch(Code::OperationTimedOut))
+        });
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Authentication);
+    }
+
+    #[test]
+    fn trouble_that_nobody_has_listened_to_is_heard_before_a_call() {
+        let cluster = Cluster::new();
+        let settings = cluster.settings();
+        let client = Client::new(&settings).unwrap();
+        client.topic(TOPIC).unwrap();
+        cluster.mock.broker_down(1).unwrap();
+        let asked = client.consumer.fetch_metadata(Some(TOPIC), FIRST_WAIT);
+        assert!(asked.is_err(), "the broker is down");
+        assert_eq!(client.consumer.context().trouble(), None, "not yet heard");
+        let found = client.call("trying", |_| Ok(client.consumer.context().trouble()));
+        assert_eq!(found.unwrap(), None);
+        // Nothing is left to be heard.
+        listen(&client.consumer, LISTEN);
+        assert_eq!(client.consumer.context().trouble(), None);
+    }
 }

@@ -117,8 +117,6 @@ pub(crate) fn passes(code: Code) -> bool {
             | Code::CoordinatorNotAvailable
             | Code::DestroyBroker
             | Code::FencedLeaderEpoch
-            // Reading needs no group; the consumer asks for its coordinator all the same.
-            | Code::GroupAuthorizationFailed
             | Code::KafkaStorageError
             | Code::LeaderNotAvailable
             | Code::NetworkException
@@ -135,6 +133,11 @@ pub(crate) fn passes(code: Code) -> bool {
             | Code::UnknownLeaderEpoch
             | Code::WaitingForCoordinator
     )
+}
+
+/// The same for a client that reads. Reading needs no group; the consumer asks for its coordinator all the same.
+pub(crate) fn passes_while_reading(code: Code) -> bool {
+    passes(code) || code == Code::GroupAuthorizationFailed
 }
 
 /// The kind that a code stands for.
@@ -187,6 +190,7 @@ mod tests {
             (Code::LeaderNotAvailable, ErrorKind::Timeout),
             (Code::Authentication, ErrorKind::Authentication),
             (Code::TopicAuthorizationFailed, ErrorKind::Authorization),
+            (Code::GroupAuthorizationFailed, ErrorKind::Authorization),
             (Code::UnknownTopicOrPartition, ErrorKind::UnknownTopic),
             (Code::AutoOffsetReset, ErrorKind::OffsetOutOfRange),
             (Code::BadMessage, ErrorKind::Corrupt),
@@ -207,7 +211,14 @@ mod tests {
             Code::TopicAuthorizationFailed,
             Code::Unknown,
         ] {
-            assert!(!passes(code), "{code:?}");
+            assert!(!passes(code) && !passes_while_reading(code), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_group_that_may_not_be_used_matters_to_nobody_who_only_reads() {
+        let code = Code::GroupAuthorizationFailed;
+        assert!(passes_while_reading(code) && !passes(code));
+        assert!(passes_while_reading(Code::NotCoordinator));
     }
 }

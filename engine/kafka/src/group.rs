@@ -4,10 +4,12 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use engine_model::TopicPartition;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
 use crate::call::call;
 use crate::client::partition_list;
@@ -109,6 +111,9 @@ pub fn set_group_position(
         }
     }
     consumer.commit(&list, CommitMode::Sync).map_err(|error| {
+        if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) {
+            return group_refused(settings, group);
+        }
         let kind = error.rdkafka_error_code().map_or(ErrorKind::Other, kind_of);
         let message = format!(
             "the offsets of group {group:?} were not set on kafka brokers {brokers}: {error}; what was loaded does not \
@@ -126,6 +131,44 @@ pub(crate) fn group_consumer(settings: &Settings, group: &str) -> Result<BaseCon
         .map_err(|error| settings.refused(&error))
 }
 
+/// Makes a call about `group`, and ends it at once where the log-in may not use the group.
+pub(crate) fn group_call<T>(
+    consumer: &BaseConsumer<Watch>,
+    settings: &Settings,
+    group: &str,
+    what: &str,
+    mut attempt: impl FnMut(&BaseConsumer<Watch>, Duration) -> KafkaResult<T>,
+) -> Result<T> {
+    const REFUSED: Code = Code::GroupAuthorizationFailed;
+    let mut is_refused = false;
+    let answer = call(consumer, settings, what, |wait| {
+        // Who may not ask for the group's coordinator is told by an event, and the attempt only waits for it.
+        let answer = match consumer.context().reason(REFUSED) {
+            Some(_) => Err(KafkaError::OffsetFetch(REFUSED)),
+            None => attempt(consumer, wait),
+        };
+        if let Err(error) = &answer {
+            is_refused = error.rdkafka_error_code() == Some(REFUSED);
+        }
+        answer
+    });
+    answer.map_err(|error| {
+        if is_refused {
+            group_refused(settings, group)
+        } else {
+            error
+        }
+    })
+}
+
+fn group_refused(settings: &Settings, group: &str) -> Error {
+    let message = format!(
+        "the log-in may not use group {group:?} on kafka brokers {}; ask for the permission to describe and read the group",
+        settings.broker_list()
+    );
+    Error::new(ErrorKind::Authorization, message)
+}
+
 /// An offset that a group has.
 struct Committed {
     offset: i64,
@@ -141,7 +184,7 @@ fn committed(
 ) -> Result<BTreeMap<TopicPartition, Committed>> {
     let wanted = partition_list(partitions.iter().map(|one| (one, Offset::Invalid)))?;
     let what = format!("reading the offsets of group {group:?}");
-    let found = call(consumer, settings, &what, |wait| {
+    let found = group_call(consumer, settings, group, &what, |consumer, wait| {
         consumer.committed_offsets(wanted.clone(), wait)
     })?;
     let mut committed = BTreeMap::new();
@@ -152,7 +195,8 @@ fn committed(
         };
         element.error().map_err(|error| {
             let message = format!("group {group:?}: the offset of {topic_partition}: {error}");
-            Error::new(ErrorKind::Other, message).at(topic_partition, None)
+            let kind = error.rdkafka_error_code().map_or(ErrorKind::Other, kind_of);
+            Error::new(kind, message).at(topic_partition, None)
         })?;
         if let Offset::Offset(offset) = element.offset() {
             let setter = readable(|| element.metadata());

@@ -5,9 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::groups::GroupInfo;
 
-use crate::call::call;
 use crate::error::Result;
-use crate::group::group_consumer;
+use crate::group::{group_call, group_consumer};
 use crate::settings::Settings;
 
 /// Stands for a name that is no text.
@@ -22,16 +21,18 @@ pub struct GroupMember {
     pub host: String,
 }
 
-/// The consumers that are in `group` now, by name; none where nobody knows the group, or it is of a kind that the brokers
-/// don't describe in this way, as those of the protocol that came with Kafka 4.0.
+/// The consumers that are in `group` now, by name; none where nobody knows the group, where the brokers leave it out because
+/// the log-in may not describe it, and where it is of a kind that they don't describe in this way, as those of the protocol
+/// that came with Kafka 4.0.
 ///
 /// # Errors
 ///
-/// Those of every call.
+/// [`ErrorKind::Authorization`](crate::ErrorKind::Authorization) where the log-in may not use the group and the brokers say
+/// so, and those of every call.
 pub fn group_members(settings: &Settings, group: &str) -> Result<Vec<GroupMember>> {
     let consumer = group_consumer(settings, group)?;
     let what = format!("asking who is in group {group:?}");
-    let groups = call(&consumer, settings, &what, |wait| {
+    let groups = group_call(&consumer, settings, group, &what, |consumer, wait| {
         consumer.fetch_group_list(Some(group), wait)
     })?;
     let members = groups.groups().iter().flat_map(GroupInfo::members);

@@ -1,6 +1,7 @@
 //! Reading offset ranges, one lane at a time.
 
 mod failure;
+mod headers;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::client::{check_topic, partition_list};
 use crate::clock;
-use crate::error::{Error, ErrorKind, Result, passes};
+use crate::error::{Error, ErrorKind, Result, passes_while_reading};
 use crate::settings::Settings;
 use crate::watch::Watch;
 use failure::truncated;
@@ -212,7 +213,7 @@ impl Reader {
         }
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
         let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-        if passes(code) && !fatal {
+        if passes_while_reading(code) && !fatal {
             return self.check_patience(target);
         }
         Err(self.failure(code, target))

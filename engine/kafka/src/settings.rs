@@ -18,7 +18,7 @@ use rdkafka::error::KafkaError;
 
 use crate::error::{Error, ErrorKind, Result};
 use option_text::HIDDEN;
-use owned::{HINTS, JAVA, OWNED};
+use owned::{HINTS, IN_COMMAND, JAVA, OWNED};
 
 pub use option_text::OptionText;
 
@@ -110,6 +110,7 @@ impl Settings {
         for (name, value) in options {
             let (name, value) = (name.as_ref(), value.into());
             refuse_owned(name, value.expose())?;
+            refuse_command(name, value.expose())?;
             let value = match value {
                 OptionText::Plain(text) if is_secret(name) => OptionText::Opaque(text),
                 value => value,
@@ -208,7 +209,7 @@ impl Settings {
             // The OpenSSL that is linked in knows no system's certificate store by itself.
             config.set("ssl.ca.location", "probe");
         }
-        if self.option("sasl.oauthbearer.method") == Some("oidc") && !self.names_web_authorities() {
+        if self.asks_for_tokens() && !self.names_web_authorities() {
             config.set("https.ca.location", "probe");
         }
         for (name, value) in &self.options {
@@ -318,6 +319,12 @@ impl Settings {
         self.options.get(name).map(OptionText::expose)
     }
 
+    /// Whether tokens come from an OAuth endpoint.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.option("sasl.oauthbearer.method")
+            .is_some_and(|method| method.eq_ignore_ascii_case("oidc"))
+    }
+
     fn protocol(&self) -> String {
         let protocol = self.option("security.protocol");
         protocol.map_or_else(String::new, str::to_ascii_lowercase)
@@ -381,6 +388,18 @@ fn refuse_owned(name: &str, value: &str) -> Result<()> {
     }
     Err(invalid(format!(
         "kafka option {name:?} is not for a job to set: {reason}"
+    )))
+}
+
+/// Refuses what a shell takes for more than a word.
+fn refuse_command(name: &str, value: &str) -> Result<()> {
+    let plain = |c: char| c.is_alphanumeric() || "/._-@:+=,".contains(c);
+    if !IN_COMMAND.contains(&name) || value.chars().all(plain) && !value.starts_with('-') {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "kafka option {name:?} becomes a part of the command line of `kinit`, so it has letters, digits and `/._-@:+=,` alone, \
+         and no `-` at its start; rename the file or the principal"
     )))
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rdkafka::bindings as c;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::types::RDKafka;
 
 use crate::client::{Client, TopicMetadata, check_topic};
 use crate::error::Result;
@@ -40,7 +39,7 @@ impl Client {
         let what = format!("asking for the id of topic {:?}", topic.topic);
         self.call(&what, |wait| {
             let leader = next.next().copied().unwrap_or_default();
-            describe(self.consumer.client().native_ptr(), &name, leader, wait)
+            describe(self, &name, leader, wait)
         })
     }
 }
@@ -61,19 +60,20 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Asks one broker. `rk` is a client that lives for as long as the call.
+/// Asks one broker.
 #[expect(unsafe_code, reason = "the binding does not pass this call on")]
 fn describe(
-    rk: *mut RDKafka,
+    client: &Client,
     topic: &CStr,
     broker: i32,
     wait: Duration,
 ) -> KafkaResult<Option<String>> {
     let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
     let poll_ms = i32::try_from((wait + GRACE).as_millis()).unwrap_or(i32::MAX);
+    let rk = client.consumer.client().native_ptr();
     let mut names = [topic.as_ptr()];
     let mut refusal: [c_char; 256] = [0; 256];
-    // SAFETY: `rk` is alive, as the caller says. All other pointers come from librdkafka, are checked where they may be
+    // SAFETY: `rk` is the client's and lives as long as that. All other pointers come from librdkafka, are checked where they may be
     // null, and live until the end of the block: what `Owned` holds is given back in the reverse order, the event before
     // the queue that it came from. `names` is only read, and `refusal` is as long as it is said to be.
     unsafe {

@@ -27,6 +27,8 @@ struct Heard {
     troubled: BTreeSet<String>,
     last: Option<(Code, String)>,
     end_of_partition: Option<i64>,
+    /// Whether brokers have answered this very client.
+    answered: bool,
 }
 
 /// Why a broker can't be talked to.
@@ -37,6 +39,8 @@ pub(crate) struct Trouble {
     pub(crate) address: Option<String>,
     /// The cause, as a part of a sentence.
     pub(crate) cause: String,
+    /// Whether tokens for the log-in are asked for at an OAuth endpoint.
+    pub(crate) asks_for_tokens: bool,
 }
 
 /// How librdkafka knows a broker.
@@ -57,7 +61,7 @@ impl Watch {
         }
     }
 
-    /// The last trouble with a connection since [`Watch::note_answer`].
+    /// The last trouble with a connection since [`Watch::note_answer`] and [`Watch::forget_trouble`].
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.heard().trouble.clone()
     }
@@ -78,8 +82,17 @@ impl Watch {
     pub(crate) fn note_answer(&self) {
         self.settings.note_answer();
         let mut heard = self.heard();
-        heard.trouble = None;
-        heard.troubled.clear();
+        heard.answered = true;
+        heard.forget_trouble();
+    }
+
+    /// Call before something new is asked: trouble that came after an answer was got over, or will be heard of again. What a
+    /// client heard before its first answer stays, for it tells why there is none.
+    pub(crate) fn forget_trouble(&self) {
+        let mut heard = self.heard();
+        if heard.answered {
+            heard.forget_trouble();
+        }
     }
 
     /// The text of the last error event, when it had this code.
@@ -102,6 +115,13 @@ impl Watch {
     fn heard(&self) -> MutexGuard<'_, Heard> {
         // Nothing that holds the lock leaves the value half changed.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    fn forget_trouble(&mut self) {
+        self.trouble = None;
+        self.troubled.clear();
     }
 }
 
@@ -132,6 +152,7 @@ impl ClientContext for Watch {
                 ) {
                     let (origin, mut trouble) = Trouble::new(code, reason);
                     trouble.cause = self.settings.conceal(&trouble.cause);
+                    trouble.asks_for_tokens = self.settings.asks_for_tokens();
                     match origin {
                         Some(Origin::Configured) => heard.troubled.extend(trouble.address.clone()),
                         // Only the cluster's metadata tells a broker's number.
@@ -178,6 +199,7 @@ impl Trouble {
             code,
             address,
             cause: decapitalized(cause),
+            asks_for_tokens: false,
         };
         (origin, trouble)
     }
@@ -189,8 +211,8 @@ impl Trouble {
         let kind = kind_of(self.code);
         let message = match kind {
             ErrorKind::Authentication if cause.contains("OAUTHBEARER token") => format!(
-                "no log-in at broker {address}: {cause}; check `sasl.oauthbearer.token.endpoint.url`, \
-                 `sasl.oauthbearer.client.id` and `sasl.oauthbearer.client.secret`"
+                "no log-in at broker {address}: {cause}; {}",
+                self.token_advice()
             ),
             ErrorKind::Authentication => format!(
                 "broker {address} refused the log-in: {cause}; check `sasl.mechanism`, `sasl.username` and \
@@ -199,6 +221,19 @@ impl Trouble {
             _ => format!("cannot reach broker {address}: {cause}; {}", self.advice()),
         };
         Error::new(kind, message)
+    }
+
+    /// What to check where there is no token to log in with.
+    fn token_advice(&self) -> &'static str {
+        let says = |part| self.cause.contains(part);
+        if !self.asks_for_tokens {
+            "check `sasl.oauthbearer.config`, or set `sasl.oauthbearer.method` to `oidc` and what goes with it"
+        } else if says("SSL") && says("cert") || says("error setting certificate") {
+            "check that `https.ca.location` or `https.ca.pem` names the authority of the token endpoint's certificate, and \
+             that the certificate names the host of `sasl.oauthbearer.token.endpoint.url`"
+        } else {
+            "check `sasl.oauthbearer.token.endpoint.url`, `sasl.oauthbearer.client.id` and `sasl.oauthbearer.client.secret`"
+        }
     }
 
     /// What to check where a broker can't be reached.
@@ -274,13 +309,6 @@ mod tests {
                  host",
             ),
             (
-                Code::Authentication,
-                "a:9093/bootstrap: Failed to acquire SASL OAUTHBEARER token: {\"error\":\"invalid_client\"}",
-                "no log-in at broker a:9093: failed to acquire SASL OAUTHBEARER token: {\"error\":\"invalid_client\"}; \
-                 check `sasl.oauthbearer.token.endpoint.url`, `sasl.oauthbearer.client.id` and \
-                 `sasl.oauthbearer.client.secret`",
-            ),
-            (
                 Code::SSL,
                 "ssl://a:9093/bootstrap: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate \
                  required: SSL alert number 116 (after 9ms in state APIVERSION_QUERY)",
@@ -310,6 +338,48 @@ mod tests {
         ] {
             let (_, trouble) = Trouble::new(code, reason);
             assert_eq!(trouble.error("b1:9092").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_to_check_for_a_token_depends_on_where_it_comes_from() {
+        let told = |method, cause: &str| {
+            let options = [("sasl.oauthbearer.method", method)];
+            let watch = Watch::new(&Settings::new(["a:1"], options).unwrap());
+            let reason = format!("Failed to acquire SASL OAUTHBEARER token: {cause}");
+            watch.error(KafkaError::Global(Code::Authentication), &reason);
+            watch.trouble().unwrap().error("a:1").to_string()
+        };
+        let refused = "{\"error\":\"invalid_client\"}";
+        let (url, authority, config) = (
+            "check `sasl.oauthbearer.token.endpoint.url`, `sasl.oauthbearer.client.id`",
+            "check that `https.ca.location` or `https.ca.pem` names the authority",
+            "check `sasl.oauthbearer.config`",
+        );
+        for (method, cause, advice) in [
+            ("oidc", refused, url),
+            ("OIDC", "Could not resolve host: login (-1)", url),
+            (
+                "oidc",
+                "SSL certificate problem: unable to get local issuer certificate (-1)",
+                authority,
+            ),
+            (
+                "oidc",
+                "SSL: no alternative certificate subject name matches target host name 'login' (-1)",
+                authority,
+            ),
+            (
+                "oidc",
+                "error setting certificate verify locations: CAfile: /a.pem (-1)",
+                authority,
+            ),
+            ("default", "Invalid sasl.oauthbearer.config", config),
+        ] {
+            let text = told(method, cause);
+            let start = "no log-in at broker a:1: failed to acquire SASL OAUTHBEARER token: ";
+            assert!(text.starts_with(start), "{text}");
+            assert!(text.contains(&format!("; {advice}")), "{text}");
         }
     }
 
@@ -345,6 +415,25 @@ mod tests {
         gone(&watch, "a:1/bootstrap");
         gone(&watch, "b:1/bootstrap");
         assert!(watch.answered() && !watch.is_hopeless());
+    }
+
+    #[test]
+    fn trouble_of_before_a_call_is_forgotten_once_brokers_have_answered() {
+        let settings = Settings::new(["a:1"], [("", ""); 0]).unwrap();
+        let watch = Watch::new(&settings);
+        gone(&watch, "a:1/bootstrap");
+        watch.forget_trouble();
+        assert!(watch.trouble().is_some() && watch.is_hopeless());
+        watch.note_answer();
+        gone(&watch, "a:1/bootstrap");
+        watch.forget_trouble();
+        assert_eq!(watch.trouble(), None);
+
+        // That claims nothing of the cluster, and another client still knows why it has no answer.
+        let other = Watch::new(&settings);
+        gone(&other, "a:1/bootstrap");
+        other.forget_trouble();
+        assert!(other.trouble().is_some());
     }
 
     #[test]

@@ -279,14 +279,14 @@ pub fn missing(
     Ok(missing)
 }
 
-/// Why a run of the job would be refused as things are: its window is not over, or its target holds what it would lose or
-/// load twice. Empty where nothing stands against it. Without a journal nothing is known of earlier loads.
+/// Why a run of the jobs, of which the plan is, would be refused as things are: a window is not over, retention may have cut it, or
+/// its target holds what it would lose or load twice. Empty where nothing stands against it. Without a journal nothing is known of earlier loads.
 ///
 /// # Errors
 ///
 /// Those of journal and target, where they can't be asked.
 pub fn objections(
-    job: &Job,
+    jobs: &[Job],
     plan: &LoadPlan,
     topic: &TopicDescription,
     target: &dyn TargetTable,
@@ -294,9 +294,14 @@ pub fn objections(
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    if let Err(error) = check_window_is_over(job, clock, false) {
-        found.push(error.to_string());
+    for job in jobs {
+        if let Err(error) = check_window_is_over(job, clock, false) {
+            found.push(error.to_string());
+        }
     }
+    let Some(job) = jobs.first() else {
+        return Ok(found);
+    };
     if let Err(error) = check_retention(job, plan, topic, target, journal) {
         found.push(error.to_string());
     }

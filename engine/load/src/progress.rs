@@ -46,6 +46,46 @@ impl Progress {
             commit: self.commit.figures(),
         }
     }
+
+    /// Begins to count anew, for another run that whoever looks at these counters is to follow. Nothing may count
+    /// meanwhile.
+    pub fn reset(&self) {
+        let Self {
+            offsets_planned,
+            offsets_read,
+            windows_planned,
+            windows_ended,
+            slices_planned,
+            slices_staged,
+            blocks_known,
+            blocks_uploaded,
+            waiting_for_service,
+            plan,
+            read,
+            decode,
+            stage,
+            upload,
+            commit,
+        } = self;
+        let counters = [
+            offsets_planned,
+            offsets_read,
+            windows_planned,
+            windows_ended,
+            slices_planned,
+            slices_staged,
+            blocks_known,
+            blocks_uploaded,
+            waiting_for_service,
+        ];
+        let steps = [plan, read, decode, stage, upload, commit];
+        let of_steps = steps
+            .iter()
+            .flat_map(|step| [&step.busy_ns, &step.items, &step.bytes]);
+        for counter in counters.into_iter().chain(of_steps) {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Adds `amount` to a counter that only people look at.
@@ -86,5 +126,21 @@ impl StepCounter {
             items: self.items.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_run_counts_from_zero() {
+        let progress = Progress::default();
+        count(&progress.offsets_read, 7);
+        progress.upload.add(Duration::from_secs(1), 2, 3);
+        assert_ne!(progress.steps(), Steps::default());
+        progress.reset();
+        assert_eq!(progress.steps(), Steps::default());
+        assert_eq!(progress.offsets_read.load(Ordering::Relaxed), 0);
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct KafkaTopics {
     skips_deleted: bool,
     /// Ends what asks the brokers often.
     cancel: Cancel,
+    /// Whether it is read to load it.
+    for_run: bool,
     /// Readers for a few messages, to be used again: connecting takes longer than reading.
     peekers: Mutex<Vec<engine_kafka::Reader>>,
 }
@@ -96,8 +98,17 @@ impl KafkaTopics {
             fetch_bytes,
             skips_deleted: false,
             cancel: Cancel::default(),
+            for_run: false,
             peekers: Mutex::default(),
         })
+    }
+
+    /// The same for a run, whose errors say how it goes on.
+    pub(crate) fn for_run(self) -> Self {
+        Self {
+            for_run: true,
+            ..self
+        }
     }
 
     /// Tries each configured address by itself.
@@ -284,6 +295,7 @@ impl MessageSource for KafkaTopics {
             reader,
             open: None,
             skips_deleted: self.skips_deleted,
+            for_run: self.for_run,
         }))
     }
 
@@ -313,6 +325,7 @@ struct LaneReader {
     reader: engine_kafka::Reader,
     open: Option<(TopicPartition, OffsetRange)>,
     skips_deleted: bool,
+    for_run: bool,
 }
 
 impl LaneReader {
@@ -349,15 +362,16 @@ impl MessageReader for LaneReader {
         match read {
             Ok(progress) => Ok(progress.done),
             // What was read up to there is in the block.
-            Err(error) => self
-                .skip_deleted(error)
-                .map(|()| false)
-                .map_err(changed_topic),
+            Err(error) => match self.skip_deleted(error) {
+                Ok(()) => Ok(false),
+                Err(error) if self.for_run => Err(changed_topic(error)),
+                Err(error) => Err(source_error(error)),
+            },
         }
     }
 }
 
-/// The error for a read that a plan does not fit any more.
+/// The error for a run's read that its plan does not fit any more.
 fn changed_topic(error: engine_kafka::Error) -> Error {
     let advice = match error.kind() {
         engine_kafka::ErrorKind::OffsetOutOfRange => {

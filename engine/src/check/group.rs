@@ -51,7 +51,7 @@ pub(super) fn check_group(report: &mut CheckReport, job: &Job, source: &KafkaTop
 /// Looks at who set the group's position, which shows the lag of one job alone: it never goes back, so that of two jobs the one
 /// that is behind can't be seen.
 fn check_setters(report: &mut CheckReport, group: &str, source: &KafkaTopics) {
-    let free = format!("nobody is in group {group:?}, so that the job can set its position");
+    let free = format!("nobody is seen in group {group:?}, so that the job can set its position");
     let (status, found) = match source.group_setters() {
         Err(error) => (
             CheckStatus::Note,

@@ -1,19 +1,15 @@
 //! The messages of one topic partition as librdkafka delivers them, in order, without gaps that nobody noticed.
 
 use std::iter;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use engine_model::{MessageBlock, OffsetRange, TopicPartition};
 use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 
+use super::headers::HeaderFields;
 use super::{HELD_BYTES_MAX, ReadProgress, Target};
 use crate::error::{Error, ErrorKind, Result};
-
-/// Stands for all headers of a message when a name among them is no UTF-8. Neither is it, so that such a message is
-/// rejected where headers become a column.
-const UNREADABLE_NAME: &[u8] = b"\xff";
 
 /// Where librdkafka's reading of one topic partition stands.
 #[derive(Debug)]
@@ -150,33 +146,9 @@ fn append(message: &BorrowedMessage<'_>, block: &mut MessageBlock, headers: bool
     let offset = message.offset();
     let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
     let (key, payload) = (message.key(), message.payload());
-    let Some(found) = headers.then(|| message.headers()).flatten() else {
-        block.push(offset, timestamp_ms, key, payload, iter::empty());
-        return;
-    };
-    let fields = (0..found.count()).filter_map(|index| {
-        let header = found.try_get(index)?;
-        Some((header.key.as_bytes(), header.value))
-    });
-    push_readable(block, offset, timestamp_ms, key, payload, fields);
-}
-
-/// Appends a message. Where the binding panics on a header name that is no UTF-8, [`UNREADABLE_NAME`] is the only one.
-fn push_readable<'h>(
-    block: &mut MessageBlock,
-    offset: i64,
-    timestamp_ms: i64,
-    key: Option<&[u8]>,
-    payload: Option<&[u8]>,
-    headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
-) {
-    let pushed = panic::catch_unwind(AssertUnwindSafe(|| {
-        block.push(offset, timestamp_ms, key, payload, headers);
-    }));
-    if pushed.is_err() {
-        // The block adds a message's entry last, so nothing but unused bytes is left of the attempt.
-        let headers = iter::once((UNREADABLE_NAME, None));
-        block.push(offset, timestamp_ms, key, payload, headers);
+    match headers.then(|| HeaderFields::of(message)).flatten() {
+        Some(fields) => block.push(offset, timestamp_ms, key, payload, fields),
+        None => block.push(offset, timestamp_ms, key, payload, iter::empty()),
     }
 }
 
@@ -213,37 +185,5 @@ mod tests {
         // An event of before changes nothing.
         stream.end_at(5);
         assert_eq!(stream.position(), 20);
-    }
-    #[test]
-    fn an_unreadable_header_name_costs_one_message_its_headers() {
-        let good = || (&b"good"[..], Some(&b"1"[..]));
-        let mut block = MessageBlock::default();
-        push_readable(&mut block, 1, 10, None, Some(b"a"), iter::once(good()));
-        let broken = (0..2).map(|index| {
-            if index == 0 {
-                good()
-            } else {
-                panic!("not UTF-8")
-            }
-        });
-        push_readable(&mut block, 2, 20, Some(b"k"), Some(b"b"), broken);
-        push_readable(&mut block, 3, 30, None, None, iter::once(good()));
-
-        let found: Vec<_> = block
-            .iter()
-            .map(|message| {
-                let headers: Vec<_> = message.headers.iter().collect();
-                (message.offset, message.key, message.payload, headers)
-            })
-            .collect();
-        let unreadable = (UNREADABLE_NAME, None);
-        assert_eq!(
-            found,
-            [
-                (1, None, Some(&b"a"[..]), vec![good()]),
-                (2, Some(&b"k"[..]), Some(&b"b"[..]), vec![unreadable]),
-                (3, None, None, vec![good()]),
-            ]
-        );
     }
 }

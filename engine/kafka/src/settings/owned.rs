@@ -108,9 +108,25 @@ pub(super) const OWNED: &[(&str, Option<&str>, &str)] = &[
         "bytes bound the queue, and `limits.memory` says how many",
     ),
     (
+        "sasl.kerberos.kinit.cmd",
+        None,
+        "a job must not run commands; `kinit` is run with its principal and keytab, or not at all with \
+         `sasl.kerberos.min.time.before.relogin: 0`",
+    ),
+    (
         "ssl.engine.location",
         None,
         "a job must not load code into the program",
+    ),
+    (
+        "ssl.providers",
+        None,
+        "a job must not load code into the program",
+    ),
+    (
+        "statistics.interval.ms",
+        Some("0"),
+        "nobody reads statistics, and they would pile up in clients that wait for their next call",
     ),
     (
         "test.mock.broker.rtt",
@@ -128,6 +144,9 @@ pub(super) const OWNED: &[(&str, Option<&str>, &str)] = &[
         "only the source's `topic` is asked for",
     ),
 ];
+
+/// Options whose values librdkafka puts into the command line of `kinit`, which a shell reads.
+pub(super) const IN_COMMAND: &[&str] = &["sasl.kerberos.keytab", "sasl.kerberos.principal"];
 
 /// What people bring along from the Java client, and what to write instead. librdkafka has no such option, or not such a
 /// value of it.

@@ -155,7 +155,6 @@ fn what_breaks_no_promise_passes() {
         ("session.timeout.ms", "60000"),
         ("socket.keepalive.enable", "true"),
         ("socket.timeout.ms", "30000"),
-        ("statistics.interval.ms", "1000"),
         ("topic.metadata.refresh.interval.ms", "-1"),
         ("topic.metadata.refresh.sparse", "false"),
     ];
@@ -232,6 +231,34 @@ fn a_log_in_needs_a_mechanism() {
         ("sasl.mechanism", "PLAIN"),
     ])
     .unwrap();
+}
+
+#[test]
+fn what_becomes_part_of_a_command_is_no_other_command() {
+    for name in ["sasl.kerberos.keytab", "sasl.kerberos.principal"] {
+        for value in [
+            "a\"; touch b",
+            "$(touch b)",
+            "a b",
+            "`b`",
+            "a|b",
+            "a\nb",
+            "-c",
+        ] {
+            let text = error(&[(name, value)]);
+            assert!(
+                text.contains(name) && text.contains("letters, digits"),
+                "{text}"
+            );
+        }
+        for value in [
+            "/etc/kafka/loader.keytab",
+            "loader/host.example.com@EXAMPLE.COM",
+        ] {
+            refuse_command(name, value).unwrap();
+        }
+    }
+    refuse_command("client.id", "a b").unwrap();
 }
 
 #[test]
