@@ -76,9 +76,13 @@ impl Surroundings<'_> {
         Ok(checked)
     }
 
-    /// The job of `args` for the scheduled time `at`, for each part that its window is cut into.
-    pub(crate) fn windows(&self, args: &JobArgs, at: &str) -> Result<CheckedWindows, Failure> {
-        let mut checked = self.read_job(args, Some(at), JobSpec::check_windows)?;
+    /// The job of `args` for the scheduled time `at` or for now, for each part that its window is cut into.
+    pub(crate) fn windows(
+        &self,
+        args: &JobArgs,
+        at: Option<&str>,
+    ) -> Result<CheckedWindows, Failure> {
+        let mut checked = self.read_job(args, at, JobSpec::check_windows)?;
         self.complete_all(&mut checked);
         Ok(checked)
     }

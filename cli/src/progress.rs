@@ -16,6 +16,8 @@ use crate::render::number::{bytes, count, duration, per_second};
 
 /// Speeds are those of this last while: long enough for a calm figure, short enough for one that holds for what comes.
 const SPEED_OF: Duration = Duration::from_mins(1);
+/// Nothing is read for so long before that is told.
+const STILL_TOLD: Duration = Duration::from_secs(10);
 /// Between two looks that are kept of it.
 const SPEED_LOOK: Duration = Duration::from_secs(1);
 
@@ -101,6 +103,8 @@ impl Display {
 struct Meter {
     /// The last while of reading, the oldest first, and what was read by then: offsets, and bytes of this attempt.
     looks: VecDeque<(Duration, u64, u64)>,
+    /// Since when the offsets that are read have been so many.
+    still: Option<(Duration, u64)>,
 }
 
 impl Meter {
@@ -111,10 +115,15 @@ impl Meter {
         if offsets_planned > 0 {
             self.look(elapsed, offsets, bytes);
         }
+        let (still_since, _) = match self.still {
+            Some(still) if still.1 == offsets => still,
+            _ => *self.still.insert((elapsed, offsets)),
+        };
         let since = self.looks.front().copied();
         let (begun, offsets_before, bytes_before) = since.unwrap_or((elapsed, offsets, bytes));
         Snapshot {
             lately: elapsed.saturating_sub(begun),
+            still: elapsed.saturating_sub(still_since),
             offsets_lately: offsets.saturating_sub(offsets_before),
             bytes_lately: bytes.saturating_sub(bytes_before),
             offsets_planned,
@@ -155,6 +164,8 @@ impl Meter {
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Snapshot {
+    /// How long nothing has been read by now.
+    still: Duration,
     /// The last while of reading.
     lately: Duration,
     /// What was read in it.
@@ -194,9 +205,13 @@ impl fmt::Display for Snapshot {
         }
         let percent = u128::from(self.offsets_read) * 100 / u128::from(self.offsets_planned);
         write!(f, "{percent}% of {} offsets", count(self.offsets_planned))?;
+        let left = self.offsets_planned.saturating_sub(self.offsets_read);
         if let Some(left) = self.left() {
             let speed = per_second(self.bytes_lately, self.lately).unwrap_or(0);
             write!(f, ", {}/s, {} left", bytes(speed), duration(left))?;
+        }
+        if self.still >= STILL_TOLD && left > 0 && !self.waiting_for_service {
+            write!(f, "; nothing read for {}", duration(self.still))?;
         }
         if self.waiting_for_service {
             write!(
@@ -229,6 +244,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         assert_eq!(snapshot.to_string(), "planning");
         snapshot = Snapshot {
+            still: Duration::from_secs(9),
             lately: Duration::from_secs(20),
             offsets_lately: 200_000,
             bytes_lately: 20 << 20,
@@ -245,6 +261,12 @@ mod tests {
         assert_eq!(
             snapshot.to_string(),
             "40% of 1,000,000 offsets, 1.00 MiB/s, 1m left; 12/40 slices, 9/12 blocks"
+        );
+        snapshot.still = Duration::from_secs(45);
+        let silent = snapshot.to_string();
+        assert!(
+            silent.contains("1m left; nothing read for 45s; 12/40"),
+            "{silent}"
         );
         snapshot.offsets_read = 1_000_000;
         (snapshot.windows_planned, snapshot.windows_ended) = (31, 4);

@@ -76,8 +76,11 @@ impl CheckReport {
     }
 }
 
-pub(crate) fn check(job: &Job, source: &KafkaTopics, target: &MaxComputeTable) -> CheckReport {
+pub(crate) fn check(jobs: &[Job], source: &KafkaTopics, target: &MaxComputeTable) -> CheckReport {
     let mut report = CheckReport::default();
+    let Some(job) = jobs.first() else {
+        return report;
+    };
     check_brokers(&mut report, source);
     let timestamps = check_topics(&mut report, job, source);
     if timestamps.is_some() {
@@ -86,7 +89,7 @@ pub(crate) fn check(job: &Job, source: &KafkaTopics, target: &MaxComputeTable) -
     let table_is_there = check_table(&mut report, job, target);
     explain_paths(&mut report, job);
     if let Some(timestamps) = timestamps.filter(|_| table_is_there) {
-        check_mapping_and_plan(&mut report, job, source, target, &timestamps);
+        check_mapping_and_plan(&mut report, jobs, source, target, &timestamps);
     }
     report
 }
@@ -222,12 +225,15 @@ fn explain_paths(report: &mut CheckReport, job: &Job) {
 
 fn check_mapping_and_plan(
     report: &mut CheckReport,
-    job: &Job,
+    jobs: &[Job],
     source: &KafkaTopics,
     target: &MaxComputeTable,
     timestamps: &Timestamps,
 ) {
-    let prepared = match Prepared::new(std::slice::from_ref(job), source, target) {
+    let Some(job) = jobs.first() else {
+        return;
+    };
+    let prepared = match Prepared::new(jobs, source, target) {
         Ok(prepared) => prepared,
         Err(error) => return report.error("mapping", &error),
     };
@@ -238,7 +244,8 @@ fn check_mapping_and_plan(
         CheckStatus::Ok,
         format!("{mapped} of {columns} columns are mapped; the others get NULL"),
     );
-    for window in &prepared.windows {
+    // Of the parts of a window, one stands for all.
+    for window in prepared.windows.iter().take(1) {
         check_target(report, job.destination.write, &window.partition, target);
     }
     let plan = match prepared.plan(job, source, now_ms(), 1, WindowOrder::OldestFirst) {
@@ -247,7 +254,7 @@ fn check_mapping_and_plan(
     };
     // What runs have loaded is their state folder's business; `plan` looks at it.
     match objections(
-        std::slice::from_ref(job),
+        jobs,
         &plan,
         &prepared.topic,
         target,

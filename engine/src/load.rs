@@ -87,10 +87,11 @@ impl Engine {
         })
     }
 
-    /// Looks for everything that would keep the job from running: brokers, topic, table, columns, permissions.
-    pub fn check(&self, job: &Job) -> CheckReport {
-        match self.edges(job, &Cancel::default()) {
-            Ok((source, target)) => check(job, &source, &target),
+    /// Looks for everything that would keep the windows of `jobs` from being loaded together: brokers, topic, table, columns,
+    /// permissions.
+    pub fn check(&self, jobs: &[Job]) -> CheckReport {
+        match first(jobs).and_then(|job| self.edges(job, &Cancel::default())) {
+            Ok((source, target)) => check(jobs, &source, &target),
             Err(error) => CheckReport::failed("settings", &error),
         }
     }

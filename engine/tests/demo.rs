@@ -23,7 +23,7 @@ fn every_count_agrees_with_what_was_produced() {
 
     let engine = Engine::new(2).unwrap();
     let state = StateFolder::open(folder.path().join("state")).unwrap();
-    let check = engine.check(&job);
+    let check = engine.check(std::slice::from_ref(&job));
     assert!(check.is_good(), "{check:?}");
     let plan = engine
         .plan(std::slice::from_ref(&job), state.path(), OLDEST)

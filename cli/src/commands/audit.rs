@@ -15,7 +15,7 @@ pub(super) fn audit(args: &AuditArgs, output: &mut Output<'_>) -> Result<Exit, F
     let surroundings = Surroundings::of_process();
     let checked = match (&args.at, &args.from, &args.to) {
         (None, Some(from), Some(to)) => surroundings.backfill(&args.job, (from, to), args.every)?,
-        (at, ..) => surroundings.windows(&args.job, at.as_deref().unwrap_or_default())?,
+        (at, ..) => surroundings.windows(&args.job, at.as_deref())?,
     };
     let jobs = windows(checked, output);
     let state = kept_state(&args.state)?;

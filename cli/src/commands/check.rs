@@ -8,11 +8,11 @@ use crate::output::Output;
 use crate::render;
 
 pub(super) fn check(args: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let checked = Surroundings::of_process().job(&args.job, args.at.as_deref())?;
-    if args.at.is_none() {
-        say_now(&checked.job, output);
+    let checked = Surroundings::of_process().windows(&args.job, args.at.as_deref())?;
+    if let (None, Some(job)) = (&args.at, checked.jobs.first()) {
+        say_now(job, output);
     }
-    let report = engine()?.check(&checked.job);
+    let report = engine()?.check(&checked.jobs);
     output.result(
         || render::check::text(&checked.warnings, &report),
         || render::check::document(&checked.warnings, &report),

@@ -11,7 +11,7 @@ use crate::render;
 
 pub(super) fn plan(args: &PlanArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
-    let jobs = windows(surroundings.windows(&args.job, &args.at)?, output);
+    let jobs = windows(surroundings.windows(&args.job, Some(&args.at))?, output);
     let state = surroundings.state_folder(&args.state)?;
     let report = engine()?.plan(&jobs, &state, WindowOrder::OldestFirst)?;
     output.result(

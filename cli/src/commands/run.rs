@@ -29,7 +29,7 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &RunArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let surroundings = Surroundings::of_process();
-    let jobs = windows(surroundings.windows(&args.job, &args.at)?, output);
+    let jobs = windows(surroundings.windows(&args.job, Some(&args.at))?, output);
     let options = args.load.options(WindowOrder::OldestFirst);
     load(&jobs, &args.load, &options, &surroundings, output)
 }

@@ -304,6 +304,9 @@ fn a_time_that_is_none_is_blamed_on_its_flag() {
         let text = failed(from, to);
         assert!(text.starts_with(&format!("error: {flag}: ")), "{text}");
     }
-    let text = surroundings.windows(&args, "soon").unwrap_err().text();
+    let text = surroundings
+        .windows(&args, Some("soon"))
+        .unwrap_err()
+        .text();
     assert!(text.starts_with("error: --at: "), "{text}");
 }

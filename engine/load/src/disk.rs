@@ -68,10 +68,15 @@ impl DiskBudget {
         match bytes_max {
             Some(bytes_max) if least > bytes_max => Err(Error::new(
                 ErrorKind::Job,
-                format!(
-                    "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; \
-                     raise it, or lower `limits.concurrency`",
-                ),
+                match lanes {
+                    0 | 1 => format!(
+                        "`limits.disk` is {bytes_max} bytes, and one slice takes about {least}; raise it"
+                    ),
+                    _ => format!(
+                        "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; \
+                         raise it, or lower `limits.concurrency`",
+                    ),
+                },
             )),
             _ => Ok(budget),
         }

@@ -7,6 +7,9 @@ use engine_model::job::OffsetBounds;
 use engine_model::{LoadPlan, OffsetRange, PlannedPartition, SliceReport, TopicPartition, Window};
 use serde::{Deserialize, Serialize};
 
+/// Topic partitions that are told of an extent.
+const EXTENTS_TOLD_MAX: usize = 3;
+
 /// The messages of a window: those of its timestamps, within the offsets that bound it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -136,9 +139,14 @@ impl fmt::Display for Extent {
         if self.window.is_by_time() {
             write!(f, "{} within ", self.window)?;
         }
-        match offsets.as_slice() {
-            [only] => write!(f, "offsets {} of {}", only.range, only.topic_partition),
-            _ => write!(f, "the offsets of {} topic partitions", offsets.len()),
+        let told = offsets.iter().take(EXTENTS_TOLD_MAX);
+        let told: Vec<_> = told
+            .map(|of| format!("{} of {}", of.range, of.topic_partition))
+            .collect();
+        write!(f, "offsets {}", told.join(", "))?;
+        match offsets.len() - told.len() {
+            0 => Ok(()),
+            more => write!(f, " and those of {more} more topic partitions"),
         }
     }
 }
@@ -190,6 +198,11 @@ mod tests {
         assert_eq!(
             some.to_string(),
             "[1970-01-01T00:00:00Z, 1970-01-01T00:00:00.01Z) within offsets [0, 5) of orders[0]"
+        );
+        let many = extent(Window::ALL, &[(0, 0, 5), (1, 2, 3), (2, 0, 1), (3, 0, 1)]);
+        assert_eq!(
+            many.to_string(),
+            "offsets [0, 5) of orders[0], [2, 3) of orders[1], [0, 1) of orders[2] and those of 1 more topic partitions"
         );
     }
 }

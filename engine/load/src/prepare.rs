@@ -127,6 +127,14 @@ impl Prepared {
 fn check_together(jobs: &[&Job]) -> Result<(), Error> {
     for pair in jobs.windows(2) {
         let [one, next] = pair else { continue };
+        if one.window == next.window {
+            let message = format!(
+                "two scheduled times have the same window {}, so they are too close; with as much between them as the window \
+                 is long each has its own",
+                one.window
+            );
+            return Err(Error::new(ErrorKind::Job, message));
+        }
         if one.window.overlaps(next.window) {
             let message = format!(
                 "the windows {} and {} overlap, and a message goes to one of them; load them one by one",

@@ -56,7 +56,8 @@ impl LastRead {
 
 impl Journal {
     /// Records how a window ended, what was read for it, and what it has changed, of which later runs know. Windows of other open
-    /// runs that would go into a target which was replaced are superseded; a run of which nothing else is left is given up.
+    /// runs that would go into the target are superseded, where it was replaced or got the very same window; a run of which
+    /// nothing else is left is given up.
     pub(crate) fn window_done(
         &self,
         run: i64,
@@ -95,8 +96,14 @@ impl Journal {
                     checksum.map(|checksum| checksum.to_string()),
                 ],
             )?;
-            if replaced {
-                supersede(&transaction, run, target)?;
+            let same = match (replaced, offsets) {
+                (true, _) => Some(Window::ALL),
+                (false, None) => Some(*window),
+                // Other windows may have other offsets.
+                (false, Some(_)) => None,
+            };
+            if let Some(same) = same {
+                supersede(&transaction, run, target, same)?;
             }
         }
         transaction.commit()?;
@@ -186,16 +193,32 @@ impl Journal {
     }
 }
 
-/// Marks the windows of other open runs that would go into `target`, which `run` has replaced.
-fn supersede(transaction: &Transaction<'_>, run: i64, target: &str) -> Result<(), Error> {
+/// Marks the windows of other open runs that would go into `target`, which got rows from `run`: `same` alone, or all.
+fn supersede(
+    transaction: &Transaction<'_>,
+    run: i64,
+    target: &str,
+    same: Window,
+) -> Result<(), Error> {
     let superseded = to_json(&WindowOutcome::Superseded)?;
     let found = "SELECT DISTINCT run FROM windows JOIN runs ON id = run \
-         WHERE target = ?1 AND phase <> 'done' AND run <> ?2 AND state = 'open'";
-    let others: Vec<i64> = rows(transaction, found, params![target, run], |row| row.get(0))?;
+         WHERE target = ?1 AND phase <> 'done' AND run <> ?2 AND state = 'open' \
+         AND (?3 OR (start_ms = ?4 AND end_ms = ?5))";
+    let all = same == Window::ALL;
+    let bounds = params![target, run, all, same.start_ms, same.end_ms];
+    let others: Vec<i64> = rows(transaction, found, bounds, |row| row.get(0))?;
     for other in others {
         transaction.execute(
-            "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND target = ?2 AND phase <> 'done'",
-            params![other, target, superseded],
+            "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND target = ?2 AND phase <> 'done' \
+             AND (?4 OR (start_ms = ?5 AND end_ms = ?6))",
+            params![
+                other,
+                target,
+                superseded,
+                all,
+                same.start_ms,
+                same.end_ms
+            ],
         )?;
         let left: bool = transaction.query_row(
             "SELECT EXISTS (SELECT 1 FROM windows WHERE run = ?1 AND (phase <> 'done' OR outcome <> ?2))",

@@ -220,14 +220,31 @@ fn a_run_stays_open_until_another_has_replaced_its_target() {
         [first, second, elsewhere],
         "nothing has come to the target"
     );
-    loaded(&journal, second, 0, "t", false);
+    let append = |start, end| {
+        let change = Change {
+            target: "t",
+            extent: &extent(start, end),
+            replaced: false,
+            rows: 5,
+            checksum: None,
+        };
+        let outcome = WindowOutcome::Committed;
+        journal
+            .window_done(second, 0, outcome, &reads(), Some(change))
+            .unwrap();
+    };
+    append(7_000, 8_000);
     assert_eq!(
         journal.open_run_ids().unwrap(),
         [first, second, elsewhere],
-        "what is appended takes nothing away"
+        "another window is beside it"
     );
+    append(1_000, 2_000);
+    assert_eq!(journal.open_run_ids().unwrap(), [second, elsewhere]);
+    let third = begin(&journal, "t", "i");
     loaded(&journal, second, 0, "t", true);
     assert_eq!(journal.open_run_ids().unwrap(), [second, elsewhere]);
+    assert!(third > second);
 }
 
 #[test]

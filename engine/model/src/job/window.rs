@@ -207,9 +207,7 @@ impl Walk<'_> {
         let idle = text.strip_prefix("idle ").and_then(parse_duration);
         if let Some(idle) = idle.filter(|idle| *idle >= SignedDuration::from_secs(1)) {
             let message = "a run that hears nothing for that long leaves messages unread that are already in the log, and \
-                           says how many; right only where some topic partitions are silent for ten minutes and more, and \
-                           no message of the window is written after the run began. `planned` ends by itself and needs \
-                           neither";
+                           says how many; `tidegate check` says whether the topic is one for that. `planned` ends by itself";
             self.warning(&field, message);
             return Exit::Idle(idle.unsigned_abs());
         }

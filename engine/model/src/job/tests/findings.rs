@@ -78,7 +78,7 @@ split: 1h
         job.yaml:11:5: error: source.kafka.partition: is no key that is known here; did you mean `partitions`?
         job.yaml:13:10: error: window.start: `$[yyyymmdd-1]` is a time expression, and those belong under `parameters`: declare one as `name: $[yyyymmdd-1]` and write `${name}` here
         job.yaml:14:8: error: window.end: "endTme" is no declared parameter; did you mean `${endTime}`?
-        job.yaml:16:9: warning: window.exit: a run that hears nothing for that long leaves messages unread that are already in the log, and says how many; right only where some topic partitions are silent for ten minutes and more, and no message of the window is written after the run began. `planned` ends by itself and needs neither
+        job.yaml:16:9: warning: window.exit: a run that hears nothing for that long leaves messages unread that are already in the log, and says how many; `tidegate check` says whether the topic is one for that. `planned` ends by itself
         job.yaml:19:5: error: destination.maxcompute.project: is missing; name the project of the table
         job.yaml:19:15: error: destination.maxcompute.endpoint: "service.maxcompute" is no endpoint; write a URL that begins with `https://` or `http://`
         job.yaml:20:16: error: destination.maxcompute.access_id: has no `access_secret` beside it; write both, or leave both to a `profile` or the environment
