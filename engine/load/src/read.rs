@@ -1,6 +1,6 @@
 //! The read step: a lane's consumer thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -45,7 +45,6 @@ pub(crate) struct Idle<'a> {
     /// When the last message came, in ms of the clock.
     last_ms: AtomicU64,
     lanes_held_up: AtomicUsize,
-    over: AtomicBool,
 }
 
 impl<'a> Idle<'a> {
@@ -56,7 +55,6 @@ impl<'a> Idle<'a> {
             after,
             last_ms: AtomicU64::new(0),
             lanes_held_up: AtomicUsize::new(0),
-            over: AtomicBool::new(false),
         };
         idle.note_message();
         idle
@@ -80,14 +78,9 @@ impl<'a> Idle<'a> {
         waited_for
     }
 
-    /// Whether it has been silent for long enough. Once it was, it stays so: what is left is not read.
+    /// Whether it has been silent for long enough. Each range that is left is asked for all the same: another topic partition
+    /// may have what this one is silent about.
     fn is_over(&self) -> bool {
-        let over = self.over.load(Ordering::Relaxed) || self.is_silent();
-        self.over.fetch_or(over, Ordering::Relaxed);
-        over
-    }
-
-    fn is_silent(&self) -> bool {
         let silence_ms = self
             .now_ms()
             .saturating_sub(self.last_ms.load(Ordering::Relaxed));
@@ -208,10 +201,6 @@ impl Consumer<'_> {
             ..
         } in &slice.ranges
         {
-            if self.idle.over.load(Ordering::Relaxed) {
-                self.send(ReadEvent::RangeEnd(RangeEnd::Idle))?;
-                continue;
-            }
             reader.open(topic_partition, *range)?;
             loop {
                 let mut block = self.empty_blocks.try_recv().unwrap_or_default();
