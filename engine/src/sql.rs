@@ -8,7 +8,7 @@ use engine_tunnel::Client;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::adapters::tunnel::{client, target_error};
+use crate::adapters::client::{client, target_error};
 
 /// Runs statements on one project.
 pub struct Sql {

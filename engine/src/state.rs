@@ -65,6 +65,7 @@ impl StateFolder {
         &self.journal
     }
 
+    #[cfg(feature = "kafka")]
     pub(crate) fn locks(&self) -> PathBuf {
         self.folder.join("locks")
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
@@ -10,10 +10,11 @@ use engine_load::{Cancel, Error, ErrorKind};
 use engine_model::job::MaxComputeConnection;
 use engine_model::{PartitionSpec, TableColumns, TableName};
 use engine_tunnel::{
-    BoxError, Client, ClientConfig, CredentialSource, Credentials, Missing, ProfileFile,
-    RecordBatches, SessionKey, SessionStatus, SystemClock, UploadSession,
+    BoxError, Client, Missing, RecordBatches, SessionKey, SessionStatus, UploadSession,
 };
 use tokio::runtime::Handle;
+
+use super::client::{client, is_gone, target_error};
 
 /// A table behind a client whose calls run on a runtime of their own.
 pub(crate) struct MaxComputeTable {
@@ -25,44 +26,6 @@ pub(crate) struct MaxComputeTable {
     /// The sessions as the server described them when they were opened or asked about, by id: blocks are encoded for
     /// the columns in there.
     sessions: Mutex<BTreeMap<String, UploadSession>>,
-}
-
-/// The access key of `connection`, or the file that has one.
-fn credentials(connection: &MaxComputeConnection) -> Result<CredentialSource, Error> {
-    if let (Some(access_id), Some(secret)) = (&connection.access_id, &connection.access_secret) {
-        return Ok(CredentialSource::Fixed(Credentials {
-            access_id: access_id.clone(),
-            secret: secret.clone(),
-            security_token: connection.security_token.clone(),
-        }));
-    }
-    if let Some(path) = &connection.credentials_file {
-        return Ok(CredentialSource::File(ProfileFile {
-            path: path.clone(),
-            profile: connection.profile.clone(),
-        }));
-    }
-    let message = "no access key for MaxCompute is given: set `access_id` and `access_secret` of the data source, for \
-                   example from the environment with `${env.NAME}`, or `profile` and `credentials_file`, or export \
-                   ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-    Err(Error::new(ErrorKind::Job, message))
-}
-
-/// Sets a client up; nothing is sent yet.
-pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error> {
-    let credentials = credentials(connection)?;
-    let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
-    config
-        .tunnel_endpoint
-        .clone_from(&connection.tunnel_endpoint);
-    config.schema.clone_from(&connection.schema);
-    config.quota.clone_from(&connection.quota);
-    config.region.clone_from(&connection.region);
-    config.block_format = connection.block_format;
-    config.compression = connection.compression;
-    config.ca_file.clone_from(&connection.ca_file);
-    config.proxy.clone_from(&connection.proxy);
-    Client::new(config, Arc::new(SystemClock::start())).map_err(target_error)
 }
 
 impl MaxComputeTable {
@@ -282,26 +245,6 @@ fn check_rows(session: &SessionKey, block: u32, staged: u64, sent: u64) -> Resul
          command again: it checks the staged files and reads again what is wrong"
     );
     Err(Error::new(ErrorKind::Staging, message))
-}
-
-fn is_gone(error: &engine_tunnel::Error) -> bool {
-    use engine_tunnel::ErrorKind::{NotFound, SessionExpired};
-    matches!(
-        error.kind(),
-        SessionExpired | NotFound(Missing::Session | Missing::Partition)
-    )
-}
-
-pub(crate) fn target_error(error: engine_tunnel::Error) -> Error {
-    let kind = match error.kind() {
-        _ if is_gone(&error) => ErrorKind::SessionGone,
-        engine_tunnel::ErrorKind::CommitUnknown => ErrorKind::CommitUnknown,
-        engine_tunnel::ErrorKind::CommittedDiffers => ErrorKind::CommittedDiffers,
-        engine_tunnel::ErrorKind::Config => ErrorKind::Job,
-        engine_tunnel::ErrorKind::Source => ErrorKind::Staging,
-        _ => ErrorKind::Target,
-    };
-    Error::with_source(kind, error.to_string(), error)
 }
 
 #[cfg(test)]
