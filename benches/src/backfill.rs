@@ -5,14 +5,14 @@ use std::path::Path;
 
 use engine::{Cancel, Engine, LoadOptions, Progress, StateFolder};
 use engine_model::RunReport;
-use engine_model::job::{Job, JobSpec, Setting};
+use engine_model::job::Job;
 use engine_model::params::ScheduledTime;
 use jiff::tz::TimeZone;
 
 use crate::Result;
 use crate::end_to_end::fill_at;
 use crate::fields::MappedFields;
-use crate::stage::Place;
+use crate::stage::{Place, setting, spec};
 
 /// When the first day begins: 2026-10-01 in UTC.
 const START_MS: i64 = 1_790_812_800_000;
@@ -62,43 +62,13 @@ pub fn load(
 
 /// The jobs of October 2026, one for each day.
 fn jobs(place: &Place, fields: &MappedFields) -> Result<Vec<Job>> {
-    let Place {
-        brokers,
-        endpoint,
-        name,
-        lanes,
-    } = place;
-    let columns = fields.job_lines();
-    let text = format!(
-        "job: bench
-time_zone: UTC
-source: {{ kafka: {{ brokers: [\"{brokers}\"], topic: {name} }} }}
-window: {{ start: \"${{start}}\", end: \"${{end}}\" }}
-destination:
-  maxcompute:
-    endpoint: {endpoint}
-    project: bench
-    table: {name}
-    partition: {{ ds: \"${{start}}\" }}
-    access_id: bench
-    access_secret: bench
-parameters: {{ start: \"$[yyyymmdd-1]\", end: \"$[yyyymmdd]\" }}
-limits: {{ concurrency: {lanes} }}
-columns:
-{columns}"
-    );
+    let window = "start: \"${start}\", end: \"${end}\"";
+    let parameters = "parameters: { start: \"$[yyyymmdd-1]\", end: \"$[yyyymmdd]\" }\n";
+    let spec = spec(fields, place, (window, "${start}"), parameters)?;
     let zone = TimeZone::UTC;
     let from = ScheduledTime::parse(DAYS.0, &zone)?;
     let to = ScheduledTime::parse(DAYS.1, &zone)?;
-    let setting = Setting {
-        scheduled_time: &from,
-        environment: None,
-        sources: None,
-        overrides: &[],
-        env: &|_| None,
-        default_time_zone: &zone,
-    };
-    let spec = JobSpec::parse("bench.yaml", &text)?;
+    let setting = setting(&from, &zone);
     let checked = spec.check_backfill(&setting, (from.at(), to.at()), Some("1d".parse()?))?;
     Ok(checked.jobs)
 }

@@ -40,8 +40,14 @@ pub struct Place {
     pub lanes: usize,
 }
 
-/// The job that loads the day's messages of the place's topic into the table of the same name.
-pub fn job(fields: &MappedFields, place: &Place) -> Result<Job> {
+/// The job that loads a window of the place's topic into a table partition of the table of the same name. `window` has the keys
+/// of the section, and `more` lines of the top level.
+pub(crate) fn spec(
+    fields: &MappedFields,
+    place: &Place,
+    (window, partition): (&str, &str),
+    more: &str,
+) -> Result<JobSpec> {
     let Place {
         brokers,
         endpoint,
@@ -53,28 +59,41 @@ pub fn job(fields: &MappedFields, place: &Place) -> Result<Job> {
         "job: bench
 time_zone: UTC
 source: {{ kafka: {{ brokers: [\"{brokers}\"], topic: {name} }} }}
-window: {{ start: \"20261122\", end: \"20261123\", lateness: none }}
+window: {{ {window} }}
 destination:
   maxcompute:
     endpoint: {endpoint}
     project: bench
     table: {name}
-    partition: {{ ds: \"20261122\" }}
+    partition: {{ ds: \"{partition}\" }}
     access_id: bench
     access_secret: bench
-limits: {{ concurrency: {lanes} }}
+{more}limits: {{ concurrency: {lanes} }}
 columns:
 {columns}"
     );
-    let setting = Setting {
-        scheduled_time: &ScheduledTime::parse(DAY_END, &TimeZone::UTC)?,
+    Ok(JobSpec::parse("bench.yaml", &text)?)
+}
+
+/// The setting of a job that is due at `scheduled_time`, in UTC.
+pub(crate) fn setting<'a>(scheduled_time: &'a ScheduledTime, zone: &'a TimeZone) -> Setting<'a> {
+    Setting {
+        scheduled_time,
         environment: None,
         sources: None,
         overrides: &[],
         env: &|_| None,
-        default_time_zone: &TimeZone::UTC,
-    };
-    Ok(JobSpec::parse("bench.yaml", &text)?.check(&setting)?.job)
+        default_time_zone: zone,
+    }
+}
+
+/// The job that loads the day's messages of the place's topic into the table of the same name.
+pub fn job(fields: &MappedFields, place: &Place) -> Result<Job> {
+    let window = "start: \"20261122\", end: \"20261123\", lateness: none";
+    let spec = spec(fields, place, (window, "20261122"), "")?;
+    let zone = TimeZone::UTC;
+    let due = ScheduledTime::parse(DAY_END, &zone)?;
+    Ok(spec.check(&setting(&due, &zone))?.job)
 }
 
 /// A load from memory into memory through staged files in `folder`, on one lane. Its steps are in CPU seconds.

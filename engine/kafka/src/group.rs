@@ -65,7 +65,7 @@ pub fn group_setters(
 /// Sets the offsets of `group` to `offsets`, the first of each topic partition that is not loaded, but never back: where
 /// the group is further on it stays. Waits for the broker's answer. `setter` is kept beside them, for [`group_setters`].
 ///
-/// What is read never depends on the group, so a failure is a warning after a load that succeeded.
+/// A load that succeeded has its rows in the table whether or not this fails; what a failure means is the caller's to say.
 ///
 /// # Errors
 ///

@@ -338,17 +338,19 @@ fn check_topic(
     planned: &PlannedWindow,
     topic: &TopicDescription,
 ) -> Result<(), Error> {
-    match (&loaded.topic_id, &topic.topic_id) {
-        (Some(then), Some(now)) if then != now => {
-            let message = format!(
-                "the topic was deleted and made anew since run {} loaded {} from it, for its id was {then} and is {now}: \
-                 nothing can be said of what came later to the one that was loaded",
-                loaded.run, planned.window,
-            );
-            Err(Error::new(ErrorKind::Source, message))
-        }
-        _ => Ok(()),
+    if !loaded.is_of_another_topic(topic) {
+        return Ok(());
     }
+    let id = |id: &Option<String>| id.clone().unwrap_or_default();
+    let message = format!(
+        "the topic was deleted and made anew since run {} loaded {} from it, for its id was {} and is {}: nothing can be said of \
+         what came later to the one that was loaded",
+        loaded.run,
+        planned.window,
+        id(&loaded.topic_id),
+        id(&topic.topic_id),
+    );
+    Err(Error::new(ErrorKind::Source, message))
 }
 
 /// What was planned for the window in one place among several, as if it were the only one.

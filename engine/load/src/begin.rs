@@ -1,6 +1,6 @@
 //! The beginning of a run: which one to go on with, what stands against a new one, and its frozen plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_model::job::{Job, WriteMode};
@@ -8,6 +8,7 @@ use engine_model::{LoadPlan, PlannedWindow, WindowOutcome};
 
 use crate::border::Border;
 use crate::cancel::{CANCEL_POLL, Cancel};
+use crate::clean_up::leftovers;
 use crate::commit::{blocks, target_key};
 use crate::extent::{Extent, PartitionRead};
 use crate::journal::{Change, Journal, NewRun, OpenRun, Phase, WindowState};
@@ -16,7 +17,6 @@ use crate::prepare::{Prepared, check_retention, check_window_is_over};
 use crate::resume::delete_files;
 use crate::run::{Ports, RunOptions};
 use crate::settle::{Assume, Fate, Settle};
-use crate::stage::{holds_rejects, run_of_staged_file};
 use crate::{Error, ErrorKind};
 
 /// How long an open topic partition is left alone before the plan is made again.
@@ -43,13 +43,13 @@ impl Begin<'_> {
             .map(|window| target_key(*target, window))
             .collect();
         let fingerprint = prepared.fingerprint()?;
-        let open = || journal.open_run(&targets, &fingerprint);
-        let begun = open()?.map(|open| open.id);
-        for target in &targets {
-            self.settle_undecided(target, begun)?;
+        let mut open = journal.open_run(&targets, &fingerprint)?;
+        let begun = open.as_ref().map(|open| open.id);
+        if self.settle_undecided(&targets, begun)? {
+            // That may have superseded windows of it.
+            open = journal.open_run(&targets, &fingerprint)?;
         }
-        // What was settled may have superseded windows of it.
-        if let Some(open) = open()?
+        if let Some(open) = open
             && self.goes_on(&open)
         {
             self.check_earlier_loads(&open.plan, Some(&open))?;
@@ -58,9 +58,7 @@ impl Begin<'_> {
         }
         if begun.is_some() {
             // It is begun anew, so its own commits have to be settled, too.
-            for target in &targets {
-                self.settle_undecided(target, None)?;
-            }
+            self.settle_undecided(&targets, None)?;
         }
         let plan = self.plan_when_closed(prepared)?;
         self.check_earlier_loads(&plan, None)?;
@@ -76,7 +74,7 @@ impl Begin<'_> {
             plan: &plan,
         })?;
         (self.ports.on_border)(Border::RunBegun)?;
-        self.delete_leftovers(id)?;
+        delete_files(&*self.ports.staging, leftovers(self.ports, id, |_| false)?)?;
         let window = |_| WindowState {
             phase: Phase::Loading,
             session: None,
@@ -137,41 +135,54 @@ impl Begin<'_> {
         !self.options.replan && !too_early
     }
 
-    /// Finds out about commits of the same target whose end nobody saw, before another run takes their place. A run that is
-    /// gone on with sees after its own.
-    fn settle_undecided(&self, loaded: &str, gone_on_with: Option<i64>) -> Result<(), Error> {
-        let Ports {
-            target, journal, ..
-        } = self.ports;
-        let mut undecided = journal.undecided_runs(loaded)?;
-        undecided.retain(|run| Some(run.id) != gone_on_with);
-        for run in undecided {
-            for (number, (state, planned)) in
-                (0_u32..).zip(run.windows.iter().zip(&run.plan.windows))
-            {
-                if state.phase != Phase::Committing || target_key(*target, planned) != loaded {
-                    continue;
-                }
-                let sent = blocks(run.staged.values(), number);
-                let extent = Extent::of(&run.plan, number as usize, &run.plan.bounds);
-                if let Some(extent) = extent
-                    && self.is_committed(&run, planned, state, &sent)?
-                {
-                    let change = Change {
-                        target: loaded,
-                        extent: &extent,
-                        replaced: run.write == WriteMode::Replace,
-                        rows: sent.values().sum(),
-                        // The session may hold others than those that are staged.
-                        checksum: None,
-                    };
-                    let reads = PartitionRead::of(&run.plan, number as usize, run.staged.values());
-                    let outcome = WindowOutcome::Committed;
-                    journal.window_done(run.id, number, outcome, &reads, Some(change))?;
+    /// Finds out about commits into these targets whose end nobody saw, before another run takes their place, and says whether
+    /// one of them is in its table. A run that is gone on with sees after its own.
+    fn settle_undecided(
+        &self,
+        targets: &[String],
+        gone_on_with: Option<i64>,
+    ) -> Result<bool, Error> {
+        let mut settled = false;
+        for target in targets {
+            let undecided = self.ports.journal.undecided_runs(target)?;
+            for run in undecided {
+                if Some(run.id) != gone_on_with {
+                    settled |= self.settle(&run, target)?;
                 }
             }
         }
-        Ok(())
+        Ok(settled)
+    }
+
+    /// The same of one run and one target.
+    fn settle(&self, run: &OpenRun, loaded: &str) -> Result<bool, Error> {
+        let Ports {
+            target, journal, ..
+        } = self.ports;
+        let mut settled = false;
+        for (number, (state, planned)) in (0_u32..).zip(run.windows.iter().zip(&run.plan.windows)) {
+            if state.phase != Phase::Committing || target_key(*target, planned) != loaded {
+                continue;
+            }
+            let sent = blocks(run.staged.values(), number);
+            if let Some(extent) = Extent::of(&run.plan, number as usize)
+                && self.is_committed(run, planned, state, &sent)?
+            {
+                let change = Change {
+                    target: loaded,
+                    extent: &extent,
+                    replaced: run.write == WriteMode::Replace,
+                    rows: sent.values().sum(),
+                    // The session may hold others than those that are staged.
+                    checksum: None,
+                };
+                let reads = PartitionRead::of(&run.plan, number as usize, run.staged.values());
+                let outcome = WindowOutcome::Committed;
+                journal.window_done(run.id, number, outcome, &reads, Some(change))?;
+                settled = true;
+            }
+        }
+        Ok(settled)
     }
 
     /// Whether a window of another run, of which a commit was sent, is in the table; after that, it stays so. A commit that
@@ -236,23 +247,6 @@ impl Begin<'_> {
         }
         Ok(())
     }
-
-    /// Deletes what runs that ended, or were given up, left in the staging folder. Rejected messages stay.
-    fn delete_leftovers(&self, begun: i64) -> Result<(), Error> {
-        let Ports {
-            staging, journal, ..
-        } = self.ports;
-        // First the files, then the runs: what another process begins in between is not among the files.
-        let names = staging
-            .list()
-            .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
-        let open: BTreeSet<i64> = journal.open_run_ids()?.into_iter().collect();
-        let unwanted = names.into_iter().filter(|name| {
-            run_of_staged_file(name)
-                .is_some_and(|run| run == begun || (!open.contains(&run) && !holds_rejects(name)))
-        });
-        delete_files(&**staging, unwanted)
-    }
 }
 
 /// The windows whose targets hold no rows yet, by their places in `prepared`. Those that a run which has not ended loads
@@ -280,7 +274,8 @@ pub fn missing(
 }
 
 /// Why a run of the jobs, of which the plan is, would be refused as things are: a window is not over, retention may have cut it, or
-/// its target holds what it would lose or load twice. Empty where nothing stands against it. Without a journal nothing is known of earlier loads.
+/// its target holds what it would lose or load twice. Empty where nothing stands against it. Without a journal nothing is known
+/// of earlier loads.
 ///
 /// # Errors
 ///
@@ -313,8 +308,8 @@ pub fn objections(
     Ok(found)
 }
 
-/// What the journal says of other runs than `of_run` against loading a window into its target: an append would load messages twice, a replace would take
-/// away the rows of other windows. Asks the table as well: what somebody took out of it, or dropped with its partition, can
+/// What the journal says of other runs than `of_run` against loading a window into its target: an append would load messages
+/// twice, a replace would take away the rows of other windows. Asks the table as well: what somebody took out of it, or dropped with its partition, can
 /// neither be doubled nor lost.
 fn earlier_load(
     job: &Job,
@@ -324,11 +319,7 @@ fn earlier_load(
     target: &dyn TargetTable,
     journal: &Journal,
 ) -> Result<Option<String>, Error> {
-    let Some((planned, extent)) =
-        plan.windows
-            .get(number)
-            .zip(Extent::of(plan, number, &plan.bounds))
-    else {
+    let Some((planned, extent)) = plan.windows.get(number).zip(Extent::of(plan, number)) else {
         return Ok(None);
     };
     let key = target_key(target, planned);

@@ -9,15 +9,20 @@ use crate::border::Border;
 use crate::journal::OpenRun;
 use crate::resume::delete_files;
 use crate::run::Ports;
-use crate::stage::{holds_rejects, run_of_staged_file, run_prefix};
+use crate::stage::{holds_rejects, run_of_staged_file};
 
-/// Deletes the staged rows, which the table holds now. What fails here changes nothing about the load, so it is only a warning.
+/// Deletes the staged rows, which the table holds now, and those of runs that this one has superseded. What fails here changes nothing about the load, so it is only a warning.
 pub(crate) fn clean_up(
     ports: &Ports<'_>,
     run: &OpenRun,
     report: &mut RunReport,
 ) -> Result<(), Error> {
-    match unneeded_files(ports, run, report) {
+    let kept: Vec<_> = report
+        .windows
+        .iter()
+        .flat_map(|window| &window.reject_files)
+        .collect();
+    match leftovers(ports, run.id, |name| kept.iter().any(|kept| *kept == name)) {
         Ok(unneeded) => {
             for name in unneeded {
                 if let Err(error) = delete_files(&*ports.staging, [name]) {
@@ -32,29 +37,22 @@ pub(crate) fn clean_up(
     Ok(())
 }
 
-/// The run's files in the staging folder, but those of rejected messages, and the rows of runs that it has superseded.
-fn unneeded_files(
+/// The files of `run` in the staging folder that are not `kept`, and what runs that are not open have left, but rejected messages.
+pub(crate) fn leftovers(
     ports: &Ports<'_>,
-    run: &OpenRun,
-    report: &RunReport,
+    run: i64,
+    kept: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, Error> {
-    let prefix = run_prefix(run.id);
-    let kept: Vec<_> = report
-        .windows
-        .iter()
-        .flat_map(|window| &window.reject_files)
-        .collect();
     let staging = &*ports.staging;
+    // First the files, then the runs: what another process begins in between is not among the files.
     let names = staging
         .list()
         .map_err(|error| Error::staging("looking for old files", &staging.location(), error))?;
     let open: BTreeSet<i64> = ports.journal.open_run_ids()?.into_iter().collect();
-    let ended = |name: &str| {
-        let run = run_of_staged_file(name);
-        run.is_some_and(|run| !open.contains(&run)) && !holds_rejects(name)
+    let unneeded = |name: &String| {
+        run_of_staged_file(name).is_some_and(|of| {
+            of == run && !kept(name) || !open.contains(&of) && !holds_rejects(name)
+        })
     };
-    let unneeded = names
-        .into_iter()
-        .filter(|name| (name.starts_with(&prefix) && !kept.contains(&name)) || ended(name));
-    Ok(unneeded.collect())
+    Ok(names.into_iter().filter(unneeded).collect())
 }

@@ -77,14 +77,17 @@ impl Completion {
         self.windows
     }
 
-    /// Notes that a slice is staged, and returns the blocks to upload for it: those of windows that are not done.
-    pub(crate) fn staged(&self, slice: &SliceSpec, report: &SliceReport) -> Vec<BlockTask> {
+    /// Notes that a slice is staged, and returns the blocks to upload for it, those of windows that are not done, and the
+    /// others, which nobody waits for: the table has their windows already, or the rows of another run.
+    pub(crate) fn staged(
+        &self,
+        slice: &SliceSpec,
+        report: &SliceReport,
+    ) -> (Vec<BlockTask>, Vec<BlockTask>) {
         let mut waiting = self.lock();
-        let tasks: Vec<BlockTask> = block_tasks(report)
-            .filter(|task| {
-                waiting.contains_key(&task.window) && !self.loaded.contains(&task.window)
-            })
-            .collect();
+        let (tasks, unwanted): (Vec<_>, Vec<_>) = block_tasks(report).partition(|task| {
+            waiting.contains_key(&task.window) && !self.loaded.contains(&task.window)
+        });
         for task in &tasks {
             if let Some(waiting) = waiting.get_mut(&task.window) {
                 waiting.blocks += 1;
@@ -96,7 +99,7 @@ impl Completion {
             }
             self.hand_on(&mut waiting, number);
         }
-        tasks
+        (tasks, unwanted)
     }
 
     /// Notes that a block of a window is uploaded.
@@ -191,12 +194,15 @@ mod tests {
         let next = || completion.next(&cancel).unwrap();
         assert_eq!(next(), 2, "nothing is to be done for it");
 
-        assert_eq!(completion.staged(&slices[1], &report(1, &[0, 1])).len(), 2);
+        assert_eq!(
+            completion.staged(&slices[1], &report(1, &[0, 1])).0.len(),
+            2
+        );
         completion.uploaded(1);
         assert_eq!(next(), 1);
         completion.uploaded(0);
         assert!(completion.completed.is_empty(), "slice 0 is missing");
-        assert!(completion.staged(&slices[0], &report(0, &[])).is_empty());
+        assert!(completion.staged(&slices[0], &report(0, &[])).0.is_empty());
         assert_eq!(next(), 0);
     }
 
@@ -204,12 +210,11 @@ mod tests {
     fn windows_that_are_done_get_no_blocks() {
         let slices = [slice(0, &[0, 1, 2])];
         let completion = Completion::new(&[1, 2], [2].into(), &slices, &[]);
-        let tasks = completion.staged(&slices[0], &report(0, &[0, 1, 2]));
+        let (tasks, unwanted) = completion.staged(&slices[0], &report(0, &[0, 1, 2]));
         // Of window 2 the slice was missing, and no block.
         assert_eq!(completion.next(&Cancel::default()).unwrap(), 2);
-        assert_eq!(
-            tasks.iter().map(|task| task.window).collect::<Vec<_>>(),
-            [1]
-        );
+        let windows =
+            |tasks: &[BlockTask]| tasks.iter().map(|task| task.window).collect::<Vec<_>>();
+        assert_eq!((windows(&tasks), windows(&unwanted)), (vec![1], vec![0, 2]));
     }
 }

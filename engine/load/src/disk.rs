@@ -89,8 +89,7 @@ impl DiskBudget {
         while state.held > 0 && state.held.saturating_add(bytes) > self.bytes_max {
             cancel.check()?;
             if let Some(file) = state.uploaded.pop_front() {
-                state.held = state.held.saturating_sub(file.bytes);
-                self.remove(&file)?;
+                self.remove(&mut state, &file)?;
                 continue;
             }
             let waited = self.freed.wait_timeout(state, CANCEL_POLL);
@@ -127,13 +126,18 @@ impl DiskBudget {
         let Some(file) = place.and_then(|place| state.uploaded.remove(place)) else {
             return Ok(false);
         };
-        state.held = state.held.saturating_sub(file.bytes);
-        self.remove(&file)?;
-        self.freed.notify_all();
+        self.remove(&mut state, &file)?;
         Ok(true)
     }
 
-    fn remove(&self, file: &StagedFile) -> Result<(), Error> {
+    /// Deletes staged rows that no upload waits for.
+    pub(crate) fn discard(&self, file: &StagedFile) -> Result<(), Error> {
+        self.remove(&mut self.lock(), file)
+    }
+
+    fn remove(&self, state: &mut State, file: &StagedFile) -> Result<(), Error> {
+        state.held = state.held.saturating_sub(file.bytes);
+        self.freed.notify_all();
         self.staging.remove(&file.name).map_err(|error| {
             Error::staging("deleting an uploaded file", &self.staging.location(), error)
         })

@@ -119,7 +119,7 @@ pub(crate) fn loaded_window<'a, 'r>(
         }
     }
     let planned = &plan.windows[number as usize];
-    let extent = Extent::of(plan, number as usize, &plan.bounds);
+    let extent = Extent::of(plan, number as usize);
     let mut staged = reports
         .clone()
         .filter_map(|report| report.windows.get(&number));

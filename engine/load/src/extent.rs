@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use engine_model::job::OffsetBounds;
 use engine_model::{LoadPlan, OffsetRange, PlannedPartition, SliceReport, TopicPartition, Window};
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +47,8 @@ impl PartitionRead {
     ) -> Vec<Self> {
         let mut read: BTreeMap<&TopicPartition, Vec<OffsetRange>> = BTreeMap::new();
         for report in reports.into_iter().flat_map(|report| &report.ranges) {
-            // What a run that heard nothing any more left unread is the end of the range.
-            let unread = i64::try_from(report.counts.unread).unwrap_or(i64::MAX);
-            let end = report.range.end.saturating_sub(unread);
             let ranges = read.entry(&report.topic_partition).or_default();
-            ranges.extend(OffsetRange::new(report.range.start, end));
+            ranges.extend(OffsetRange::new(report.range.start, report.read_end()));
         }
         let of_partition = |partition: &PlannedPartition| {
             let reach = partition.reaches.get(number)?.range;
@@ -69,9 +65,10 @@ impl PartitionRead {
 }
 
 impl Extent {
-    /// The extent of window `number` of a plan that was made with these bounds.
-    pub(crate) fn of(plan: &LoadPlan, number: usize, bounds: &OffsetBounds) -> Option<Self> {
+    /// The extent of window `number` of a plan.
+    pub(crate) fn of(plan: &LoadPlan, number: usize) -> Option<Self> {
         let window = plan.windows.get(number)?.window;
+        let bounds = &plan.bounds;
         let by_offset = bounds.start.is_some() || bounds.end.is_some();
         let offsets = plan.partitions.iter().filter_map(|partition| {
             let reach = partition.reaches.get(number)?.range;

@@ -131,11 +131,9 @@ impl Pipeline<'_> {
             count(&self.rules.progress.slices_staged, 1);
             // Before the window can be complete: its end looks at the reports.
             on_staged(report.clone());
-            let tasks = self.completion.staged(&spec, &report);
-            for unwanted in block_tasks(&report).filter(|task| !tasks.contains(task)) {
-                // The table has its window already, or the rows of another run.
-                self.uploads.disk.uploaded(unwanted.file.clone());
-                self.uploads.disk.release(&unwanted.file)?;
+            let (tasks, unwanted) = self.completion.staged(&spec, &report);
+            for task in unwanted {
+                self.uploads.disk.discard(&task.file)?;
             }
             for task in tasks {
                 count(&self.rules.progress.blocks_known, 1);

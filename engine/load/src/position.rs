@@ -16,8 +16,7 @@ pub(crate) fn positions(plan: &LoadPlan, reports: &BTreeMap<u32, SliceReport>) -
     let mut unread: BTreeMap<&TopicPartition, i64> = BTreeMap::new();
     for range in reports.values().flat_map(|report| &report.ranges) {
         if range.counts.unread > 0 {
-            let left = i64::try_from(range.counts.unread).unwrap_or(i64::MAX);
-            let from = range.range.end.saturating_sub(left);
+            let from = range.read_end();
             let first = unread.entry(&range.topic_partition).or_insert(from);
             *first = from.min(*first);
         }

@@ -375,10 +375,7 @@ fn what_is_gone(
     last: Option<&LastRead>,
 ) -> Option<String> {
     let window = plan.windows.get(number)?.window;
-    if let Some(last) = last
-        && let Some((then, now)) = last.topic_id.as_ref().zip(topic.topic_id.as_ref())
-        && then != now
-    {
+    if let Some(last) = last.filter(|last| last.is_of_another_topic(topic)) {
         return Some(format!(
             "the topic was deleted and made anew since run {} loaded the window {window} from it",
             last.run,

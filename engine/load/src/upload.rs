@@ -16,7 +16,7 @@ use crate::stage::StagedRows;
 use crate::{Error, ErrorKind};
 
 /// One block to upload: a slice's rows for one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct BlockTask {
     /// The window's number.
     pub(crate) window: u32,

@@ -98,6 +98,14 @@ pub struct RangeReport {
     pub hole_spans: Vec<OffsetRange>,
 }
 
+impl RangeReport {
+    /// One past the last offset that was read: what a run that heard nothing any more left unread is the end of the range.
+    pub fn read_end(&self) -> i64 {
+        let unread = i64::try_from(self.counts.unread).unwrap_or(i64::MAX);
+        self.range.end.saturating_sub(unread)
+    }
+}
+
 /// What a slice staged for one window. Both files are missing where the slice has nothing for the window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceWindowReport {

@@ -69,8 +69,9 @@ impl Scan<'_> {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Vec<(usize, MissedMessages)>, Error> {
-        count(&progress.offsets_planned, self.offsets());
         let pieces = self.pieces();
+        let offsets = pieces.iter().map(|piece| piece.range.len()).sum();
+        count(&progress.offsets_planned, offsets);
         let lanes = lanes.clamp(1, pieces.len().max(1));
         // Taken from the end.
         let pieces = Mutex::new(pieces.into_iter().rev().collect::<Vec<_>>());

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Journal, from_json, give_up, rows, to_json};
 use crate::extent::{Extent, PartitionRead};
+use crate::ports::TopicDescription;
 use crate::{Error, ErrorKind};
 
 /// A window that a target got from us.
@@ -44,6 +45,12 @@ impl LastRead {
     pub(crate) fn of(&self, topic_partition: &TopicPartition) -> Option<&PartitionRead> {
         let mut reads = self.reads.iter();
         reads.find(|read| read.topic_partition == *topic_partition)
+    }
+
+    /// Whether the topic was deleted and made anew since, as far as brokers tell.
+    pub(crate) fn is_of_another_topic(&self, topic: &TopicDescription) -> bool {
+        let ids = self.topic_id.as_ref().zip(topic.topic_id.as_ref());
+        ids.is_some_and(|(then, now)| then != now)
     }
 
     /// Whether it was made of messages of the topic partition that are not kept any more.
@@ -96,14 +103,11 @@ impl Journal {
                     checksum.map(|checksum| checksum.to_string()),
                 ],
             )?;
-            let same = match (replaced, offsets) {
-                (true, _) => Some(Window::ALL),
-                (false, None) => Some(*window),
-                // Other windows may have other offsets.
-                (false, Some(_)) => None,
-            };
-            if let Some(same) = same {
-                supersede(&transaction, run, target, same)?;
+            if replaced {
+                supersede(&transaction, run, target, None)?;
+            } else if offsets.is_none() {
+                // Otherwise the same window may have other offsets.
+                supersede(&transaction, run, target, Some(*window))?;
             }
         }
         transaction.commit()?;
@@ -193,32 +197,26 @@ impl Journal {
     }
 }
 
-/// Marks the windows of other open runs that would go into `target`, which got rows from `run`: `same` alone, or all.
+/// Marks the windows of other open runs that would go into `target`, which got rows from `run`: all, or those that are
+/// `only` this one.
 fn supersede(
     transaction: &Transaction<'_>,
     run: i64,
     target: &str,
-    same: Window,
+    only: Option<Window>,
 ) -> Result<(), Error> {
     let superseded = to_json(&WindowOutcome::Superseded)?;
     let found = "SELECT DISTINCT run FROM windows JOIN runs ON id = run \
          WHERE target = ?1 AND phase <> 'done' AND run <> ?2 AND state = 'open' \
-         AND (?3 OR (start_ms = ?4 AND end_ms = ?5))";
-    let all = same == Window::ALL;
-    let bounds = params![target, run, all, same.start_ms, same.end_ms];
+         AND (?3 IS NULL OR (start_ms = ?3 AND end_ms = ?4))";
+    let (start_ms, end_ms) = only.map(|window| (window.start_ms, window.end_ms)).unzip();
+    let bounds = params![target, run, start_ms, end_ms];
     let others: Vec<i64> = rows(transaction, found, bounds, |row| row.get(0))?;
     for other in others {
         transaction.execute(
             "UPDATE windows SET phase = 'done', outcome = ?3 WHERE run = ?1 AND target = ?2 AND phase <> 'done' \
-             AND (?4 OR (start_ms = ?5 AND end_ms = ?6))",
-            params![
-                other,
-                target,
-                superseded,
-                all,
-                same.start_ms,
-                same.end_ms
-            ],
+             AND (?4 IS NULL OR (start_ms = ?4 AND end_ms = ?5))",
+            params![other, target, superseded, start_ms, end_ms],
         )?;
         let left: bool = transaction.query_row(
             "SELECT EXISTS (SELECT 1 FROM windows WHERE run = ?1 AND (phase <> 'done' OR outcome <> ?2))",
