@@ -7,7 +7,7 @@ mod timestamps;
 use engine_kafka::{BrokerCheck, TopicConfig};
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{MessageSource, TargetTable};
-use engine_load::{Error, Prepared, SystemClock, objections, plan_notes};
+use engine_load::{Error, Prepared, SystemClock, check_disk_limit, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
 use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
@@ -76,7 +76,12 @@ impl CheckReport {
     }
 }
 
-pub(crate) fn check(jobs: &[Job], source: &KafkaTopics, target: &MaxComputeTable) -> CheckReport {
+pub(crate) fn check(
+    jobs: &[Job],
+    source: &KafkaTopics,
+    target: &MaxComputeTable,
+    lanes: usize,
+) -> CheckReport {
     let mut report = CheckReport::default();
     let Some(job) = jobs.first() else {
         return report;
@@ -89,7 +94,7 @@ pub(crate) fn check(jobs: &[Job], source: &KafkaTopics, target: &MaxComputeTable
     let table_is_there = check_table(&mut report, job, target);
     explain_paths(&mut report, job);
     if let Some(timestamps) = timestamps.filter(|_| table_is_there) {
-        check_mapping_and_plan(&mut report, jobs, source, target, &timestamps);
+        check_mapping_and_plan(&mut report, jobs, (source, target), lanes, &timestamps);
     }
     report
 }
@@ -226,8 +231,8 @@ fn explain_paths(report: &mut CheckReport, job: &Job) {
 fn check_mapping_and_plan(
     report: &mut CheckReport,
     jobs: &[Job],
-    source: &KafkaTopics,
-    target: &MaxComputeTable,
+    (source, target): (&KafkaTopics, &MaxComputeTable),
+    lanes: usize,
     timestamps: &Timestamps,
 ) {
     let Some(job) = jobs.first() else {
@@ -248,7 +253,7 @@ fn check_mapping_and_plan(
     for window in prepared.windows.iter().take(1) {
         check_target(report, job.destination.write, &window.partition, target);
     }
-    let plan = match prepared.plan(job, source, now_ms(), 1, WindowOrder::OldestFirst) {
+    let plan = match prepared.plan(job, source, now_ms(), lanes, WindowOrder::OldestFirst) {
         Ok(plan) => plan,
         Err(error) => return report.error("window", &error),
     };
@@ -270,6 +275,9 @@ fn check_mapping_and_plan(
         Err(error) => report.error("window", &error),
     }
     describe_plan(report, job, &plan);
+    if let Err(error) = check_disk_limit(job.limits.disk_bytes, &plan, lanes) {
+        report.error("limits", &error);
+    }
     timestamps.check_exit(report, job, &plan);
     messages::check_messages(report, job, source, &prepared, &plan);
 }
@@ -322,7 +330,7 @@ fn describe_plan(report: &mut CheckReport, job: &Job, plan: &LoadPlan) {
         CheckStatus::Ok,
         format!(
             "{}: {offsets} offsets to read, about {bytes} bytes",
-            job.window
+            job.offsets.shown(job.window)
         ),
     );
     for note in plan_notes(plan) {

@@ -8,7 +8,7 @@ use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
     Cancel, Error, ErrorKind, MemoryShares, Passing, Ports, Prepared, Progress, RunOptions,
-    SystemClock, is_of_one_window, objections, plan_notes,
+    SystemClock, check_disk_limit, is_of_one_window, objections, plan_notes,
 };
 use engine_model::job::{Job, KafkaSource, Lateness, OnRetentionGap, Verify};
 use engine_model::limits::{BLOCKS_PER_PERIOD_MAX, PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
@@ -91,7 +91,10 @@ impl Engine {
     /// permissions.
     pub fn check(&self, jobs: &[Job]) -> CheckReport {
         match first(jobs).and_then(|job| self.edges(job, &Cancel::default())) {
-            Ok((source, target)) => check(jobs, &source, &target),
+            Ok((source, target)) => {
+                let lanes = jobs.first().map_or(1, |job| self.lanes(job));
+                check(jobs, &source, &target, lanes)
+            }
             Err(error) => CheckReport::failed("settings", &error),
         }
     }
@@ -111,7 +114,9 @@ impl Engine {
         let earlier = StateFolder::existing(state)?;
         let journal = earlier.as_ref().map(StateFolder::journal);
         let clock = SystemClock::start();
-        let refused = objections(jobs, &plan, &prepared.topic, &target, journal, &clock)?;
+        let mut refused = objections(jobs, &plan, &prepared.topic, &target, journal, &clock)?;
+        let room = check_disk_limit(job.limits.disk_bytes, &plan, self.lanes(job));
+        refused.extend(room.err().map(|error| error.to_string()));
         notes.extend(refusal_notes(refused));
         let (offsets, bytes_estimate) = (plan.offsets(), plan.bytes_estimate());
         let disk_bytes_free = engine_load::free_bytes(state);

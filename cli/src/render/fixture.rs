@@ -230,6 +230,7 @@ pub(crate) fn report() -> RunReport {
             entry(0, 1_500_020, 1_000_000, 500_000),
             entry(1, 120, 0, 100),
         ],
+        bounds: OffsetBounds::default(),
         windows: windows().into_iter().map(window_report).collect(),
         steps: steps(),
         seconds: 95.4,

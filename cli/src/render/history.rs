@@ -1,7 +1,7 @@
 //! The runs that were.
 
 use engine::model::Window;
-use engine::{RunRecord, RunState, WindowRecord};
+use engine::{Phase, RunRecord, RunState};
 
 use super::number::{count, seconds};
 use super::table::Columns;
@@ -34,7 +34,7 @@ pub(crate) fn text(runs: &[RunRecord], more: bool) -> String {
             instant(run.begun_ms),
             instant(run.ended_ms),
             run.job.clone(),
-            windows(&run.windows),
+            windows(run),
             number(run.rows),
             number(run.rejected),
             run.seconds.map_or("-".to_owned(), seconds),
@@ -59,8 +59,10 @@ pub(super) fn state(state: RunState) -> &'static str {
     }
 }
 
-/// From the first window's start to the last one's end, and how many there are where it is not one.
-fn windows(windows: &[WindowRecord]) -> String {
+/// From the first window's start to the last one's end, and how many there are where it is not one, and are done where the
+/// run is not.
+fn windows(run: &RunRecord) -> String {
+    let windows = &run.windows;
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
         return "-".to_owned();
     };
@@ -70,6 +72,10 @@ fn windows(windows: &[WindowRecord]) -> String {
     };
     match windows.len() {
         1 => all.to_string(),
+        many if run.state.is_open() => {
+            let done = windows.iter().filter(|window| window.phase == Phase::Done);
+            format!("{all} in {many} windows, {} done", done.count())
+        }
         many => format!("{all} in {many} windows"),
     }
 }
@@ -90,6 +96,8 @@ fn first_line(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::WindowRecord;
+
     use super::*;
     use crate::render::fixture;
 
@@ -125,10 +133,10 @@ mod tests {
             ..old
         };
         insta::assert_snapshot!(text(&[failed, done, old], true), @"
-        run  state     begun                 ended                 job           window                                                         rows  rejected    time  target                                     error
-         13  failed    2026-11-22T16:15:00Z  -                     orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z) in 24 windows        -         -       -  shop.orders at 127.0.0.1:8090              the disk is full; free space there
-         12  done      2026-11-22T16:15:00Z  2026-11-22T16:16:35Z  orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)                500,100         4  1m 35s  shop.orders at 127.0.0.1:8090/ds=20261122
-          3  given up  -                     -                     orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)                      -         -       -  shop.orders at 127.0.0.1:8090/ds=20261122
+        run  state     begun                 ended                 job           window                                                                  rows  rejected    time  target                                     error
+         13  failed    2026-11-22T16:15:00Z  -                     orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z) in 24 windows, 24 done        -         -       -  shop.orders at 127.0.0.1:8090              the disk is full; free space there
+         12  done      2026-11-22T16:15:00Z  2026-11-22T16:16:35Z  orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)                         500,100         4  1m 35s  shop.orders at 127.0.0.1:8090/ds=20261122
+          3  given up  -                     -                     orders_daily  [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)                               -         -       -  shop.orders at 127.0.0.1:8090/ds=20261122
 
         there are older ones: --limit N lists more, --limit 0 all of them
         ");

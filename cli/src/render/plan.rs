@@ -6,13 +6,13 @@ use engine::model::{LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reac
 
 use super::number::{bytes, count, of};
 use super::table::{Columns, pairs};
-use super::time::window_lines;
+use super::time::{window_in, window_lines};
 
 /// Where the windows go, what is read for them and what that costs.
 pub(crate) fn text(job: &Job, report: &PlanReport) -> String {
     let mut parts = vec![
         header(job, &report.plan),
-        reads(&report.plan),
+        reads(job, &report.plan),
         costs(job, report),
     ];
     if !report.notes.is_empty() {
@@ -36,7 +36,10 @@ fn header(job: &Job, plan: &LoadPlan) -> String {
         ("table", vec![job.destination.table.to_string()]),
     ];
     if let [planned] = plan.windows.as_slice() {
-        lines.push(("window", window_lines(planned.window, &job.time_zone)));
+        lines.push((
+            "window",
+            window_lines(planned.window, &plan.bounds, &job.time_zone),
+        ));
         lines.push(("target", vec![target(planned)]));
     }
     pairs(&lines)
@@ -51,11 +54,11 @@ fn target(planned: &PlannedWindow) -> String {
 }
 
 /// A line for each topic partition; of one window with its look-ups, of several with a line for each of these above.
-fn reads(plan: &LoadPlan) -> String {
+fn reads(job: &Job, plan: &LoadPlan) -> String {
     if plan.windows.len() == 1 {
         return partitions_of_one_window(plan);
     }
-    format!("{}\n\n{}", windows(plan), partitions(plan))
+    format!("{}\n\n{}", windows(job, plan), partitions(plan))
 }
 
 fn partitions_of_one_window(plan: &LoadPlan) -> String {
@@ -100,7 +103,7 @@ fn ranges(ranges: &[OffsetRange]) -> String {
     }
 }
 
-fn windows(plan: &LoadPlan) -> String {
+fn windows(job: &Job, plan: &LoadPlan) -> String {
     let mut columns = Columns::new(&["window", "target", "open in>", "retention"]);
     for (number, planned) in plan.windows.iter().enumerate() {
         let partitions = plan.partitions.iter();
@@ -110,7 +113,7 @@ fn windows(plan: &LoadPlan) -> String {
         let open = reaches.iter().filter(|reach| !reach.closed).count();
         let gap = reaches.iter().any(|reach| reach.retention_gap);
         columns.row([
-            planned.window.to_string(),
+            window_in(planned.window, &job.time_zone),
             target(planned),
             count(open as u64),
             if gap { "gap" } else { "ok" }.to_owned(),

@@ -13,7 +13,7 @@ const CELL_CHARS_MAX: usize = 40;
 pub(crate) fn text(job: &Job, preview: &Preview) -> String {
     let mut parts = vec![format!(
         "window {}",
-        window_lines(job.window, &job.time_zone).join("\n       ")
+        window_lines(job.window, &job.offsets, &job.time_zone).join("\n       ")
     )];
     if preview.rows.is_empty() && preview.rejected.is_empty() {
         parts.push(

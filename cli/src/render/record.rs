@@ -1,5 +1,6 @@
 //! What is known of a run that has no report.
 
+use engine::model::job::OffsetBounds;
 use engine::{Phase, RunRecord, RunState, UnfinishedRun, WindowRecord};
 use jiff::tz::TimeZone;
 
@@ -21,6 +22,9 @@ pub(crate) fn text(run: &UnfinishedRun) -> String {
     lines.push(("state", vec![explained(record)]));
     for (name, instant_ms) in [("begun", record.begun_ms), ("ended", record.ended_ms)] {
         lines.extend(instant_ms.map(|ms| (name, vec![second(ms)])));
+    }
+    if record.windows.len() > 1 {
+        lines.push(("windows", vec![phases(&record.windows)]));
     }
     lines.extend(
         record
@@ -51,8 +55,25 @@ fn explained(record: &RunRecord) -> String {
     }
 }
 
+/// How many windows there are in each phase.
+fn phases(windows: &[WindowRecord]) -> String {
+    let of = |phase| {
+        windows
+            .iter()
+            .filter(|window| window.phase == phase)
+            .count() as u64
+    };
+    format!(
+        "{}: {} done, {} committing, {} loading",
+        count(windows.len() as u64),
+        count(of(Phase::Done)),
+        count(of(Phase::Committing)),
+        count(of(Phase::Loading)),
+    )
+}
+
 fn window_text(window: &WindowRecord, zone: &TimeZone) -> Vec<String> {
-    let mut lines = window_lines(window.window, zone);
+    let mut lines = window_lines(window.window, &OffsetBounds::default(), zone);
     let phase = match window.phase {
         Phase::Loading => "loading: nothing of it is in the table yet",
         Phase::Committing => "committing: its commit was sent, or was about to be",

@@ -8,7 +8,7 @@ use engine::model::{
 
 use super::number::{bytes, count, of, per_second, seconds};
 use super::table::{Columns, cell, pairs};
-use super::time::{window_lines, zone_of};
+use super::time::{window_in, window_lines, zone_of};
 
 /// Fields without a column that are named.
 const FIELDS_NAMED_MAX: usize = 10;
@@ -51,7 +51,7 @@ fn header(report: &RunReport) -> String {
     ];
     match report.windows.as_slice() {
         [window] => {
-            lines.push(("window", window_lines(window.window, &zone)));
+            lines.push(("window", window_lines(window.window, &report.bounds, &zone)));
             if !window.partition.is_empty() {
                 lines.push((
                     "target",
@@ -76,6 +76,7 @@ fn header(report: &RunReport) -> String {
 
 /// A line for each of several windows.
 fn windows(report: &RunReport) -> String {
+    let zone = zone_of(&report.scheduled_time);
     let mut columns = Columns::new(&[
         "window",
         "target",
@@ -98,7 +99,7 @@ fn windows(report: &RunReport) -> String {
             WindowOutcome::Superseded => "superseded",
         };
         columns.row([
-            window.window.to_string(),
+            window_in(window.window, &zone),
             target,
             outcome.to_owned(),
             count(window.rows),

@@ -1,6 +1,7 @@
 //! Instants and windows in UTC and in the job's zone.
 
 use engine::model::Window;
+use engine::model::job::OffsetBounds;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
@@ -25,28 +26,41 @@ pub(super) fn second(instant_ms: i64) -> String {
         .map_or_else(|_| format!("{instant_ms} ms"), |at| format!("{at:.0}"))
 }
 
-/// The window in UTC and, on a second line, in `zone`; only the first where that says it all.
-pub(super) fn window_lines(window: Window, zone: &TimeZone) -> Vec<String> {
-    let utc = window.to_string();
-    let name = zone_name(zone);
+/// The window in UTC and, on a second line, in `zone`; only the first where that says it all, or where a bound is no
+/// timestamp.
+pub(super) fn window_lines(window: Window, bounds: &OffsetBounds, zone: &TimeZone) -> Vec<String> {
+    let mut lines = vec![bounds.shown(window)];
+    if zone_name(zone) != "UTC" {
+        let local = local(window, zone);
+        lines.extend(local.map(|local| format!("{local} in {}", zone_name(zone))));
+    }
+    lines
+}
+
+/// The window with the offsets from UTC that `zone` has then, for tables of windows.
+pub(super) fn window_in(window: Window, zone: &TimeZone) -> String {
+    let known = if zone_name(zone) == "UTC" {
+        None
+    } else {
+        local(window, zone)
+    };
+    known.unwrap_or_else(|| window.to_string())
+}
+
+/// Nothing where a bound is not in the calendar.
+fn local(window: Window, zone: &TimeZone) -> Option<String> {
     let local = |ms| {
         let instant = Timestamp::from_millisecond(ms).ok()?;
-        Some(
-            instant
-                .display_with_offset(zone.to_offset(instant))
-                .to_string(),
-        )
+        Some(instant.display_with_offset(zone.to_offset(instant)))
     };
-    match (local(window.start_ms), local(window.end_ms)) {
-        (Some(start), Some(end)) if name != "UTC" => {
-            vec![utc, format!("[{start}, {end}) in {name}")]
-        }
-        _ => vec![utc],
-    }
+    let (start, end) = local(window.start_ms).zip(local(window.end_ms))?;
+    Some(format!("[{start}, {end})"))
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::model::job::OffsetBound;
+
     use super::*;
 
     #[test]
@@ -54,13 +68,47 @@ mod tests {
         let window = Window::new(1_795_104_000_000, 1_795_190_400_000).unwrap();
         let shanghai = TimeZone::get("Asia/Shanghai").unwrap();
         assert_eq!(
-            window_lines(window, &shanghai),
+            window_lines(window, &OffsetBounds::default(), &shanghai),
             [
                 "[2026-11-19T16:00:00Z, 2026-11-20T16:00:00Z)",
                 "[2026-11-20T00:00:00+08:00, 2026-11-21T00:00:00+08:00) in Asia/Shanghai",
             ]
         );
-        assert_eq!(window_lines(window, &TimeZone::UTC).len(), 1);
+        let utc = window.to_string();
+        assert_eq!(
+            window_lines(window, &OffsetBounds::default(), &TimeZone::UTC),
+            [&*utc]
+        );
+        assert_eq!(window_in(window, &TimeZone::UTC), utc);
+        assert_eq!(
+            window_in(window, &shanghai),
+            "[2026-11-20T00:00:00+08:00, 2026-11-21T00:00:00+08:00)"
+        );
+    }
+
+    #[test]
+    fn a_bound_that_is_an_offset_is_told_as_such() {
+        let window = Window {
+            end_ms: 1_795_190_400_000,
+            ..Window::ALL
+        };
+        let bounds = OffsetBounds {
+            start: Some(OffsetBound::At(17)),
+            end: None,
+        };
+        let shanghai = TimeZone::get("Asia/Shanghai").unwrap();
+        assert_eq!(
+            window_lines(window, &bounds, &shanghai),
+            ["[offset 17, 2026-11-20T16:00:00Z)"]
+        );
+        let both = OffsetBounds {
+            start: Some(OffsetBound::Group),
+            end: Some(OffsetBound::Latest),
+        };
+        assert_eq!(
+            window_lines(Window::ALL, &both, &TimeZone::UTC),
+            ["[the group's position, latest)"]
+        );
     }
 
     #[test]

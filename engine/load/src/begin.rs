@@ -273,9 +273,9 @@ pub fn missing(
     Ok(missing)
 }
 
-/// Why a run of the jobs, of which the plan is, would be refused as things are: a window is not over, retention may have cut it, or
-/// its target holds what it would lose or load twice. Empty where nothing stands against it. Without a journal nothing is known
-/// of earlier loads.
+/// Why a run of the jobs, of which the plan is, would be refused as things are: a window is not over, retention may have cut
+/// it, or its target holds what it would lose or load twice. Empty where nothing stands against it. Without a journal
+/// nothing is known of earlier loads.
 ///
 /// # Errors
 ///
@@ -309,8 +309,8 @@ pub fn objections(
 }
 
 /// What the journal says of other runs than `of_run` against loading a window into its target: an append would load messages
-/// twice, a replace would take away the rows of other windows. Asks the table as well: what somebody took out of it, or dropped with its partition, can
-/// neither be doubled nor lost.
+/// twice, a replace would take away the rows of other windows. Asks the table as well: what somebody took out of it, or
+/// dropped with its partition, can neither be doubled nor lost.
 fn earlier_load(
     job: &Job,
     plan: &LoadPlan,

@@ -11,7 +11,8 @@ use crate::resume::delete_files;
 use crate::run::Ports;
 use crate::stage::{holds_rejects, run_of_staged_file};
 
-/// Deletes the staged rows, which the table holds now, and those of runs that this one has superseded. What fails here changes nothing about the load, so it is only a warning.
+/// Deletes the staged rows, which the table holds now, and those of runs that this one has superseded. What fails here
+/// changes nothing about the load, so it is only a warning.
 pub(crate) fn clean_up(
     ports: &Ports<'_>,
     run: &OpenRun,
@@ -37,7 +38,8 @@ pub(crate) fn clean_up(
     Ok(())
 }
 
-/// The files of `run` in the staging folder that are not `kept`, and what runs that are not open have left, but rejected messages.
+/// The files of `run` in the staging folder that are not `kept`, and what runs that are not open have left, but rejected
+/// messages.
 pub(crate) fn leftovers(
     ports: &Ports<'_>,
     run: i64,

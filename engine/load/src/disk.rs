@@ -48,7 +48,8 @@ impl DiskBudget {
             .free_bytes()
             .unwrap_or(u64::MAX)
             .saturating_add(held);
-        let budget = Self {
+        check_disk_limit(bytes_max, plan, lanes)?;
+        Ok(Self {
             staging,
             bytes_max: bytes_max.unwrap_or(disk_bytes),
             message_bytes: plan.message_bytes_mean,
@@ -57,34 +58,12 @@ impl DiskBudget {
                 uploaded: uploaded.into(),
             }),
             freed: Condvar::new(),
-        };
-        let largest = plan
-            .slices
-            .iter()
-            .map(|slice| budget.estimate(slice))
-            .max()
-            .unwrap_or(0);
-        let least = largest.saturating_mul(lanes as u64);
-        match bytes_max {
-            Some(bytes_max) if least > bytes_max => Err(Error::new(
-                ErrorKind::Job,
-                match lanes {
-                    0 | 1 => format!(
-                        "`limits.disk` is {bytes_max} bytes, and one slice takes about {least}; raise it"
-                    ),
-                    _ => format!(
-                        "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; \
-                         raise it, or lower `limits.concurrency`",
-                    ),
-                },
-            )),
-            _ => Ok(budget),
-        }
+        })
     }
 
     /// Waits until a slice's staged files are expected to fit, and holds the place for them.
     pub(crate) fn reserve(&self, slice: &SliceSpec, cancel: &Cancel) -> Result<(), Error> {
-        let bytes = self.estimate(slice);
+        let bytes = estimate(slice, self.message_bytes);
         let mut state = self.lock();
         while state.held > 0 && state.held.saturating_add(bytes) > self.bytes_max {
             cancel.check()?;
@@ -104,7 +83,7 @@ impl DiskBudget {
         let mut state = self.lock();
         state.held = state
             .held
-            .saturating_sub(self.estimate(slice))
+            .saturating_sub(estimate(slice, self.message_bytes))
             .saturating_add(staged_bytes(report));
         self.freed.notify_all();
     }
@@ -144,14 +123,45 @@ impl DiskBudget {
     }
 
     /// Bytes that a slice is expected to stage: as many as are read. Projection and compression make it less.
-    fn estimate(&self, slice: &SliceSpec) -> u64 {
-        let offsets: u64 = slice.ranges.iter().map(|range| range.range.len()).sum();
-        offsets.saturating_mul(self.message_bytes)
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Fails where not even one slice for each of `lanes` lanes fits into `limits.disk`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Job`], with what it takes.
+pub fn check_disk_limit(
+    bytes_max: Option<u64>,
+    plan: &LoadPlan,
+    lanes: usize,
+) -> Result<(), Error> {
+    let lanes = lanes.min(plan.slices.len()).max(1);
+    let slices = plan.slices.iter();
+    let largest = slices
+        .map(|slice| estimate(slice, plan.message_bytes_mean))
+        .max();
+    let least = largest.unwrap_or(0).saturating_mul(lanes as u64);
+    let Some(bytes_max) = bytes_max.filter(|bytes_max| least > *bytes_max) else {
+        return Ok(());
+    };
+    let message = if lanes == 1 {
+        format!("`limits.disk` is {bytes_max} bytes, and one slice takes about {least}; raise it")
+    } else {
+        format!(
+            "`limits.disk` is {bytes_max} bytes, and one slice for each of {lanes} lanes takes about {least}; raise it, or \
+             lower `limits.concurrency`"
+        )
+    };
+    Err(Error::new(ErrorKind::Job, message))
+}
+
+/// Bytes that the messages of a slice are expected to have.
+fn estimate(slice: &SliceSpec, message_bytes: u64) -> u64 {
+    let offsets: u64 = slice.ranges.iter().map(|range| range.range.len()).sum();
+    offsets.saturating_mul(message_bytes)
 }
 
 fn staged_bytes(report: &SliceReport) -> u64 {

@@ -53,6 +53,7 @@ pub use border::{Border, OnBorder, Passing};
 pub use cancel::Cancel;
 pub use checksum::RowChecksum;
 pub use clock::SystemClock;
+pub use disk::check_disk_limit;
 pub use ended::is_of_one_window;
 pub use error::{Error, ErrorKind};
 pub use journal::{Journal, Phase, RunRecord, RunState, SliceProgress, WindowRecord};

@@ -48,17 +48,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         .filter_map(|ended| ended.counted.as_ref());
     let mut warnings = plan_notes(&run.plan);
     warnings.extend(counted.filter_map(|counted| counted.warning.clone()));
-    let superseded = done
-        .ended
-        .iter()
-        .filter(|(_, ended)| ended.outcome == WindowOutcome::Superseded);
-    warnings.extend(superseded.map(|(number, _)| {
-        let planned = &run.plan.windows[*number as usize];
-        format!(
-            "window {} is left out, as another run has loaded into its target since this one was planned",
-            planned.window
-        )
-    }));
+    warnings.extend(superseded_notes(done));
     let windows = done.ended.iter().map(|(number, ended)| {
         let planned = &run.plan.windows[*number as usize];
         let reports = of_windows.reports(reports, *number);
@@ -90,6 +80,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         resumed: false,
         slices: done.slices,
         ledger: ledger_entries(ledger, reports),
+        bounds: run.plan.bounds.clone(),
         windows: windows.collect(),
         steps: done.steps,
         seconds: 0.0,
@@ -103,6 +94,21 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
     let notes = changes(&run.plan, &report.ledger, done.source);
     report.warnings.extend(notes);
     report
+}
+
+/// Says which windows were left out.
+fn superseded_notes<'a>(done: &'a Done<'_>) -> impl Iterator<Item = String> + 'a {
+    let total = done.ledger.total();
+    let ended = done.ended.iter();
+    let superseded = ended.filter(|(_, ended)| ended.outcome == WindowOutcome::Superseded);
+    superseded.map(move |(number, _)| {
+        format!(
+            "window {} is left out, as another run has loaded into its target since this one was planned: the {} rows that \
+             the ledger has of it went nowhere",
+            done.run.plan.windows[*number as usize].window,
+            total.window(*number).rows,
+        )
+    })
 }
 
 /// Says of each window that was replaced whether its rows are those of the last time.

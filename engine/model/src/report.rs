@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::OffsetBounds;
 use crate::{Checksum, Counts, OffsetRange, PartitionSpec, TopicPartition, UnmappedFields, Window};
 
 /// What a run did. The ledger in it balances, or the run would not have been committed.
@@ -28,6 +29,9 @@ pub struct RunReport {
     pub slices: SliceCounts,
     /// The counts of each topic partition; the numbers in its `windows` are places in [`RunReport::windows`], from 0.
     pub ledger: Vec<LedgerEntry>,
+    /// The bounds of the windows that are no timestamps, as the job has them.
+    #[serde(default)]
+    pub bounds: OffsetBounds,
     /// What became of each window.
     pub windows: Vec<WindowReport>,
     /// What the steps did in this attempt.

@@ -98,19 +98,24 @@ impl Window {
     }
 }
 
-/// Both bounds in UTC, as ISO 8601; a bound outside the calendar is written in ms, and a missing one as `any time`.
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bound = |f: &mut fmt::Formatter<'_>, ms| match Timestamp::from_millisecond(ms) {
+        write!(f, "[{}, {})", Bound(self.start_ms), Bound(self.end_ms))
+    }
+}
+
+/// A bound of a window, in UTC as ISO 8601; outside the calendar it is written in ms, and one that is no timestamp as
+/// `by offset`.
+pub(crate) struct Bound(pub(crate) i64);
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ms) = *self;
+        match Timestamp::from_millisecond(ms) {
             Ok(instant) => write!(f, "{instant}"),
-            Err(_) if ms == i64::MIN || ms == i64::MAX => f.write_str("any time"),
+            Err(_) if ms == i64::MIN || ms == i64::MAX => f.write_str("by offset"),
             Err(_) => write!(f, "{ms} ms"),
-        };
-        f.write_str("[")?;
-        bound(f, self.start_ms)?;
-        f.write_str(", ")?;
-        bound(f, self.end_ms)?;
-        f.write_str(")")
+        }
     }
 }
 
@@ -138,7 +143,7 @@ mod tests {
             start_ms: 1_000,
             ..Window::ALL
         };
-        assert_eq!(open.to_string(), "[1970-01-01T00:00:01Z, any time)");
+        assert_eq!(open.to_string(), "[1970-01-01T00:00:01Z, by offset)");
         assert!(open.is_by_time() && !Window::ALL.is_by_time());
         assert!(!open.ends_after(0) && Window::new(0, 5).unwrap().ends_after(4));
         let text = serde_json::to_string(&open).unwrap();

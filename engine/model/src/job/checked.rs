@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::limits::LATENESS_MARGIN_MS_DEFAULT;
 use crate::params::{ScheduledTime, Values};
+use crate::window::Bound;
 use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
 use super::secret::Secret;
@@ -134,6 +135,16 @@ impl OffsetBounds {
         };
         !named(&self.start) || !named(&self.end)
     }
+
+    /// The window with these bounds in place of those that are no timestamps.
+    pub fn shown(&self, window: Window) -> String {
+        let side = |offset: &Option<OffsetBound>, ms| match offset {
+            Some(offset) => offset.to_string(),
+            None => Bound(ms).to_string(),
+        };
+        let start = side(&self.start, window.start_ms);
+        format!("[{start}, {})", side(&self.end, window.end_ms))
+    }
 }
 
 /// A place in the log of every topic partition.
@@ -150,6 +161,24 @@ pub enum OffsetBound {
     At(i64),
     /// Offsets by the topic partition's number; those that are left out are not read.
     Each(BTreeMap<i32, i64>),
+}
+
+/// As people say it; of offsets for each topic partition, how many there are.
+impl fmt::Display for OffsetBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earliest => f.write_str("earliest"),
+            Self::Latest => f.write_str("latest"),
+            Self::Group => f.write_str("the group's position"),
+            Self::At(offset) => write!(f, "offset {offset}"),
+            Self::Each(offsets) => match offsets.iter().next() {
+                Some((partition, offset)) if offsets.len() == 1 => {
+                    write!(f, "offset {offset} of topic partition {partition}")
+                }
+                _ => write!(f, "offsets of {} topic partitions", offsets.len()),
+            },
+        }
+    }
 }
 
 /// The value of one of librdkafka's options.
