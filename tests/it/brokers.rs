@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tests::broker::{BrokerOptions, KafkaBroker, Listener};
-use tests::messages::{GeneratedMessage, MessageKind, MessagePlan};
+use tests::messages::{GeneratedMessage, MessagePlan};
 use tests::orders;
 use tests::produce::{Produced, produce};
 use tests::truth::{PartitionTruth, TopicRequest, TopicTruth, topic_truth};
@@ -154,14 +154,7 @@ fn judge_counts_what_was_generated() {
 
 /// Sends `count` messages stamped `timestamp_ms` in one transaction, and commits or aborts it.
 fn transact(broker: &KafkaBroker, topic: &str, count: usize, timestamp_ms: i64, commit: bool) {
-    let message = GeneratedMessage {
-        partition: 0,
-        timestamp_ms,
-        key: None,
-        payload: Some(b"{}".to_vec()),
-        headers: Vec::new(),
-        kind: MessageKind::Order,
-    };
+    let message = GeneratedMessage::row(0, timestamp_ms, b"{}");
     let messages = std::iter::repeat_n(message, count);
     tests::produce::transact(&broker.client(), topic, messages, commit);
 }

@@ -8,7 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tests::broker::{KafkaBroker, KafkaRelease};
 use tests::job::JobFile;
 use tests::loader::Loader;
-use tests::messages::{GeneratedMessage, MessageKind};
+use tests::messages::GeneratedMessage;
 use tests::produce::produce;
 use tests::program;
 use tests::server::ACCESS_SECRET;
@@ -83,14 +83,7 @@ fn who_else_moves_the_group_is_told() {
     let broker = KafkaBroker::shared();
     let topic = "who_else_moves_the_group";
     broker.create_topic(topic, 2, &[]);
-    let messages = [0, 1].map(|partition| GeneratedMessage {
-        partition,
-        timestamp_ms: 500,
-        key: None,
-        payload: Some(b"{}".to_vec()),
-        headers: Vec::new(),
-        kind: MessageKind::Order,
-    });
+    let messages = [0, 1].map(|partition| GeneratedMessage::row(partition, 500, b"{}"));
     produce(&broker.client(), topic, messages);
     let loader = Loader::with_table();
     let endpoint = loader.server.endpoint();
@@ -125,18 +118,44 @@ fn who_else_moves_the_group_is_told() {
 }
 
 #[test]
+fn a_disk_limit_that_no_slice_fits_into_is_an_error() {
+    let broker = KafkaBroker::shared();
+    let topic = "a_disk_limit_that_no_slice_fits_into";
+    broker.create_topic(topic, 1, &[]);
+    let message = GeneratedMessage::row(0, 500, "{}");
+    produce(&broker.client(), topic, vec![message; 1_000]);
+    let loader = Loader::with_table();
+    let job = JobFile {
+        more: "limits: { disk: 100 }".to_owned(),
+        ..JobFile::new(
+            broker.bootstrap(),
+            topic,
+            loader.server.endpoint(),
+            0..1_000,
+        )
+    };
+    let path = job.write(loader.folder.path());
+    let ended = program::run(&["check", path.to_str().unwrap()], ACCESS_SECRET);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(
+        ended
+            .stdout
+            .contains("`limits.disk` is 100 bytes, and one slice takes"),
+        "{ended:#?}"
+    );
+    let job = JobFile {
+        more: "limits: { disk: 1MiB }".to_owned(),
+        ..job
+    };
+    assert_eq!(loader.run(&job).json()["windows"][0]["rows"], 1_000);
+}
+
+#[test]
 fn what_an_exit_by_silence_needs_is_told() {
     let broker = KafkaBroker::shared();
     let loader = Loader::with_table();
     let send = |topic: &str, timestamp_ms: i64| {
-        let message = GeneratedMessage {
-            partition: 0,
-            timestamp_ms,
-            key: None,
-            payload: Some(b"{}".to_vec()),
-            headers: Vec::new(),
-            kind: MessageKind::Order,
-        };
+        let message = GeneratedMessage::row(0, timestamp_ms, b"{}");
         produce(&broker.client(), topic, [message]);
     };
     let now_ms = || Timestamp::now().as_millisecond();

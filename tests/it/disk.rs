@@ -9,7 +9,7 @@ use std::thread;
 use tests::embedded::EmbeddedBroker;
 use tests::job::JobFile;
 use tests::loader::Loader;
-use tests::messages::{GeneratedMessage, MessageKind};
+use tests::messages::GeneratedMessage;
 use tests::produce::produce;
 use tests::program::{self, Ended};
 use tests::server::ACCESS_SECRET;
@@ -50,14 +50,8 @@ fn peak_until_end(run: &mut Child, folder: &Path) -> u64 {
 fn a_window_of_five_times_the_disk_is_loaded_within_it() {
     let broker = EmbeddedBroker::start(1);
     let mut rng = fastrand::Rng::with_seed(1);
-    let messages = (0..MESSAGES).map(|number| GeneratedMessage {
-        partition: 0,
-        timestamp_ms: START_MS + number,
-        key: None,
-        payload: Some(noise(&mut rng)),
-        headers: Vec::new(),
-        kind: MessageKind::Order,
-    });
+    let messages =
+        (0..MESSAGES).map(|number| GeneratedMessage::row(0, START_MS + number, noise(&mut rng)));
     produce(&broker.client(), "noise", messages);
     let loader = Loader::with_table();
     loader

@@ -160,17 +160,9 @@ fn payloads_that_hold_far_more_than_their_bytes_stay_within_memory() {
     let bomb = format!("{{\"id\": 2, \"city\": \"{}\"}}", "x".repeat(17 << 20));
     let (wide, bomb) = (gzip(wide.as_bytes()), gzip(bomb.as_bytes()));
     assert!(wide.len() < 10_000 && bomb.len() < 100_000);
-    let messages = (0..101).map(|number| GeneratedMessage {
-        partition: 0,
-        timestamp_ms: START_MS,
-        key: None,
-        payload: Some(if number == 50 {
-            bomb.clone()
-        } else {
-            wide.clone()
-        }),
-        headers: Vec::new(),
-        kind: MessageKind::Order,
+    let messages = (0..101).map(|number| {
+        let payload = if number == 50 { &bomb } else { &wide };
+        GeneratedMessage::row(0, START_MS, payload.clone())
     });
     produce(&broker.client(), "wide", messages);
     loader

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tests::embedded::EmbeddedBroker;
 use tests::job::JobFile;
 use tests::loader::Loader;
-use tests::messages::{GeneratedMessage, MessageKind};
+use tests::messages::GeneratedMessage;
 use tests::produce::produce;
 use tests::program::{self, Ended};
 use tests::server::ACCESS_SECRET;
@@ -22,14 +22,9 @@ impl Scene {
     fn new() -> Self {
         let broker = EmbeddedBroker::start(2);
         let payloads = ["{\"id\": 1}", "{\"id\": 2}", "{\"id\": ", "{\"id\": 3}"];
-        let messages = payloads.into_iter().map(|payload| GeneratedMessage {
-            partition: 0,
-            timestamp_ms: START_MS,
-            key: None,
-            payload: Some(payload.as_bytes().to_vec()),
-            headers: Vec::new(),
-            kind: MessageKind::Order,
-        });
+        let messages = payloads
+            .into_iter()
+            .map(|payload| GeneratedMessage::row(0, START_MS, payload));
         produce(&broker.client(), "numbers", messages);
         let loader = Loader::with_table();
         loader

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::broker::KafkaBroker;
-use tests::messages::{GeneratedMessage, MessageKind};
+use tests::messages::GeneratedMessage;
 use tests::produce::produce;
 use tests::program::{self, Ended, SECRET_VARIABLE};
 use tests::server::{ACCESS_ID, ACCESS_SECRET, PROJECT, Server};
@@ -51,18 +51,13 @@ impl Scene {
         let mut messages = Vec::new();
         for (partition, (written, stamps)) in (0..).zip(self.stamps.iter_mut().zip(stamps)) {
             let offset = i64::try_from(written.len()).unwrap();
-            messages.extend(
-                (offset..)
-                    .zip(stamps)
-                    .map(|(offset, stamp)| GeneratedMessage {
-                        partition,
-                        timestamp_ms: *stamp,
-                        key: None,
-                        payload: Some(format!("{{\"id\":{}}}", id(partition, offset)).into_bytes()),
-                        headers: Vec::new(),
-                        kind: MessageKind::Order,
-                    }),
-            );
+            messages.extend((offset..).zip(stamps).map(|(offset, stamp)| {
+                GeneratedMessage::row(
+                    partition,
+                    *stamp,
+                    format!("{{\"id\":{}}}", id(partition, offset)),
+                )
+            }));
             written.extend(stamps);
         }
         produce(&KafkaBroker::shared().client(), self.topic, messages);

@@ -107,6 +107,20 @@ pub struct GeneratedMessage {
     pub kind: MessageKind,
 }
 
+impl GeneratedMessage {
+    /// A row, without key and headers.
+    pub fn row(partition: i32, timestamp_ms: i64, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            partition,
+            timestamp_ms,
+            key: None,
+            payload: Some(payload.into()),
+            headers: Vec::new(),
+            kind: MessageKind::Order,
+        }
+    }
+}
+
 /// What a loader must make of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
