@@ -2,14 +2,17 @@
 
 mod failure;
 mod headers;
+mod queue;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine_model::{MessageBlock, OffsetRange, TopicPartition, limits};
+use engine_model::{MessageBlock, OffsetRange, TopicPartition};
+use rdkafka::ClientContext as _;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -20,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result, passes_while_reading};
 use crate::settings::Settings;
 use crate::watch::Watch;
 use failure::truncated;
+use queue::PartitionQueue;
 use stream::Stream;
 
 /// Reads offset ranges of topic partitions, one after the other. Belongs to one thread; making one and the first
@@ -28,14 +32,14 @@ use stream::Stream;
 /// Only the topic partition of the open range is assigned. What librdkafka fetched beyond a range's end is kept for a
 /// range that goes on from there.
 pub struct Reader {
-    consumer: BaseConsumer<Watch>,
+    consumer: Arc<BaseConsumer<Watch>>,
     settings: Settings,
     /// The open range; nothing is assigned for an empty one.
     open: Option<(TopicPartition, OffsetRange)>,
     /// What librdkafka is reading; nothing after an error.
     stream: Option<Stream>,
-    /// At most one message that was delivered and did not fit.
-    held: MessageBlock,
+    /// What came of the topic partition that was assigned last.
+    queue: Option<PartitionQueue>,
 }
 
 /// How far a range is read.
@@ -61,11 +65,11 @@ impl Reader {
             .create_with_context(Watch::new(settings))
             .map_err(|error| settings.refused(&error))?;
         Ok(Self {
-            consumer,
+            consumer: Arc::new(consumer),
             settings: settings.clone(),
             open: None,
             stream: None,
-            held: MessageBlock::default(),
+            queue: None,
         })
     }
 
@@ -83,11 +87,10 @@ impl Reader {
         check_topic(&topic_partition.topic)?;
         self.open = None;
         let goes_on = self.stream.as_ref().is_some_and(|stream| {
-            stream.topic_partition == *topic_partition && stream.goes_on(range, &self.held)
+            stream.topic_partition == *topic_partition && stream.goes_on(range)
         });
         if !goes_on && !range.is_empty() {
             self.stream = None;
-            self.held.clear();
             self.assign(topic_partition, range.start)?;
             self.stream = Some(Stream::new(topic_partition.clone(), range.start));
         }
@@ -142,23 +145,40 @@ impl Reader {
         if result.is_err() {
             self.open = None;
             self.stream = None;
-            self.held.clear();
         }
         result
     }
 
     /// Whether a message was delivered that no block has taken yet.
     pub(crate) fn holds_back(&self) -> bool {
-        !self.held.is_empty()
+        self.queue
+            .as_ref()
+            .is_some_and(|queue| queue.first().is_some())
     }
 
-    fn assign(&self, topic_partition: &TopicPartition, offset: i64) -> Result<()> {
-        let list = partition_list([(topic_partition, Offset::Offset(offset))])?;
-        self.consumer.assign(&list).map_err(|error| {
+    fn assign(&mut self, topic_partition: &TopicPartition, offset: i64) -> Result<()> {
+        let failed = |cause: &str| {
             let message =
-                format!("{topic_partition}: cannot be assigned at offset {offset}: {error}");
+                format!("{topic_partition}: cannot be assigned at offset {offset}: {cause}");
             Error::new(ErrorKind::Other, message).at(topic_partition, Some(offset))
-        })
+        };
+        let list = partition_list([(topic_partition, Offset::Offset(offset))])?;
+        let same = self.queue.as_mut();
+        let same = same.filter(|queue| queue.topic_partition == *topic_partition);
+        let before = if let Some(queue) = same {
+            queue.clear();
+            None
+        } else {
+            let queue = PartitionQueue::new(&self.consumer, topic_partition);
+            let queue = queue.ok_or_else(|| failed("librdkafka has no queue for it"))?;
+            self.queue.replace(queue)
+        };
+        let assigned = self.consumer.assign(&list);
+        // What is left of the topic partition before is out of date by now.
+        if let Some(mut before) = before {
+            before.drain();
+        }
+        assigned.map_err(|error| failed(&error.to_string()))
     }
 
     fn fill(
@@ -167,72 +187,117 @@ impl Reader {
         target: &Target,
         timeout: Duration,
     ) -> Result<ReadProgress> {
+        let stall_timeout = self.settings.stall_timeout();
         let mut deadline = None;
+        self.hear(target)?;
         loop {
-            let Some(stream) = &mut self.stream else {
-                return Err(Error::new(ErrorKind::Other, "no offset range is open"));
-            };
-            if let Some(progress) = stream.settle(block, &mut self.held, target) {
+            if let Some(progress) = self.append_fetched(block, target)? {
                 return Ok(progress);
             }
-            // The queue is mostly full: look without a clock first.
-            let mut event = self.consumer.poll(Duration::ZERO);
-            if event.is_none() {
-                let deadline = *deadline.get_or_insert_with(|| clock::now() + timeout);
-                let started = clock::now();
-                let wait = deadline.saturating_duration_since(started);
-                if wait.is_zero() {
-                    return Ok(stream.progress(&self.held, target));
-                }
-                let wait = wait.min(stream.patience(self.settings.stall_timeout()));
-                event = self.consumer.poll(wait);
-                stream.waited += started.elapsed();
+            let (stream, queue) = self.opened()?;
+            // Mostly something has come: look without a clock first.
+            if queue.take(Duration::ZERO) {
+                continue;
             }
-            match event {
-                Some(Ok(message)) => {
-                    let had_waited = !stream.waited.is_zero();
-                    let headers = self.settings.headers();
-                    stream.take(&message, block, &mut self.held, target, headers)?;
-                    if had_waited && stream.waited.is_zero() {
-                        self.consumer.context().note_answer();
-                    }
-                }
-                Some(Err(error)) => self.heed(&error, target)?,
-                None => self.check_patience(target)?,
+            let deadline = *deadline.get_or_insert_with(|| clock::now() + timeout);
+            let started = clock::now();
+            let wait = deadline.saturating_duration_since(started);
+            if wait.is_zero() {
+                return Ok(stream.progress(target));
+            }
+            let wait = wait.min(stream.patience(stall_timeout));
+            if !queue.take(wait) {
+                stream.waited += started.elapsed();
+                self.hear(target)?;
+                self.check_patience(target)?;
             }
         }
     }
 
-    /// Deals with an event that is no message.
-    fn heed(&mut self, error: &KafkaError, target: &Target) -> Result<()> {
-        if let KafkaError::PartitionEOF(partition) = error {
-            if *partition == target.topic_partition.partition {
-                return self.reach_end_of_log(target);
+    /// Appends the messages that were taken from the queue, and says how far that is where the call is over.
+    fn append_fetched(
+        &mut self,
+        block: &mut MessageBlock,
+        target: &Target,
+    ) -> Result<Option<ReadProgress>> {
+        let headers = self.settings.headers();
+        loop {
+            let (stream, queue) = self.opened()?;
+            let progress = stream.progress(target);
+            if progress.done || target.is_full(block) {
+                return Ok(Some(progress));
             }
-            return Ok(());
+            let Some(message) = queue.first() else {
+                return Ok(None);
+            };
+            if let Some((code, reason)) = message.error() {
+                let offset = message.offset();
+                queue.release();
+                self.heed(code, &reason, offset, target)?;
+                continue;
+            }
+            let had_waited = !stream.waited.is_zero();
+            if !stream.append(message, block, target, headers)? {
+                return Ok(Some(stream.progress(target)));
+            }
+            queue.release();
+            if had_waited {
+                self.consumer.context().note_answer();
+            }
         }
-        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-        if passes_while_reading(code) && !fatal {
+    }
+
+    fn opened(&mut self) -> Result<(&mut Stream, &mut PartitionQueue)> {
+        let opened = self.stream.as_mut().zip(self.queue.as_mut());
+        opened.ok_or_else(|| Error::new(ErrorKind::Other, "no offset range is open"))
+    }
+
+    /// Lets librdkafka say what is not about the topic partition alone.
+    fn hear(&mut self, target: &Target) -> Result<()> {
+        while let Some(event) = self.consumer.poll(Duration::ZERO) {
+            match event {
+                Ok(_) => {
+                    let message = format!(
+                        "{}: librdkafka delivered a message beside its queue; read the range again",
+                        target.topic_partition
+                    );
+                    return Err(
+                        Error::new(ErrorKind::Corrupt, message).at(&target.topic_partition, None)
+                    );
+                }
+                Err(error) => {
+                    let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                    let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+                    if fatal || !passes_while_reading(code) {
+                        return Err(self.failure(code, target));
+                    }
+                }
+            }
+        }
+        if self.consumer.context().take_logged_error() {
+            self.check_exists(target)?;
+        }
+        Ok(())
+    }
+
+    /// Deals with an error of the topic partition, or the end of it.
+    fn heed(&mut self, code: Code, reason: &str, offset: i64, target: &Target) -> Result<()> {
+        if code == Code::PartitionEOF {
+            return self.reach_end_of_log(offset, target);
+        }
+        let watch = self.consumer.context();
+        watch.error(KafkaError::MessageConsumption(code), reason);
+        if passes_while_reading(code) {
             return self.check_patience(target);
         }
         Err(self.failure(code, target))
     }
 
-    /// Notes the position of an end-of-partition event. Below the range's end it is an error when the log really ends
+    /// Notes that the log was seen to end at `position`. Below the range's end it is an error when the log really ends
     /// there, and nothing when a follower is behind its leader.
-    fn reach_end_of_log(&mut self, target: &Target) -> Result<()> {
-        let watch = self.consumer.context();
-        let (Some(position), Some(stream)) = (watch.take_end_of_partition(), &mut self.stream)
-        else {
-            let message = format!(
-                "{}: librdkafka reported the end of the log without its offset",
-                target.topic_partition
-            );
-            return Err(Error::new(ErrorKind::Other, message).at(&target.topic_partition, None));
-        };
-        watch.note_answer();
-        stream.end_at(position);
+    fn reach_end_of_log(&mut self, position: i64, target: &Target) -> Result<()> {
+        self.consumer.context().note_answer();
+        self.opened()?.0.end_at(position);
         if position >= target.range.end {
             // Nothing is left to fetch ahead: spare the broker the asking.
             return self.consumer.unassign().map_err(|error| {
@@ -275,6 +340,3 @@ impl Target {
         block.len() >= self.rows_max || block.size() >= self.bytes_max
     }
 }
-
-/// Memory that the side block for one message keeps, at most.
-const HELD_BYTES_MAX: usize = limits::BLOCK_BYTES_TARGET;

@@ -1,6 +1,7 @@
 //! What librdkafka says on its own: log lines, and errors that belong to no call.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::ClientContext;
@@ -26,7 +27,8 @@ struct Heard {
     /// Configured addresses that had trouble.
     troubled: BTreeSet<String>,
     last: Option<(Code, String)>,
-    end_of_partition: Option<i64>,
+    /// Whether an error was logged that no event told of.
+    logged: bool,
     /// Whether brokers have answered this very client.
     answered: bool,
 }
@@ -102,9 +104,10 @@ impl Watch {
         (*last == code).then(|| reason.clone())
     }
 
-    /// The position of the last end-of-partition event; each is given once.
-    pub(crate) fn take_end_of_partition(&self) -> Option<i64> {
-        self.heard().end_of_partition.take()
+    /// Whether librdkafka has logged an error since this was asked last. Those of a topic partition that has a queue of its own
+    /// come in no other way, without their code.
+    pub(crate) fn take_logged_error(&self) -> bool {
+        mem::take(&mut self.heard().logged)
     }
 
     /// Versions of requests that brokers take, where the client was made to be told.
@@ -127,7 +130,9 @@ impl Heard {
 
 impl ClientContext for Watch {
     fn log(&self, _level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        if fac == "APIVERSION"
+        if fac == "ERROR" {
+            self.heard().logged = true;
+        } else if fac == "APIVERSION"
             && let Some((key, highest)) = api_version(log_message)
         {
             self.heard().api_versions.insert(key, highest);
@@ -140,43 +145,31 @@ impl ClientContext for Watch {
         let Some(code) = error.rdkafka_error_code() else {
             return;
         };
-        let mut heard = self.heard();
-        match code {
-            Code::PartitionEOF => heard.end_of_partition = end_of_partition(reason),
-            // It names no cause and comes after those that do.
-            Code::AllBrokersDown => {}
-            _ => {
-                if matches!(
-                    kind_of(code),
-                    ErrorKind::Connect | ErrorKind::Authentication
-                ) {
-                    let (origin, mut trouble) = Trouble::new(code, reason);
-                    trouble.cause = self.settings.conceal(&trouble.cause);
-                    trouble.asks_for_tokens = self.settings.asks_for_tokens();
-                    match origin {
-                        Some(Origin::Configured) => heard.troubled.extend(trouble.address.clone()),
-                        // Only the cluster's metadata tells a broker's number.
-                        Some(Origin::Learned) => self.settings.note_answer(),
-                        None => {}
-                    }
-                    heard.trouble = Some(trouble);
-                }
-                heard.last = Some((code, self.settings.conceal(reason)));
-            }
+        // It names no cause and comes after those that do.
+        if code == Code::AllBrokersDown {
+            return;
         }
+        let mut heard = self.heard();
+        if matches!(
+            kind_of(code),
+            ErrorKind::Connect | ErrorKind::Authentication
+        ) {
+            let (origin, mut trouble) = Trouble::new(code, reason);
+            trouble.cause = self.settings.conceal(&trouble.cause);
+            trouble.asks_for_tokens = self.settings.asks_for_tokens();
+            match origin {
+                Some(Origin::Configured) => heard.troubled.extend(trouble.address.clone()),
+                // Only the cluster's metadata tells a broker's number.
+                Some(Origin::Learned) => self.settings.note_answer(),
+                None => {}
+            }
+            heard.trouble = Some(trouble);
+        }
+        heard.last = Some((code, self.settings.conceal(reason)));
     }
 }
 
 impl ConsumerContext for Watch {}
-
-/// The position in `… reached end of partition at offset 42 (HighwaterMark 42)`.
-///
-/// librdkafka attaches the position to the event as a number too; the binding passes on only this text.
-fn end_of_partition(reason: &str) -> Option<i64> {
-    let (_, tail) = reason.split_once("end of partition at offset ")?;
-    let digits = tail.split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
-}
 
 impl Trouble {
     /// Reads `[protocol://]host:port/node: cause (after 0ms in state CONNECT)`.
@@ -381,16 +374,6 @@ mod tests {
             assert!(text.starts_with(start), "{text}");
             assert!(text.contains(&format!("; {advice}")), "{text}");
         }
-    }
-
-    #[test]
-    fn the_end_of_a_partition_is_told_once() {
-        let watch = watch(&["a:1"]);
-        let reason = "Fetch from broker 1 reached end of partition at offset 42 (HighwaterMark 50)";
-        watch.error(KafkaError::Global(Code::PartitionEOF), reason);
-        assert_eq!(watch.take_end_of_partition(), Some(42));
-        assert_eq!(watch.take_end_of_partition(), None);
-        assert_eq!(watch.trouble(), None);
     }
 
     #[test]

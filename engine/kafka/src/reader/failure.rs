@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::stream::Stream;
 use super::{Reader, Target};
 use crate::call::{FIRST_CONTACT, HOPELESS_PATIENCE};
-use crate::error::{Error, ErrorKind, Result, kind_of};
+use crate::error::{Error, ErrorKind, Result, kind_of, passes_while_reading};
 
 /// Longest wait for the log's ends when an error is to name them.
 const ENDS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,6 +69,33 @@ impl Reader {
             ),
         };
         Err(error.at(topic_partition, Some(stream.position())))
+    }
+
+    /// Fails where the topic partition does not exist, or may not be read.
+    pub(super) fn check_exists(&self, target: &Target) -> Result<()> {
+        let TopicPartition { topic, partition } = &target.topic_partition;
+        let Ok(metadata) = self.consumer.fetch_metadata(Some(topic), ENDS_TIMEOUT) else {
+            return Ok(());
+        };
+        let found = metadata
+            .topics()
+            .iter()
+            .find(|found| *found.name() == **topic);
+        let code = match found.map(|found| (found, found.error())) {
+            None => Code::UnknownTopic,
+            Some((_, Some(error))) => Code::from(error),
+            Some((found, None)) => {
+                let mut partitions = found.partitions().iter();
+                if partitions.any(|found| found.id() == *partition) {
+                    return Ok(());
+                }
+                Code::UnknownPartition
+            }
+        };
+        if passes_while_reading(code) {
+            return Ok(());
+        }
+        Err(self.failure(code, target))
     }
 
     /// The error for a code that ends the read.

@@ -7,23 +7,21 @@ use std::slice;
 
 use rdkafka::bindings as c;
 use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::message::BorrowedMessage;
-
 /// Names and values in their order. A name ends at its first NUL, and a value may be missing.
 pub(super) struct HeaderFields<'m> {
     /// The message's, which it owns.
     headers: *const c::rd_kafka_headers_t,
     next: usize,
-    message: PhantomData<&'m BorrowedMessage<'m>>,
+    message: PhantomData<&'m c::rd_kafka_message_t>,
 }
 
 impl<'m> HeaderFields<'m> {
-    /// Those of `message`; `None` where it has none.
+    /// Those of a message that librdkafka made; `None` where it has none.
     #[expect(unsafe_code, reason = "the binding's way to headers panics")]
-    pub(super) fn of(message: &'m BorrowedMessage<'_>) -> Option<Self> {
+    pub(super) fn of(message: &'m c::rd_kafka_message_t) -> Option<Self> {
         let mut headers = ptr::null_mut();
         // SAFETY: the pointer is that of a message which lives for as long as the borrow. What it is asked for stays its own.
-        let code = unsafe { c::rd_kafka_message_headers(message.ptr(), &raw mut headers) };
+        let code = unsafe { c::rd_kafka_message_headers(message, &raw mut headers) };
         (Code::from(code) == Code::NoError && !headers.is_null()).then_some(Self {
             headers,
             next: 0,

@@ -1,14 +1,12 @@
-//! The messages of one topic partition as librdkafka delivers them, in order, without gaps that nobody noticed.
+//! What has been read of one topic partition, in order, without gaps that nobody noticed.
 
 use std::iter;
 use std::time::Duration;
 
 use engine_model::{MessageBlock, OffsetRange, TopicPartition};
-use rdkafka::Message as _;
-use rdkafka::message::BorrowedMessage;
 
-use super::headers::HeaderFields;
-use super::{HELD_BYTES_MAX, ReadProgress, Target};
+use super::queue::Fetched;
+use super::{ReadProgress, Target};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where librdkafka's reading of one topic partition stands.
@@ -19,7 +17,7 @@ pub(super) struct Stream {
     pub(super) waited: Duration,
     /// One past the last message that went into a block.
     handed_on: i64,
-    /// The next offset that may be delivered. From `handed_on` up to it there is no message but the held one.
+    /// The next offset that may hold a message. From `handed_on` up to it there is none.
     position: i64,
     /// Whether the log ended at `position`. librdkafka says so only once.
     ended: bool,
@@ -37,8 +35,8 @@ impl Stream {
     }
 
     /// Whether `range` is read whole, and nothing twice, when reading just goes on.
-    pub(super) fn goes_on(&self, range: OffsetRange, held: &MessageBlock) -> bool {
-        let follows = (self.handed_on..=self.next_known(held)).contains(&range.start);
+    pub(super) fn goes_on(&self, range: OffsetRange) -> bool {
+        let follows = (self.handed_on..=self.position).contains(&range.start);
         follows && (range.end <= self.position || !self.ended)
     }
 
@@ -48,8 +46,8 @@ impl Stream {
 
     /// Longest wait in one go.
     pub(super) fn patience(&self, stall_timeout: Duration) -> Duration {
-        // The checks of patience happen between waits.
-        const WAIT_MAX: Duration = Duration::from_secs(1);
+        // The checks of patience happen between waits, and what librdkafka says of the brokers is heard.
+        const WAIT_MAX: Duration = Duration::from_millis(100);
         stall_timeout.saturating_sub(self.waited).min(WAIT_MAX)
     }
 
@@ -62,59 +60,24 @@ impl Stream {
         }
     }
 
-    /// Hands on the held message if it can be, and says whether the call is over.
-    pub(super) fn settle(
-        &mut self,
-        block: &mut MessageBlock,
-        held: &mut MessageBlock,
-        target: &Target,
-    ) -> Option<ReadProgress> {
-        if let Some(message) = held.get(0)
-            && message.offset < target.range.end
-            && !target.is_full(block)
-            && !target.overflows(block, message.size())
-        {
-            let headers = message.headers.iter();
-            block.push(
-                message.offset,
-                message.timestamp_ms,
-                message.key,
-                message.payload,
-                headers,
-            );
-            self.handed_on = message.offset + 1;
-            held.clear();
-            held.shrink_to(HELD_BYTES_MAX);
-        }
-        let progress = self.progress(held, target);
-        (progress.done || !held.is_empty() || target.is_full(block)).then_some(progress)
-    }
-
-    pub(super) fn progress(&self, held: &MessageBlock, target: &Target) -> ReadProgress {
-        let end = target.range.end;
-        let known = self.next_known(held);
+    pub(super) fn progress(&self, target: &Target) -> ReadProgress {
+        let OffsetRange { start, end } = target.range;
         ReadProgress {
-            position: known.clamp(target.range.start, end),
-            done: known >= end,
+            position: self.position.clamp(start, end),
+            done: self.position >= end,
         }
     }
 
-    /// Takes a delivered message into the block, or holds it where it does not belong there yet.
-    pub(super) fn take(
+    /// Appends a message to the block, or leaves it where it is beyond the range or the block is full; says whether it was
+    /// appended.
+    pub(super) fn append(
         &mut self,
-        message: &BorrowedMessage<'_>,
+        message: Fetched<'_>,
         block: &mut MessageBlock,
-        held: &mut MessageBlock,
         target: &Target,
         headers: bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let topic_partition = &self.topic_partition;
-        if message.partition() != topic_partition.partition
-            || message.topic() != &*topic_partition.topic
-        {
-            // Of a topic partition that was assigned before.
-            return Ok(());
-        }
         let offset = message.offset();
         if offset < self.position {
             let message = format!(
@@ -123,32 +86,24 @@ impl Stream {
             );
             return Err(Error::new(ErrorKind::Corrupt, message).at(topic_partition, Some(offset)));
         }
-        let size = message.key().map_or(0, <[u8]>::len) + message.payload().map_or(0, <[u8]>::len);
-        if offset >= target.range.end || target.overflows(block, size) {
-            append(message, held, headers);
-        } else {
-            append(message, block, headers);
-            self.handed_on = offset + 1;
-        }
-        self.position = offset + 1;
+        self.position = offset;
         self.ended = false;
         self.waited = Duration::ZERO;
-        Ok(())
-    }
-
-    /// The first offset that may hold a message that was not handed on.
-    fn next_known(&self, held: &MessageBlock) -> i64 {
-        held.get(0).map_or(self.position, |message| message.offset)
-    }
-}
-
-fn append(message: &BorrowedMessage<'_>, block: &mut MessageBlock, headers: bool) {
-    let offset = message.offset();
-    let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
-    let (key, payload) = (message.key(), message.payload());
-    match headers.then(|| HeaderFields::of(message)).flatten() {
-        Some(fields) => block.push(offset, timestamp_ms, key, payload, fields),
-        None => block.push(offset, timestamp_ms, key, payload, iter::empty()),
+        if offset >= target.range.end
+            || target.is_full(block)
+            || target.overflows(block, message.size())
+        {
+            return Ok(false);
+        }
+        let (timestamp_ms, key, payload) =
+            (message.timestamp_ms(), message.key(), message.payload());
+        match headers.then(|| message.headers()).flatten() {
+            Some(fields) => block.push(offset, timestamp_ms, key, payload, fields),
+            None => block.push(offset, timestamp_ms, key, payload, iter::empty()),
+        }
+        self.position = offset + 1;
+        self.handed_on = self.position;
+        Ok(true)
     }
 }
 
@@ -159,29 +114,25 @@ mod tests {
 
     #[test]
     fn reading_goes_on_where_no_message_is_missed_or_repeated() {
-        let none = MessageBlock::default();
         let mut stream = Stream::new(partition(0), 10);
-        assert!(stream.goes_on(range(10, 20), &none));
-        assert!(!stream.goes_on(range(9, 20), &none) && !stream.goes_on(range(11, 20), &none));
+        assert!(stream.goes_on(range(10, 20)));
+        assert!(!stream.goes_on(range(9, 20)) && !stream.goes_on(range(11, 20)));
 
-        // Offsets 10 to 14 are handed on, 15 to 17 have no message, 18 is held.
+        // Offsets 10 to 14 are handed on, 15 to 17 have no message, 18 was looked at.
         stream.handed_on = 15;
-        stream.position = 19;
-        let mut held = MessageBlock::default();
-        held.push(18, 0, None, None, iter::empty());
+        stream.position = 18;
         for (start, goes_on) in [(14, false), (15, true), (18, true), (19, false)] {
-            assert_eq!(stream.goes_on(range(start, 30), &held), goes_on, "{start}");
+            assert_eq!(stream.goes_on(range(start, 30)), goes_on, "{start}");
         }
     }
 
     #[test]
     fn beyond_an_end_that_was_told_reading_starts_anew() {
-        let none = MessageBlock::default();
         let mut stream = Stream::new(partition(0), 10);
         stream.end_at(20);
         assert_eq!(stream.position(), 20);
-        assert!(stream.goes_on(range(10, 15), &none) && stream.goes_on(range(15, 20), &none));
-        assert!(!stream.goes_on(range(15, 21), &none));
+        assert!(stream.goes_on(range(10, 15)) && stream.goes_on(range(15, 20)));
+        assert!(!stream.goes_on(range(15, 21)));
         // An event of before changes nothing.
         stream.end_at(5);
         assert_eq!(stream.position(), 20);
