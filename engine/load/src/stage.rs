@@ -1,5 +1,6 @@
 //! The stage step: rows and rejected messages to Parquet files.
 
+mod encoding;
 mod folder;
 mod rejects;
 mod rows;
@@ -9,9 +10,7 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
 
 use engine_model::StagedFile;
-use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 pub(crate) use folder::create_private_folder;
 pub use folder::{FolderStaging, free_bytes};
@@ -25,24 +24,6 @@ use crate::{Error, ErrorKind};
 
 /// Bytes read at a time when a checksum is verified.
 const VERIFY_BYTES: usize = 1 << 20;
-
-/// Bytes of a Parquet page before compression. Writer and reader hold one for each column, and a reader works for each
-/// upload under way, so the library's 1 MiB would be most of the memory of a run.
-const PAGE_BYTES: usize = 128 << 10;
-/// Values after which the writer looks at the page's size: long values must not pile up far beyond it.
-const PAGE_ROWS_CHECKED: usize = 128;
-
-/// LZ4 because the disk takes more than it makes; no dictionaries, as they cost several times the encoding on columns
-/// of many values; no statistics, as nobody queries staged files.
-fn writer_properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_compression(Compression::LZ4_RAW)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_write_batch_size(PAGE_ROWS_CHECKED)
-        .build()
-}
 
 /// Counts and checksums what goes into a staged file.
 struct ChecksummedFile {

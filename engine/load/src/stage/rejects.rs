@@ -12,7 +12,8 @@ use arrow::datatypes::{DataType, Field, Fields};
 use engine_model::{Headers, Message, StagedFile, TopicPartition};
 use parquet::arrow::ArrowWriter;
 
-use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
+use super::encoding::writer_properties;
+use super::{ChecksummedFile, WriteFailure, parquet_error};
 use crate::ports::Staging;
 use crate::{Error, ErrorKind};
 
@@ -134,8 +135,9 @@ impl RejectWriter {
             let file = ChecksummedFile::create(&*self.staging, &self.name)
                 .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
             self.failure = Arc::clone(&file.failure);
-            let writer = ArrowWriter::try_new(file, batch.schema(), Some(writer_properties()))
-                .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))?;
+            let writer =
+                ArrowWriter::try_new(file, batch.schema(), Some(writer_properties(&batch)))
+                    .map_err(|error| parquet_error(&doing, &*self.staging, &self.failure, error))?;
             self.writer.insert(writer)
         };
         writer

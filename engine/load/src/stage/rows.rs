@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use engine_model::{Checksum, StagedFile};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::RowGroupMetaData;
 
-use super::{ChecksummedFile, WriteFailure, parquet_error, writer_properties};
+use super::encoding::writer_properties;
+use super::{ChecksummedFile, WriteFailure, parquet_error};
 use crate::checksum::RowChecksum;
 use crate::ports::{BlockSource, RowBatches, Staging};
 use crate::{Error, ErrorKind};
@@ -30,17 +30,19 @@ pub(crate) struct RowWriter {
 }
 
 impl RowWriter {
+    /// Creates the file for rows of which `first` are the first; they are not written yet.
     pub(crate) fn create(
         staging: Arc<dyn Staging>,
         name: String,
-        schema: SchemaRef,
+        first: &RecordBatch,
     ) -> Result<Self, Error> {
         let file = ChecksummedFile::create(&*staging, &name).map_err(|error| {
             Error::staging(&format!("creating {name}"), &staging.location(), error)
         })?;
         let failure = Arc::clone(&file.failure);
+        let properties = writer_properties(first);
         let writer =
-            ArrowWriter::try_new(file, schema, Some(writer_properties())).map_err(|error| {
+            ArrowWriter::try_new(file, first.schema(), Some(properties)).map_err(|error| {
                 parquet_error("beginning a staged file", &*staging, &failure, error)
             })?;
         Ok(Self {
@@ -147,7 +149,7 @@ fn read_error(doing: &str, error: impl std::error::Error + Send + Sync + 'static
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
     use super::*;
     use crate::stage::{FolderStaging, verify};
@@ -170,7 +172,7 @@ mod tests {
         ];
         let schema = Arc::new(Schema::new(fields));
         let mut writer =
-            RowWriter::create(Arc::clone(&staging), "a".into(), Arc::clone(&schema)).unwrap();
+            RowWriter::create(Arc::clone(&staging), "a".into(), &batch(&schema, 0)).unwrap();
         writer.write(&batch(&schema, 0)).unwrap();
         assert!(writer.in_progress_bytes() > 0);
         writer.flush().unwrap();
@@ -204,7 +206,7 @@ mod tests {
             Field::new("text", DataType::Utf8, true),
         ]));
         let mut writer =
-            RowWriter::create(Arc::clone(&staging), "a".into(), Arc::clone(&schema)).unwrap();
+            RowWriter::create(Arc::clone(&staging), "a".into(), &batch(&schema, 0)).unwrap();
         writer.write(&batch(&schema, 0)).unwrap();
         let (file, _) = writer.finish().unwrap();
         let path = folder.path().join("a");

@@ -49,7 +49,7 @@ impl<'a> SliceFiles<'a> {
                 let number = self.windows[window];
                 let name = staged_name(self.rules.run, self.slice, number, "rows");
                 let staging = Arc::clone(&self.rules.staging);
-                empty.insert(RowWriter::create(staging, name, batch.schema())?)
+                empty.insert(RowWriter::create(staging, name, &batch)?)
             }
         };
         writer.write(&batch)?;
