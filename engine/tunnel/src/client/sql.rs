@@ -58,7 +58,11 @@ impl Client {
 
     pub(super) async fn run(&self, statement: Statement<'_>) -> Result<SqlResult> {
         let instance = self.submit(&statement).await?;
-        let action = format!("{} (instance {instance})", statement.action);
+        let action = format!(
+            "{} (instance {})",
+            statement.action,
+            self.redact(instance.clone())
+        );
         self.wait_for(&instance, &action).await?;
         let status = self
             .instance(&instance, "taskstatus", &action, TaskStatus::parse)

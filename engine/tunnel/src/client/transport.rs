@@ -46,6 +46,7 @@ pub(super) struct Try<'a> {
 
 /// A good answer.
 pub(super) struct Answer {
+    /// As it was sent, for the next request: not to be shown.
     pub(super) location: Option<String>,
     pub(super) request_id: Option<String>,
     /// How the body is compressed.
@@ -102,7 +103,7 @@ impl Client {
         if (200..300).contains(&status) {
             self.inner.keyring.were_taken();
             return Ok(Answer {
-                location: header("location").map(quoted),
+                location: header("location"),
                 request_id: request_id.map(quoted),
                 encoding: header("content-encoding"),
                 body,
