@@ -31,17 +31,22 @@ pub(crate) struct Begin<'a> {
     pub(crate) lanes: usize,
 }
 
+/// A run that is to be loaded.
+pub(crate) struct Begun {
+    pub(crate) run: OpenRun,
+    /// Whether it was begun before.
+    pub(crate) resumed: bool,
+    /// Of runs that seem to be meant and are not gone on with.
+    pub(crate) notes: Vec<String>,
+}
+
 impl Begin<'_> {
-    /// The run to go on with, or a new one; and whether it was begun before.
-    pub(crate) fn begin(&self, prepared: &Prepared) -> Result<(OpenRun, bool), Error> {
+    /// The run to go on with, or a new one.
+    pub(crate) fn begin(&self, prepared: &Prepared) -> Result<Begun, Error> {
         let Ports {
             target, journal, ..
         } = self.ports;
-        let targets: Vec<_> = prepared
-            .windows
-            .iter()
-            .map(|window| target_key(*target, window))
-            .collect();
+        let targets = targets(prepared, *target);
         let fingerprint = prepared.fingerprint()?;
         let mut open = journal.open_run(&targets, &fingerprint)?;
         let begun = open.as_ref().map(|open| open.id);
@@ -54,7 +59,11 @@ impl Begin<'_> {
         {
             self.check_earlier_loads(&open.plan, Some(&open))?;
             journal.begin_attempt(open.id)?;
-            return Ok((open, true));
+            return Ok(Begun {
+                run: open,
+                resumed: true,
+                notes: Vec::new(),
+            });
         }
         if begun.is_some() {
             // It is begun anew, so its own commits have to be settled, too.
@@ -63,6 +72,7 @@ impl Begin<'_> {
         let plan = self.plan_when_closed(prepared)?;
         self.check_earlier_loads(&plan, None)?;
         check_retention(self.job, &plan, &prepared.topic, *target, Some(journal))?;
+        let notes = self.others_under_way(&targets, begun)?;
         let id = journal.begin_run(&NewRun {
             targets: &targets,
             fingerprint: &fingerprint,
@@ -81,16 +91,37 @@ impl Begin<'_> {
             outcome: None,
         };
         let windows = plan.windows.iter().map(window).collect();
-        Ok((
-            OpenRun {
+        Ok(Begun {
+            run: OpenRun {
                 id,
                 plan,
                 write: self.job.destination.write,
                 windows,
                 staged: BTreeMap::new(),
             },
-            false,
-        ))
+            resumed: false,
+            notes,
+        })
+    }
+
+    /// Says which other runs have not ended and load into some of these targets.
+    fn others_under_way(
+        &self,
+        targets: &[String],
+        begun: Option<i64>,
+    ) -> Result<Vec<String>, Error> {
+        let mut notes = Vec::new();
+        for load in self.ports.journal.open_loads()? {
+            let shared = load.targets.iter().find(|target| targets.contains(target));
+            if let Some(shared) = shared.filter(|_| Some(load.run) != begun) {
+                notes.push(format!(
+                    "run {} has not ended and loads into {shared} as well; its job file, its windows, its topic or its table's \
+                     columns were others than those of this run, which began anew instead of going on with it",
+                    load.run,
+                ));
+            }
+        }
+        Ok(notes)
     }
 
     /// The plan. Where the job waits for that, it is made again until every topic partition is closed or the wait is over.
@@ -249,8 +280,8 @@ impl Begin<'_> {
     }
 }
 
-/// The windows whose targets hold no rows yet, by their places in `prepared`. Those that a run which has not ended loads
-/// count too, whatever it has loaded of them, so that the same call goes on with it.
+/// The windows whose targets hold no rows yet, by their places in `prepared`; where a run that has not ended loads these, and
+/// no others than there are in `prepared`, all that it loads, so that the same call goes on with it.
 ///
 /// # Errors
 ///
@@ -260,17 +291,35 @@ pub fn missing(
     target: &dyn TargetTable,
     journal: Option<&Journal>,
 ) -> Result<Vec<usize>, Error> {
-    let under_way = journal.map(Journal::open_targets).transpose()?;
-    let under_way = under_way.unwrap_or_default();
     let mut missing = Vec::new();
     for (number, planned) in prepared.windows.iter().enumerate() {
-        if under_way.contains(&target_key(target, planned))
-            || target.row_count(&planned.partition)?.unwrap_or(0) == 0
-        {
+        if target.row_count(&planned.partition)?.unwrap_or(0) == 0 {
             missing.push(number);
         }
     }
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let keys = targets(prepared, target);
+    let loads = journal.map(Journal::open_loads).transpose()?;
+    for load in loads.unwrap_or_default() {
+        let place = |loaded: &String| keys.iter().position(|key| key == loaded);
+        let Some(places) = load.targets.iter().map(place).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        if missing.iter().all(|number| places.contains(number))
+            && prepared.fingerprint_of_some(&places)? == load.fingerprint
+        {
+            return Ok(places);
+        }
+    }
     Ok(missing)
+}
+
+/// What the windows are loaded into, in their order.
+fn targets(prepared: &Prepared, target: &dyn TargetTable) -> Vec<String> {
+    let windows = prepared.windows.iter();
+    windows.map(|window| target_key(target, window)).collect()
 }
 
 /// Why a run of the jobs, of which the plan is, would be refused as things are: a window is not over, retention may have cut

@@ -6,7 +6,7 @@ mod history;
 mod loads;
 mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fs::OpenOptions;
 use std::io;
@@ -44,6 +44,15 @@ pub(crate) struct OpenRun {
     pub(crate) windows: Vec<WindowState>,
     /// The slices that are staged, by number.
     pub(crate) staged: BTreeMap<u32, SliceReport>,
+}
+
+/// What a run loads that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenLoad {
+    pub(crate) run: i64,
+    pub(crate) fingerprint: String,
+    /// The targets of its windows, in the plan's order.
+    pub(crate) targets: Vec<String>,
 }
 
 /// How far the upload of one window has come.
@@ -197,15 +206,27 @@ impl Journal {
             .collect()
     }
 
-    /// The targets of all runs that have not ended.
-    pub fn open_targets(&self) -> Result<BTreeSet<String>, Error> {
-        let found: Vec<String> = rows(
+    /// What the runs load that have not ended, the newest first.
+    pub(crate) fn open_loads(&self) -> Result<Vec<OpenLoad>, Error> {
+        let found: Vec<(i64, String, String)> = rows(
             &self.lock(),
-            "SELECT DISTINCT windows.target FROM windows JOIN runs ON runs.id = windows.run WHERE runs.state = 'open'",
+            "SELECT runs.id, runs.fingerprint, windows.target FROM runs JOIN windows ON windows.run = runs.id \
+             WHERE runs.state = 'open' ORDER BY runs.id DESC, windows.number",
             [],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        Ok(found.into_iter().collect())
+        let mut loads: Vec<OpenLoad> = Vec::new();
+        for (run, fingerprint, target) in found {
+            match loads.last_mut().filter(|load| load.run == run) {
+                Some(load) => load.targets.push(target),
+                None => loads.push(OpenLoad {
+                    run,
+                    fingerprint,
+                    targets: vec![target],
+                }),
+            }
+        }
+        Ok(loads)
     }
 
     /// The runs that have not ended, of all targets.

@@ -9,7 +9,7 @@ use engine_model::RunReport;
 use engine_model::job::{self, Job};
 
 use crate::attempt::{Attempt, Loaded};
-use crate::begin::Begin;
+use crate::begin::{Begin, Begun};
 use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
 use crate::clean_up::clean_up;
@@ -92,6 +92,11 @@ pub fn run(
     loaded.map_err(|error| ports.journal.named(error))
 }
 
+fn no_window() -> Error {
+    let message = "there is no window to load; check the range of time";
+    Error::new(ErrorKind::Job, message)
+}
+
 fn begin_and_load(
     jobs: &[Job],
     ports: &Ports<'_>,
@@ -99,12 +104,7 @@ fn begin_and_load(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<RunReport, Error> {
-    let job = jobs.first().ok_or_else(|| {
-        Error::new(
-            ErrorKind::Job,
-            "there is no window to load; check the range of time",
-        )
-    })?;
+    let job = jobs.first().ok_or_else(no_window)?;
     let attempt = Attempt {
         job,
         ports,
@@ -126,7 +126,11 @@ fn begin_and_load(
         cancel,
         lanes: attempt.lanes(usize::MAX),
     };
-    let (run, resumed) = begin.begin(&prepared)?;
+    let Begun {
+        run,
+        resumed,
+        notes,
+    } = begin.begin(&prepared)?;
     let planned = ports.clock.elapsed().saturating_sub(started);
     progress
         .plan
@@ -149,6 +153,7 @@ fn begin_and_load(
     let Loaded {
         run, mut report, ..
     } = loaded.map_err(goes_on)?;
+    report.warnings.extend(notes);
     report.seconds = seconds(ports.clock.elapsed().saturating_sub(started));
     (ports.on_border)(Border::RunLoaded)?;
     let ended_ms = ports.clock.now().as_millisecond();

@@ -85,7 +85,7 @@ pub(crate) fn check_still_kept(
             let message = format!(
                 "{topic_partition} is still to be read from offset {} on, and its log now starts at {}: retention has deleted \
                  messages of the run before they were read; set `on_retention_gap: warn` to go on with what is staged and \
-                 what is left, or pass --replan to plan what is left anew",
+                 what is left, or, where the targets hold no rows yet, pass --replan to plan what is left anew",
                 first.start, log.start,
             );
             return Err(Error::new(ErrorKind::Source, message));

@@ -375,8 +375,8 @@ impl MessageReader for LaneReader {
 fn changed_topic(error: engine_kafka::Error) -> Error {
     let advice = match error.kind() {
         engine_kafka::ErrorKind::OffsetOutOfRange => {
-            "; --replan does that, and with `on_retention_gap: warn` the same command goes on with what is staged and what is \
-             left"
+            "; with `on_retention_gap: warn` the same command goes on with what is staged and what is left, and --replan plans \
+             anew where the targets hold no rows yet"
         }
         engine_kafka::ErrorKind::Truncated => "; --replan does that",
         _ => return source_error(error),

@@ -1,14 +1,15 @@
 //! Runs beside each other in one state folder, and windows beside each other in one run.
 
 use std::fs;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_load::{Border, Cancel, Error, ErrorKind};
+use engine_load::{Border, Cancel, Error, ErrorKind, Prepared, missing};
 use engine_model::job::{Exit, Job, Lateness, RejectLimit, WriteMode};
 use engine_model::{OffsetRange, RunReport, WindowOutcome};
 
-use crate::simulation::{Table, Topic, log};
+use crate::simulation::{Source, Table, Topic, log};
 use crate::windows::{assert_loaded, hour, partition, world};
 use crate::{DAY_START_MS, World, day, job};
 
@@ -99,6 +100,55 @@ fn staged_rows_of_a_window_that_another_run_has_loaded_take_no_place() {
     let told = report.warnings.iter();
     assert_eq!(told.filter(|told| told.contains("is left out")).count(), 2);
     assert_loaded(&world, 0..4);
+}
+
+/// The numbers of the hours that a backfill of them would load which leaves out what holds rows.
+fn missing_hours(world: &World, hours: Range<i64>) -> Vec<usize> {
+    let jobs: Vec<_> = hours.map(hour).collect();
+    let source = Source(Arc::clone(&world.topic));
+    let prepared = Prepared::new(&jobs, &source, &world.table).unwrap();
+    missing(&prepared, &world.table, Some(&world.journal())).unwrap()
+}
+
+#[test]
+fn windows_that_hold_rows_are_left_out_unless_their_run_goes_on() {
+    let world = world();
+    world.run(&hour(0)).unwrap();
+    assert_eq!(missing_hours(&world, 0..4), [1, 2, 3]);
+    let jobs: Vec<_> = (1..4).map(hour).collect();
+    let die = |passed| {
+        if passed == Border::WindowJournalled {
+            return Err(Error::new(ErrorKind::Internal, "killed"));
+        }
+        Ok(())
+    };
+    world.run_all_watched(&jobs, &die).unwrap_err();
+    let loaded = (1..4).filter(|hour| !world.table.ids(&partition(*hour)).is_empty());
+    assert_eq!(loaded.count(), 1);
+    assert_eq!(missing_hours(&world, 0..4), [1, 2, 3], "the run goes on");
+    // Of other windows it is another run.
+    assert_eq!(missing_hours(&world, 0..3).len(), 1);
+    assert_eq!(missing_hours(&world, 0..5).len(), 3);
+    let report = world.run_all(&jobs).unwrap();
+    assert!(report.resumed);
+    assert!(missing_hours(&world, 0..4).is_empty());
+    assert_loaded(&world, 0..4);
+}
+
+#[test]
+fn a_run_that_is_not_gone_on_with_is_named() {
+    let world = world();
+    fail_uploads_after(&world, Some(0));
+    world.run(&hour(0)).unwrap_err();
+    fail_uploads_after(&world, None);
+    let mut changed = hour(0);
+    changed.lateness = Lateness::Margin(1);
+    let report = world.run(&changed).unwrap();
+    assert_eq!((report.run, report.resumed), (2, false));
+    let told = |warning: &String| warning.starts_with("run 1 has not ended and loads into ");
+    assert!(report.warnings.iter().any(told), "{:?}", report.warnings);
+    let report = world.run(&changed).unwrap();
+    assert!(!report.warnings.iter().any(told), "it has no window left");
 }
 
 #[test]
