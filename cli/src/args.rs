@@ -238,7 +238,7 @@ pub(crate) struct BackfillArgs {
     /// From one scheduled time to the next, such as `1d`, `1h` or `1mo` [default: the cycle of the job's schedule]
     #[arg(long, value_name = "LENGTH")]
     pub(crate) every: Option<Every>,
-    /// Leave out windows whose table partitions hold rows already
+    /// Leave out windows whose table partitions hold rows already; a backfill that did not end goes on where it loads the others
     #[arg(long)]
     pub(crate) only_missing: bool,
     /// Which windows are complete first

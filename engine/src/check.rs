@@ -9,7 +9,7 @@ use engine_load::plan::WindowOrder;
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, check_disk_limit, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
-use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step};
+use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step, Window};
 use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopics;
@@ -323,6 +323,21 @@ fn check_target(
     }
 }
 
+/// The window, or from the first to the last of several.
+fn shown(job: &Job, plan: &LoadPlan) -> String {
+    let (Some(first), Some(last)) = (plan.windows.first(), plan.windows.last()) else {
+        return job.offsets.shown(job.window);
+    };
+    let all = Window {
+        start_ms: first.window.start_ms,
+        end_ms: last.window.end_ms,
+    };
+    match plan.windows.len() {
+        1 => job.offsets.shown(all),
+        many => format!("{all} in {many} windows"),
+    }
+}
+
 fn describe_plan(report: &mut CheckReport, job: &Job, plan: &LoadPlan) {
     let (offsets, bytes) = (plan.offsets(), plan.bytes_estimate());
     report.add(
@@ -330,7 +345,7 @@ fn describe_plan(report: &mut CheckReport, job: &Job, plan: &LoadPlan) {
         CheckStatus::Ok,
         format!(
             "{}: {offsets} offsets to read, about {bytes} bytes",
-            job.offsets.shown(job.window)
+            shown(job, plan)
         ),
     );
     for note in plan_notes(plan) {

@@ -81,7 +81,7 @@ fn windows(run: &RunRecord) -> String {
 }
 
 /// Where the rows went; of several windows, only the table.
-fn target(run: &RunRecord) -> String {
+pub(super) fn target(run: &RunRecord) -> String {
     let table = run.target.split('/').next().unwrap_or_default();
     if run.windows.len() > 1 {
         table.to_owned()

@@ -4,7 +4,7 @@ use engine::model::job::OffsetBounds;
 use engine::{Phase, RunRecord, RunState, UnfinishedRun, WindowRecord};
 use jiff::tz::TimeZone;
 
-use super::history::state;
+use super::history::{state, target};
 use super::number::count;
 use super::table::{cell, pairs};
 use super::time::{second, window_lines, zone_of};
@@ -18,7 +18,7 @@ pub(crate) fn text(run: &UnfinishedRun) -> String {
     if !scheduled.is_empty() {
         lines.push(("due", vec![scheduled.to_owned()]));
     }
-    lines.push(("target", vec![cell(&record.target)]));
+    lines.push(("target", vec![cell(&target(record))]));
     lines.push(("state", vec![explained(record)]));
     for (name, instant_ms) in [("begun", record.begun_ms), ("ended", record.ended_ms)] {
         lines.extend(instant_ms.map(|ms| (name, vec![second(ms)])));

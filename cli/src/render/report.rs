@@ -70,7 +70,13 @@ fn header(report: &RunReport) -> String {
     let memory = report.memory_bytes_peak.map_or(String::new(), |peak| {
         format!(", {} of memory at most", bytes(peak))
     });
-    lines.push(("time", vec![format!("{}{memory}", seconds(report.seconds))]));
+    let attempt = if report.resumed {
+        " in the last attempt"
+    } else {
+        ""
+    };
+    let time = format!("{}{attempt}{memory}", seconds(report.seconds));
+    lines.push(("time", vec![time]));
     pairs(&lines)
 }
 
@@ -114,7 +120,7 @@ fn outcome(window: &WindowReport) -> String {
     let rows = of(window.rows, "row");
     let text = match window.outcome {
         WindowOutcome::Committed => format!("committed {rows}"),
-        WindowOutcome::Empty => "empty: no rows, and none were there".to_owned(),
+        WindowOutcome::Empty => "empty: no rows, and nothing was changed".to_owned(),
         WindowOutcome::Emptied => "emptied: no rows, and those that were there are gone".to_owned(),
         WindowOutcome::Kept => "kept: no rows, and those that were there stay".to_owned(),
         WindowOutcome::Superseded => {
@@ -222,7 +228,7 @@ fn slices(report: &RunReport) -> String {
         (
             "blocks",
             [format!(
-                "{} uploaded, {} uploaded before",
+                "{} uploaded, {} found in sessions that an earlier attempt opened",
                 count(slices.uploaded),
                 count(slices.uploaded_before),
             )],

@@ -135,7 +135,7 @@ pub enum Content {
 pub enum WindowOutcome {
     /// Its rows were committed.
     Committed,
-    /// It had no rows, and its target neither; nothing was committed.
+    /// It had no rows; nothing was committed, for its target had none either, or its rows are added to what is there.
     Empty,
     /// It had no rows; its target had some and was emptied, as the job says.
     Emptied,
