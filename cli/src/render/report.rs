@@ -338,7 +338,7 @@ mod tests {
         outcome  committed 500,100 rows, 30 of them behind the look-up of the window's end, with upload session 20261123001500abc
         counted  500,100 rows by a query after the commit
         content  changed since run 7, which loaded 500,099 rows; checksum 000000000000002a
-        time     1m 35s, 150.00 MiB of memory at most
+        time     1m 35s in the last attempt, 150.00 MiB of memory at most
 
         topic partition    planned     rows  tombstones kept  tombstones skipped  rejected  outside before  outside after  outside reach  holes  unread
         orders[0]        1,500,020  500,000                4                   5         2              10      1,000,000              0      3       0
@@ -347,7 +347,7 @@ mod tests {
         balanced: planned = rows + tombstones skipped + rejected + outside + holes + unread, in each topic partition
 
         slices  3 planned, 2 read, 1 kept from an earlier attempt
-        blocks  2 uploaded, 1 uploaded before
+        blocks  2 uploaded, 1 found in sessions that an earlier attempt opened
 
         step      busy      items       bytes  items/s     bytes/s
         plan    0.25 s          2           -        8           -
