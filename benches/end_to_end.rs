@@ -9,7 +9,7 @@
     reason = "the tables are what the program is for"
 )]
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use benches::Result;
 use benches::arguments::Arguments;
@@ -17,7 +17,7 @@ use benches::end_to_end::{SERVE, Servers, Topic, fill, serve};
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
-use benches::process::{cpu, peak_bytes};
+use benches::process::{cpu, peak_bytes, this_program};
 use benches::stage::Place;
 use engine_model::{StepFigures, Steps};
 
@@ -212,7 +212,7 @@ fn again(mode: &str, kind: Kind, servers: &Servers, arguments: &[String]) -> Res
     let Servers {
         brokers, endpoint, ..
     } = servers;
-    let output = Command::new(std::env::current_exe()?)
+    let output = this_program()?
         .args([mode, kind.name(), brokers, endpoint])
         .args(arguments)
         .stderr(Stdio::inherit())
