@@ -1,7 +1,7 @@
 //! `cargo bench -p benches --bench end_to_end -- [--megabytes N] [--repetitions N] [--tweets FILE]`
 //!
-//! Fills a topic of each kind on the embedded broker, then in turn reads it with the engine's reader alone and loads it
-//! whole into the embedded MaxCompute-compatible server. The servers, the producer and each run are processes of their
+//! Fills a topic of each kind on the embedded broker, then in turn polls it with plain consumers, reads it with the engine's
+//! reader alone and loads it whole into the embedded MaxCompute-compatible server. The servers, the producer and each run are processes of their
 //! own, so that no one's memory or CPU time counts as another's.
 
 #![expect(
@@ -25,6 +25,8 @@ use engine_model::{StepFigures, Steps};
 const FILL: &str = "--fill";
 /// The argument that makes this program read a topic and nothing more.
 const CONSUME: &str = "--consume";
+/// The argument that makes this program poll a topic and nothing more.
+const POLL: &str = "--poll";
 /// The argument that makes this program load a topic.
 const LOAD: &str = "--load";
 /// Consumer threads of both sides, and lanes of the load.
@@ -48,15 +50,15 @@ fn main() -> Result<()> {
             println!("{} {bytes}", payloads.len());
             Ok(())
         }
-        [mode, kind, brokers, endpoint, messages] if mode == CONSUME || mode == LOAD => {
+        [mode, kind, brokers, endpoint, messages] if [CONSUME, POLL, LOAD].contains(&&**mode) => {
             let kind = Kind::from_name(kind)?;
             let fields = MappedFields::of(kind, FIELDS)?;
             let topic = Topic::new(&place(kind, brokers, endpoint), &fields, messages.parse()?)?;
-            let took = if mode == LOAD {
-                took(|| Ok(topic.load()?.steps))?
-            } else {
-                took(|| topic.consume().map(|()| Steps::default()))?
-            };
+            let took = took(|| match mode.as_str() {
+                LOAD => Ok(topic.load()?.steps),
+                POLL => topic.poll().map(|()| Steps::default()),
+                _ => topic.consume().map(|()| Steps::default()),
+            })?;
             println!("{}", serde_json::to_string(&took)?);
             Ok(())
         }
@@ -111,37 +113,50 @@ fn compare(arguments: &[String]) -> Result<()> {
         for repetition in 0..=repetitions {
             runs.rotate(repetition > 0)?;
         }
-        println!(
-            "{}",
-            line(&format!("{}, consume only", kind.name()), &runs.consumed)
-        );
-        println!("{}", line(&format!("{}, full", kind.name()), &runs.loaded));
+        for (side, figures) in [
+            ("polled by rdkafka", &runs.polled),
+            ("consume only", &runs.consumed),
+            ("full", &runs.loaded),
+        ] {
+            println!("{}", line(&format!("{}, {side}", kind.name()), figures));
+        }
         steps.push(steps_line(kind.name(), &runs.loaded));
-        let pairs = runs.consumed.iter().zip(&runs.loaded);
-        let full = median(pairs.map(|(consumed, loaded)| consumed.seconds / loaded.seconds));
-        let pairs = runs.consumed.iter().zip(&runs.loaded);
-        let cpu = median(pairs.map(|(consumed, loaded)| {
-            consumed.engine_cpu_per_gigabyte / loaded.engine_cpu_per_gigabyte
-        }));
-        ratios.push(format!("| {} | {full:.2} | {cpu:.2} |", kind.name()));
+        let (rate, cpu) = ratios_of(&runs.polled, &runs.consumed);
+        let (full, full_cpu) = ratios_of(&runs.consumed, &runs.loaded);
+        ratios.push(format!(
+            "| {} | {rate:.2} | {cpu:.2} | {full:.2} | {full_cpu:.2} |",
+            kind.name()
+        ));
     }
     println!(
         "\n| full, s/GB that each step was busy | read | decode | stage | upload | plan and commit, s |"
     );
     println!("|---|---|---|---|---|---|\n{}", steps.join("\n"));
     println!(
-        "\n| full ÷ consume only | rate | rows per CPU second |\n|---|---|---|\n{}",
+        "\n| | consume only ÷ polled, rate | rows per CPU second | full ÷ consume only, rate | rows per CPU second |\n\
+         |---|---|---|---|---|\n{}",
         ratios.join("\n")
     );
     Ok(())
 }
 
-/// The two sides of one topic.
+/// How many times the rate of `before`, and its rows per CPU second, `after` has.
+fn ratios_of(before: &[Figures], after: &[Figures]) -> (f64, f64) {
+    let pairs = || before.iter().zip(after);
+    let cpu = |figures: &Figures| figures.engine_cpu_per_gigabyte;
+    (
+        median(pairs().map(|(before, after)| before.seconds / after.seconds)),
+        median(pairs().map(|(before, after)| cpu(before) / cpu(after))),
+    )
+}
+
+/// The sides of one topic.
 struct Runs<'a> {
     kind: Kind,
     servers: &'a Servers,
     messages: u32,
     megabytes: f64,
+    polled: Vec<Figures>,
     consumed: Vec<Figures>,
     loaded: Vec<Figures>,
 }
@@ -173,15 +188,18 @@ impl<'a> Runs<'a> {
             servers,
             messages,
             megabytes,
+            polled: Vec::new(),
             consumed: Vec::new(),
             loaded: Vec::new(),
         })
     }
 
-    /// Consumes and loads once; what only warmed up is not kept.
+    /// Polls, consumes and loads once; what only warmed up is not kept.
     fn rotate(&mut self, keep: bool) -> Result<()> {
-        let (consumed, loaded) = (self.figures(CONSUME)?, self.figures(LOAD)?);
+        let (polled, consumed) = (self.figures(POLL)?, self.figures(CONSUME)?);
+        let loaded = self.figures(LOAD)?;
         if keep {
+            self.polled.push(polled);
             self.consumed.push(consumed);
             self.loaded.push(loaded);
         }

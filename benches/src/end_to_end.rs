@@ -16,6 +16,7 @@ use engine_model::{MessageBlock, OffsetRange, RunReport, TopicPartition};
 use crate::Result;
 use crate::blocks::PROJECT;
 use crate::fields::MappedFields;
+use crate::poll::poll;
 use crate::process::{Serving, serve_until_closed};
 use crate::stage::{DAY_START_MS, Place, job};
 
@@ -177,6 +178,20 @@ impl Topic {
         })?;
         if read != self.messages {
             return Err(format!("{read} of {} messages were read", self.messages).into());
+        }
+        Ok(())
+    }
+
+    /// Reads the topic by polling, with as many threads, and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the consumers, or a message went missing.
+    pub fn poll(&self) -> Result<()> {
+        let brokers = self.job.source.brokers.join(",");
+        let read = poll(&brokers, &self.ranges, self.lanes)?;
+        if read != self.messages {
+            return Err(format!("{read} of {} messages were polled", self.messages).into());
         }
         Ok(())
     }

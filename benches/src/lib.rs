@@ -12,6 +12,7 @@ pub mod fields;
 pub mod measure;
 pub mod memory;
 pub mod messages;
+pub mod poll;
 pub mod process;
 pub mod sink;
 pub mod stage;

@@ -178,6 +178,7 @@ fn a_topic_is_consumed_and_loaded() {
         let fields = MappedFields::of(kind, 12).unwrap();
         fill(&place, &fields, &payloads).unwrap();
         let topic = Topic::new(&place, &fields, payloads.len()).unwrap();
+        topic.poll().unwrap();
         topic.consume().unwrap();
         for _ in 0..2 {
             topic.load().unwrap();
