@@ -90,6 +90,14 @@ impl Topic {
             .max(self.log_start)
     }
 
+    /// The messages of a range.
+    fn messages(&self, partition: i32, range: OffsetRange) -> &[Message] {
+        let log = self.log(partition);
+        let place = |offset: i64| log.partition_point(|message| message.offset < offset);
+        let end = place(range.end);
+        &log[place(range.start).min(end)..end]
+    }
+
     fn log(&self, partition: i32) -> &[Message] {
         let partitions = self.made_anew.get().unwrap_or(&self.partitions);
         let log = &partitions[usize::try_from(partition).unwrap()];
@@ -157,20 +165,16 @@ impl MessageSource for Source {
         messages: usize,
     ) -> Result<MessageBlock, Error> {
         let mut block = MessageBlock::default();
-        let log = self.0.log(partition.partition).iter();
-        for message in log
-            .filter(|message| range.contains(message.offset))
-            .take(messages)
-        {
+        let found = self.0.messages(partition.partition, range);
+        for message in found.iter().take(messages) {
             message.push_to(&mut block);
         }
         Ok(block)
     }
 
     fn sample(&self, partition: &TopicPartition, range: OffsetRange) -> Result<Option<u64>, Error> {
-        let mut log = self.0.log(partition.partition).iter();
-        let any = log.any(|message| (range.start..range.end).contains(&message.offset));
-        Ok(any.then_some(MESSAGE_BYTES))
+        let found = self.0.messages(partition.partition, range);
+        Ok((!found.is_empty()).then_some(MESSAGE_BYTES))
     }
 
     fn reader(&self) -> Result<Box<dyn MessageReader>, Error> {
@@ -215,14 +219,14 @@ impl MessageReader for Reader {
             }
             range.start = start.min(range.end);
         }
-        let log = self.topic.log(*partition);
         let silent_from = self.topic.silent_from.unwrap_or(i64::MAX);
-        let due = log
+        let due = self
+            .topic
+            .messages(*partition, *range)
             .iter()
-            .filter(|message| range.contains(message.offset))
             .take_while(|message| message.offset < silent_from)
             .take(2);
-        for message in due.collect::<Vec<_>>() {
+        for message in due {
             message.push_to(block);
             *self
                 .topic
@@ -233,7 +237,7 @@ impl MessageReader for Reader {
                 .or_default() += 1;
             range.start = message.offset + 1;
         }
-        Ok(!log.iter().any(|message| range.contains(message.offset)))
+        Ok(self.topic.messages(*partition, *range).is_empty())
     }
 }
 
