@@ -98,6 +98,7 @@ pub(crate) fn plan_report() -> PlanReport {
         start_offset: Some(500_000),
         end_offset: Some(1_500_000),
         range: range(500_000, 2_000_000),
+        left_out: Vec::new(),
         closed: true,
         retention_gap: false,
     };
@@ -105,6 +106,7 @@ pub(crate) fn plan_report() -> PlanReport {
         start_offset: Some(70),
         end_offset: None,
         range: range(70, 100),
+        left_out: Vec::new(),
         closed: false,
         retention_gap: true,
     };

@@ -51,13 +51,13 @@ impl PartitionRead {
             ranges.extend(OffsetRange::new(report.range.start, report.read_end()));
         }
         let of_partition = |partition: &PlannedPartition| {
-            let reach = partition.reaches.get(number)?.range;
-            let read = read.get(&partition.topic_partition).into_iter().flatten();
-            let ranges = read.filter_map(|range| range.intersection(reach));
+            let reach = partition.reaches.get(number)?;
+            let read = read.remove(&partition.topic_partition);
+            let read = OffsetRange::merged(read.unwrap_or_default());
             Some(Self {
                 topic_partition: partition.topic_partition.clone(),
                 high_watermark: partition.high_watermark,
-                ranges: OffsetRange::merged(ranges.collect()),
+                ranges: OffsetRange::common(&read, &reach.ranges()),
             })
         };
         plan.partitions.iter().filter_map(of_partition).collect()

@@ -9,8 +9,7 @@ use engine_model::limits::{
     WINDOW_SLICES_MAX,
 };
 use engine_model::{
-    LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, Reach, SLICE_FORMAT, SliceRange,
-    SliceSpec,
+    LoadPlan, OffsetRange, PlannedPartition, PlannedWindow, SLICE_FORMAT, SliceRange, SliceSpec,
 };
 
 use crate::{Error, ErrorKind};
@@ -163,10 +162,9 @@ fn offsets_of_windows(partitions: &[PlannedPartition]) -> Vec<u64> {
     let windows = partitions.iter().map(|partition| partition.reaches.len());
     let mut offsets = vec![0_u64; windows.max().unwrap_or(0)];
     for partition in partitions {
-        for (offsets, reach) in offsets.iter_mut().zip(&partition.reaches) {
-            let read = partition.ranges.iter();
-            let shared = read.filter_map(|range| range.intersection(reach.range));
-            *offsets += shared.map(OffsetRange::len).sum::<u64>();
+        for (number, offsets) in offsets.iter_mut().enumerate() {
+            let ranges = partition.ranges_of_window(number);
+            *offsets += ranges.into_iter().map(OffsetRange::len).sum::<u64>();
         }
     }
     offsets
@@ -243,26 +241,37 @@ fn cut(
 /// The ranges of a topic partition, cut where a window begins or ends to reach and where the look-up of its end lies, each
 /// with the windows that its messages may go to.
 fn pieces(partition: &PlannedPartition) -> Vec<SliceRange> {
-    let reaches = partition.reaches.iter();
-    let borders: BTreeSet<i64> = reaches
-        .flat_map(|reach| [reach.range.start, reach.look_up_end(), reach.range.end])
-        .collect();
-    let mut pieces = Vec::new();
+    // At each border the windows that begin to reach there, and those that reach to it.
+    let mut borders: BTreeMap<i64, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
+    for (number, reach) in (0..).zip(&partition.reaches) {
+        borders.entry(reach.look_up_end()).or_default();
+        for range in reach.ranges() {
+            borders.entry(range.start).or_default().0.push(number);
+            borders.entry(range.end).or_default().1.push(number);
+        }
+    }
     for range in &partition.ranges {
-        let inner = borders.range(range.start.saturating_add(1)..range.end);
-        let ends = inner.copied().chain([range.end]);
-        let mut start = range.start;
-        for end in ends {
-            let range = OffsetRange { start, end };
-            start = end;
-            let takes = |(_, reach): &(u32, &Reach)| reach.range.intersection(range).is_some();
-            let windows = (0..).zip(&partition.reaches).filter(takes);
+        borders.entry(range.start).or_default();
+        borders.entry(range.end).or_default();
+    }
+    let mut pieces = Vec::new();
+    let mut reaching: BTreeSet<u32> = BTreeSet::new();
+    let mut ranges = partition.ranges.iter().peekable();
+    let mut start = i64::MIN;
+    for (end, (begin, over)) in borders {
+        while ranges.next_if(|range| range.end <= start).is_some() {}
+        if ranges.peek().is_some_and(|range| range.start <= start) {
             pieces.push(SliceRange {
                 topic_partition: partition.topic_partition.clone(),
-                range,
-                windows: windows.map(|(number, _)| number).collect(),
+                range: OffsetRange { start, end },
+                windows: reaching.iter().copied().collect(),
             });
         }
+        for number in over {
+            reaching.remove(&number);
+        }
+        reaching.extend(begin);
+        start = end;
     }
     pieces
 }

@@ -8,7 +8,7 @@ use engine_model::job::{Job, Lateness, OffsetBound, OffsetBounds};
 use engine_model::{OffsetRange, PlannedPartition, PlannedWindow, Reach, TopicPartition, Window};
 
 use crate::ports::MessageSource;
-use crate::survey::{LOOK_MESSAGES, LOOK_OFFSETS, Look, Survey};
+use crate::survey::{LOOK_MESSAGES, LOOK_OFFSETS, Look, Sought, Survey};
 use crate::timestamps::{Found, check_timestamps};
 use crate::{Error, ErrorKind};
 
@@ -228,10 +228,8 @@ fn instants(windows: &[Window], lateness: Lateness) -> BTreeSet<i64> {
     for window in windows {
         instants.extend([window.start_ms, window.end_ms]);
         if let Lateness::Margin(margin_ms) = lateness {
-            instants.insert(hint_of(*window, margin_ms));
-            if windows.len() > 1 {
-                instants.insert(hint_of(*window, own_margin_ms(*window, margin_ms)));
-            }
+            let far_ms = Sought::margin_ms_max(*window, margin_ms);
+            instants.extend([hint_of(*window, margin_ms), hint_of(*window, far_ms)]);
         }
     }
     // Bounds that are offsets.
@@ -242,12 +240,6 @@ fn instants(windows: &[Window], lateness: Lateness) -> BTreeSet<i64> {
 
 fn hint_of(window: Window, margin_ms: i64) -> i64 {
     window.end_ms.saturating_add(margin_ms)
-}
-
-/// How much message time behind its end a window among others waits for late messages, before it is committed: as long as
-/// it is itself, for what lies there is read anyway.
-fn own_margin_ms(window: Window, margin_ms: i64) -> i64 {
-    margin_ms.max(window.end_ms.saturating_sub(window.start_ms))
 }
 
 /// One topic partition on its way into the plan.
@@ -269,79 +261,68 @@ impl Resolving<'_> {
         look_at: &mut crate::survey::LookAt<'_>,
     ) -> Result<PlannedPartition, Error> {
         let mut survey = Survey::new(self.log, look_at);
-        let mut ranges = Vec::new();
         let mut reaches = Vec::with_capacity(self.windows.len());
         let adjacent = |one: &Window, next: &Window| one.end_ms == next.start_ms;
         for group in self.windows.chunk_by(adjacent) {
-            let (read, group_reaches) = self.resolve_group(group, &mut survey)?;
-            ranges.extend(read);
-            reaches.extend(group_reaches);
+            reaches.extend(self.resolve_group(group, &mut survey)?);
         }
-        for (window, reach) in self.windows.iter().zip(&mut reaches) {
-            reach.closed = self.is_closed(*window, reach, &mut survey)?;
-        }
-        // Of what is read for all, only what some window takes messages from.
-        let read = OffsetRange::merged(ranges);
-        let wanted = OffsetRange::merged(reaches.iter().map(|reach| reach.range).collect());
-        let both = wanted.iter().flat_map(|wanted| {
-            let read = read.iter();
-            read.filter_map(|range| range.intersection(*wanted))
-        });
-        let ranges = OffsetRange::merged(both.collect());
         let ends = self.look_ups.ends[self.index];
         Ok(PlannedPartition {
             topic_partition: partition.clone(),
             log_start: ends.start,
             high_watermark: ends.end,
-            ranges,
+            ranges: OffsetRange::merged(reaches.iter().flat_map(Reach::ranges).collect()),
             reaches,
         })
     }
 
-    /// What to read for windows each of which begins where the last one ends, and how far each of them reaches.
+    /// How far windows reach each of which begins where the last one ends.
     fn resolve_group(
         &self,
         group: &[Window],
         survey: &mut Survey<'_>,
-    ) -> Result<(Vec<OffsetRange>, Vec<Reach>), Error> {
-        let mut reaches: Vec<Reach> = group.iter().map(|window| self.look_up(*window)).collect();
+    ) -> Result<Vec<Reach>, Error> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
-            return Ok((Vec::new(), reaches));
+            return Ok(Vec::new());
         };
-        let margin_ms = match self.lateness {
-            Lateness::None if !self.by_offset => {
-                for reach in &mut reaches {
-                    reach.range.end = reach.look_up_end();
-                }
-                return Ok((reaches.iter().map(|reach| reach.range).collect(), reaches));
-            }
-            Lateness::Margin(margin_ms) if !self.by_offset => margin_ms,
-            _ => return Ok((reaches.iter().map(|reach| reach.range).collect(), reaches)),
-        };
-        let whole = Window {
-            start_ms: first.start_ms,
-            end_ms: last.end_ms,
-        };
-        let start = reaches
-            .first()
-            .map_or(self.log.end, |reach| reach.range.start);
-        let read = survey.ranges(whole, start, self.hint(whole, margin_ms), margin_ms)?;
-        let end = read.last().map_or(start, |range| range.end);
-        let last_number = reaches.len() - 1;
-        for (number, (window, reach)) in group.iter().zip(&mut reaches).enumerate() {
-            let own_end = if number == last_number || survey.is_short(start) {
-                end
-            } else {
-                let own_margin_ms = own_margin_ms(*window, margin_ms);
-                let hint = self.hint(*window, own_margin_ms);
-                let end = survey.end_of(*window, reach.range.start, hint, own_margin_ms)?;
-                survey
-                    .last_seen(*window, end)
-                    .map_or(end, |seen| end.max(seen))
-            };
-            reach.range.end = own_end.clamp(reach.range.start, end.max(reach.range.start));
+        let mut anyway = None;
+        if let Lateness::Margin(margin_ms) = self.lateness
+            && !self.by_offset
+            && group.len() > 1
+        {
+            let sought =
+                |window: &Window| self.sought(*window, self.look_up(*window).range, margin_ms);
+            anyway = Some(survey.between(&sought(first), &sought(last))?);
         }
-        Ok((read, reaches))
+        let mut reaches = Vec::with_capacity(group.len());
+        for window in group {
+            let mut reach = self.look_up(*window);
+            match self.lateness {
+                _ if self.by_offset => {}
+                Lateness::Exact => {}
+                Lateness::None => reach.range.end = reach.look_up_end(),
+                Lateness::Margin(margin_ms) => {
+                    let sought = self.sought(*window, reach.range, margin_ms);
+                    let ranges = survey.ranges(&sought, anyway)?;
+                    reach.range.end = ranges.last().map_or(reach.range.start, |last| last.end);
+                    reach.left_out = reach.range.without(&ranges);
+                }
+            }
+            reach.closed = self.is_closed(*window, &reach, survey)?;
+            reaches.push(reach);
+        }
+        Ok(reaches)
+    }
+
+    /// What a survey is told of a window whose messages lie within `range`.
+    fn sought(&self, window: Window, range: OffsetRange, margin_ms: i64) -> Sought {
+        Sought {
+            window,
+            start: range.start,
+            margin_ms,
+            end_hint: self.hint(window, margin_ms),
+            far_hint: self.hint(window, Sought::margin_ms_max(window, margin_ms)),
+        }
     }
 
     /// The window's look-ups, with all that lies behind its start within its reach.
@@ -366,6 +347,7 @@ impl Resolving<'_> {
                 start: start_offset.unwrap_or(end).clamp(start, end),
                 end,
             },
+            left_out: Vec::new(),
             closed: false,
             retention_gap: is_cut || self.look_ups.start_is_gone[self.index],
         }

@@ -1,24 +1,33 @@
-//! Where the messages of a window lie in a log that is not in order, found by looks at a few places.
+//! Where the messages of windows lie in a log that is not in order, found by looks at a few places.
 //!
 //! A log mostly follows the clock: the *bulk* of its messages does, in the sense of the median of some messages in a row.
-//! Others are stamped earlier or later than their neighbours. The survey
+//! Others are stamped earlier or later than their neighbours. For each window the survey
 //!
 //! 1. bisects for the places where the bulk passes the window's start and end, and reads that far and a margin of message
 //!    time further on either side, which grows by what the looks see of steady disorder;
-//! 2. looks at places on either side: at growing distances, each a quarter farther than the last, and at
-//!    [`GRID_PLACES`] that divide the log evenly. Where messages of the window are seen no farther away than the bulk of the
+//! 2. looks at [`places`] on either side. Where messages of the window are seen no farther away than the bulk of the
 //!    window is long, all up to there is read;
 //! 3. reads around each farther place where some are seen, up to where the places beside it have none.
 //!
 //! Reading begins at the look-up of the window's start, for nothing of the window lies before it. What no look meets, and
 //! lies farther from the bulk than the margin, is missed. A log of up to [`WHOLE_OFFSETS_MAX`] offsets from there on is
 //! read whole, and so is what would be left out between two stretches, or behind the last, where it is as short.
+//!
+//! Of several windows each is surveyed as if it were the only one; they share what was seen. What lies around a window is
+//! read for the windows beside it anyway: where it is, all of it is taken, and no look is needed there, for whatever a look
+//! could bring the window to read is within.
+
+mod look;
+mod places;
 
 use std::collections::BTreeMap;
 
 use engine_model::{OffsetRange, Window};
 
 use crate::Error;
+
+pub(crate) use look::Look;
+use places::places;
 
 /// Messages in a row that one look takes in, at most.
 pub(crate) const LOOK_MESSAGES: usize = 64;
@@ -28,67 +37,38 @@ pub(crate) const LOOK_OFFSETS: i64 = 64;
 pub(crate) const WHOLE_OFFSETS_MAX: u64 = 10_000;
 /// Places of the bulk are found to so many offsets.
 const GRAIN_OFFSETS: i64 = 1_000;
-/// Each place is farther away than the one before by this part of its distance: about three of them double it.
-const DISTANCE_PARTS: i64 = 4;
-/// Places that divide the whole log evenly.
-const GRID_PLACES: u64 = 32;
 /// Looks that must have seen messages so far from their neighbours for disorder to be steady: fewer are outliers.
 const STEADY_LOOKS: usize = 3;
 /// How often the stretch between a place with messages of the window and one without is halved.
 const EDGE_HALVINGS: u32 = 3;
 
-/// The messages at one place of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// One past the last message that was seen, or the end of what was asked for where there was none.
-    pub(crate) end: i64,
-    /// The timestamps of the messages, sorted.
-    timestamps_ms: Vec<i64>,
-}
-
-impl Look {
-    /// The look at messages with these timestamps, in any order.
-    pub(crate) fn new(end: i64, mut timestamps_ms: Vec<i64>) -> Self {
-        timestamps_ms.sort_unstable();
-        Self { end, timestamps_ms }
-    }
-
-    /// Whether a message of the window is among them.
-    pub(crate) fn sees(&self, window: Window) -> bool {
-        let before = self
-            .timestamps_ms
-            .partition_point(|timestamp_ms| *timestamp_ms < window.start_ms);
-        let next = self.timestamps_ms.get(before);
-        next.is_some_and(|timestamp_ms| *timestamp_ms < window.end_ms)
-    }
-
-    /// Whether there are messages and all of them are at `instant_ms` or later.
-    pub(crate) fn is_at_or_after(&self, instant_ms: i64) -> bool {
-        let first = self.timestamps_ms.first();
-        first.is_some_and(|timestamp_ms| *timestamp_ms >= instant_ms)
-    }
-
-    /// How far the messages are stamped before the bulk here, and how far after it, in ms.
-    fn spread_ms(&self) -> (i64, i64) {
-        let median = self.timestamps_ms.get(self.timestamps_ms.len() / 2);
-        let ends = self.timestamps_ms.first().zip(self.timestamps_ms.last());
-        let Some((median, (first, last))) = median.zip(ends) else {
-            return (0, 0);
-        };
-        (median.saturating_sub(*first), last.saturating_sub(*median))
-    }
-
-    /// Whether the bulk here is before `instant_ms`; not where there are no messages.
-    fn bulk_is_before(&self, instant_ms: i64) -> bool {
-        let median = self.timestamps_ms.get(self.timestamps_ms.len() / 2);
-        median.is_some_and(|median| *median < instant_ms)
-    }
-}
-
 /// Looks at the first messages of a range of one topic partition, at most [`LOOK_MESSAGES`].
 pub(crate) type LookAt<'a> = dyn FnMut(OffsetRange) -> Result<Look, Error> + 'a;
 
-/// One log that is surveyed, with all that was seen of it.
+/// A window to survey, with what the look-ups say of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    pub(crate) window: Window,
+    /// Nothing of the window lies before this offset.
+    pub(crate) start: i64,
+    /// Message time that is read on either side of the bulk, in ms.
+    pub(crate) margin_ms: i64,
+    /// Where the bulk may pass the window's end and the margin.
+    pub(crate) end_hint: i64,
+    /// Where it may pass them and the window's length.
+    pub(crate) far_hint: i64,
+}
+
+impl Sought {
+    /// The most message time that is read on either side of the bulk, in ms: disorder that is longer than the window is found
+    /// where it was seen.
+    pub(crate) fn margin_ms_max(window: Window, margin_ms: i64) -> i64 {
+        let length_ms = window.end_ms.saturating_sub(window.start_ms);
+        margin_ms.saturating_add(length_ms)
+    }
+}
+
+/// One log that is surveyed, with what was seen of it.
 pub(crate) struct Survey<'a> {
     /// What may hold messages of the windows.
     log: OffsetRange,
@@ -105,97 +85,49 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// What to read for messages of `window`, none of which lies before `start`. `end_hint` is where the bulk may pass the
-    /// window's end and the margin.
+    /// What to read for messages of a window. Of several windows, one after the other in time, `anyway` is what is read from
+    /// the first to the last: of that the window takes what lies around it, beyond what it would as the only one.
     pub(crate) fn ranges(
         &mut self,
-        window: Window,
-        start: i64,
-        end_hint: i64,
-        margin_ms: i64,
+        sought: &Sought,
+        anyway: Option<OffsetRange>,
     ) -> Result<Vec<OffsetRange>, Error> {
-        let log = self.log_from(start);
-        if self.is_short(start) {
+        let log = self.log_from(sought.start);
+        // No later window lies there.
+        self.looks = self.looks.split_off(&log.start);
+        if is_short(log) {
             return Ok(OffsetRange::merged(vec![log]));
         }
-        let bulk = self.bulk(window, log, end_hint, (margin_ms, margin_ms))?;
-        self.look_around(log, bulk)?;
-        let length_ms = window.end_ms.saturating_sub(window.start_ms);
-        // Late messages lie behind the end, early ones before the start. What is farther away than the window is long is
-        // found where it was seen.
-        let grown = |steady_ms: i64| {
-            let grows = steady_ms > margin_ms / 2 && steady_ms <= length_ms;
-            margin_ms.saturating_add(if grows { steady_ms } else { 0 })
-        };
-        let (late_ms, early_ms) = self.disorder_ms();
-        let both = (grown(early_ms), grown(late_ms));
-        let bulk = if both == (margin_ms, margin_ms) {
-            bulk
-        } else {
-            self.bulk(window, log, bulk.end, both)?
-        };
-        let ranges = self.seen_around(window, log, bulk)?;
-        Ok(without_short_gaps(ranges, log))
-    }
-
-    /// Where the bulk is in the window, or within so much message time before its start, and behind its end.
-    fn bulk(
-        &mut self,
-        window: Window,
-        log: OffsetRange,
-        end_hint: i64,
-        (before_ms, behind_ms): (i64, i64),
-    ) -> Result<OffsetRange, Error> {
-        let low_ms = window.start_ms.saturating_sub(before_ms);
-        let from = self.passes(low_ms, log, log.start)?.start;
-        let end = self.end_of(window, from, end_hint, behind_ms)?;
-        Ok(OffsetRange {
-            start: from,
-            end: end.max(from),
-        })
-    }
-
-    /// How far messages are stamped before, and after, those around them, in ms, as far as that is steady.
-    fn disorder_ms(&self) -> (i64, i64) {
-        let (mut late, mut early): (Vec<i64>, Vec<i64>) =
-            self.looks.values().map(Look::spread_ms).unzip();
-        let steady = |spreads: &mut Vec<i64>| {
-            spreads.sort_unstable_by(|one, other| other.cmp(one));
-            spreads.get(STEADY_LOOKS - 1).copied().unwrap_or(0)
-        };
-        (steady(&mut late), steady(&mut early))
-    }
-
-    /// Whether what may hold messages of windows from `start` on is so short that all of it is read.
-    pub(crate) fn is_short(&self, start: i64) -> bool {
-        self.log_from(start).len() <= WHOLE_OFFSETS_MAX
-    }
-
-    fn log_from(&self, start: i64) -> OffsetRange {
-        OffsetRange {
-            start: start.clamp(self.log.start, self.log.end),
-            ..self.log
+        let bulk = self.bulk(sought, log)?;
+        let places = places(log, bulk);
+        let mut shared = None;
+        let mut core = None;
+        if let Some(anyway) = anyway {
+            let widest = self.widest(sought, log, bulk)?;
+            let around = OffsetRange {
+                start: log.start,
+                end: end_around(log, bulk, widest, &places),
+            };
+            shared = anyway.intersection(around);
+            core = shared.filter(|shared| shared.start <= widest.start && shared.end == around.end);
         }
+        let core = match core {
+            Some(core) => core,
+            None => self.grown(sought, log, bulk, &places)?,
+        };
+        let mut ranges = self.seen_around(sought.window, log, &places, (bulk, core))?;
+        ranges.extend(shared);
+        Ok(without_short_gaps(OffsetRange::merged(ranges), log))
     }
 
-    /// One past the place where the bulk passes the window's end and the margin; `from` lies before it.
-    pub(crate) fn end_of(
-        &mut self,
-        window: Window,
-        from: i64,
-        end_hint: i64,
-        margin_ms: i64,
-    ) -> Result<i64, Error> {
-        let log = self.log_from(from);
-        let high_ms = window.end_ms.saturating_add(margin_ms);
-        Ok(self.passes(high_ms, log, end_hint)?.end)
-    }
-
-    /// The end of the last look beyond `offset` that saw a message of `window`.
-    pub(crate) fn last_seen(&self, window: Window, offset: i64) -> Option<i64> {
-        let beyond = self.looks.range(offset..).rev();
-        let mut seen = beyond.filter(|(_, look)| look.sees(window));
-        seen.next().map(|(_, look)| look.end)
+    /// From the bulk of the first window to that of the last: what is read of them together.
+    pub(crate) fn between(&mut self, first: &Sought, last: &Sought) -> Result<OffsetRange, Error> {
+        let start = self.bulk(first, self.log_from(first.start))?.start;
+        let end = self.bulk(last, self.log_from(last.start))?.end;
+        Ok(OffsetRange {
+            start,
+            end: end.max(start),
+        })
     }
 
     /// Looks at the messages from `at` on.
@@ -209,6 +141,101 @@ impl<'a> Survey<'a> {
             self.looks.insert(at, look);
         }
         Ok(&self.looks[&at])
+    }
+
+    fn log_from(&self, start: i64) -> OffsetRange {
+        OffsetRange {
+            start: start.clamp(self.log.start, self.log.end),
+            ..self.log
+        }
+    }
+
+    /// Where the bulk is in the window or within the margin of it; all of a log that is short.
+    fn bulk(&mut self, sought: &Sought, log: OffsetRange) -> Result<OffsetRange, Error> {
+        if is_short(log) {
+            return Ok(log);
+        }
+        let margin_ms = sought.margin_ms;
+        self.bulk_within(sought.window, log, sought.end_hint, (margin_ms, margin_ms))
+    }
+
+    /// The most that the bulk and what is read for steady disorder can be.
+    fn widest(
+        &mut self,
+        sought: &Sought,
+        log: OffsetRange,
+        bulk: OffsetRange,
+    ) -> Result<OffsetRange, Error> {
+        let margin_ms = Sought::margin_ms_max(sought.window, sought.margin_ms);
+        let wide = self.bulk_within(sought.window, log, sought.far_hint, (margin_ms, margin_ms))?;
+        Ok(OffsetRange {
+            start: wide.start.min(bulk.start),
+            end: wide.end.max(bulk.end),
+        })
+    }
+
+    /// The bulk and what is read for the steady disorder that is seen at `places`, all of which are looked at. Late messages lie
+    /// behind the end, early ones before the start.
+    fn grown(
+        &mut self,
+        sought: &Sought,
+        log: OffsetRange,
+        bulk: OffsetRange,
+        places: &[i64],
+    ) -> Result<OffsetRange, Error> {
+        let Sought {
+            window, margin_ms, ..
+        } = *sought;
+        let length_ms = window.end_ms.saturating_sub(window.start_ms);
+        let grown = |steady_ms: i64| {
+            let grows = steady_ms > margin_ms / 2 && steady_ms <= length_ms;
+            margin_ms.saturating_add(if grows { steady_ms } else { 0 })
+        };
+        let (late_ms, early_ms) = self.disorder_ms(places)?;
+        let both = (grown(early_ms), grown(late_ms));
+        if both == (margin_ms, margin_ms) {
+            return Ok(bulk);
+        }
+        let widest = self.widest(sought, log, bulk)?;
+        let grown = self.bulk_within(window, log, bulk.end, both)?;
+        Ok(OffsetRange {
+            start: grown.start.clamp(widest.start, bulk.start),
+            end: grown.end.clamp(bulk.end, widest.end),
+        })
+    }
+
+    /// Where the bulk is in the window, or within so much message time before its start, and behind its end.
+    fn bulk_within(
+        &mut self,
+        window: Window,
+        log: OffsetRange,
+        end_hint: i64,
+        (before_ms, behind_ms): (i64, i64),
+    ) -> Result<OffsetRange, Error> {
+        let low_ms = window.start_ms.saturating_sub(before_ms);
+        let start = self.passes(low_ms, log, log.start)?.start;
+        let rest = OffsetRange { start, ..log };
+        let high_ms = window.end_ms.saturating_add(behind_ms);
+        let end = self.passes(high_ms, rest, end_hint)?.end;
+        Ok(OffsetRange {
+            start,
+            end: end.max(start),
+        })
+    }
+
+    /// How far messages are stamped before, and after, those around them, in ms, as far as that is steady.
+    fn disorder_ms(&mut self, places: &[i64]) -> Result<(i64, i64), Error> {
+        let (mut late, mut early) = (Vec::new(), Vec::new());
+        for at in places {
+            let (late_ms, early_ms) = self.look(*at)?.spread_ms();
+            late.push(late_ms);
+            early.push(early_ms);
+        }
+        let steady = |mut spreads: Vec<i64>| {
+            spreads.sort_unstable_by(|one, other| other.cmp(one));
+            spreads.get(STEADY_LOOKS - 1).copied().unwrap_or(0)
+        };
+        Ok((steady(late), steady(early)))
     }
 
     /// The stretch in which the bulk passes `instant_ms`: before its start it is earlier, from its end on it is not. Found
@@ -259,74 +286,38 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Looks at places at growing distances from both ends of `bulk` and from the start of `log`, and all over it.
-    fn look_around(&mut self, log: OffsetRange, bulk: OffsetRange) -> Result<(), Error> {
-        if bulk.end < log.end {
-            self.look(bulk.end)?;
-        }
-        if log.start < bulk.start {
-            self.look(log.start)?;
-        }
-        let mut distance = LOOK_OFFSETS;
-        while distance.unsigned_abs() < log.len() {
-            let above = bulk.end.saturating_add(distance);
-            if above < log.end {
-                self.look(above)?;
-            }
-            for below in [
-                log.start.saturating_add(distance),
-                bulk.start.saturating_sub(distance),
-            ] {
-                if (log.start..bulk.start).contains(&below) {
-                    self.look(below)?;
-                }
-            }
-            distance = distance.saturating_add(distance / DISTANCE_PARTS);
-        }
-        for place in 1..GRID_PLACES {
-            let at = log.part(place, GRID_PLACES);
-            if !bulk.contains(at) {
-                self.look(at)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The bulk, and what lies around the places outside of it where messages of the window were seen.
+    /// The `core`, of which the bulk is a part, and what lies around the places outside of it where messages of the window
+    /// are seen.
     fn seen_around(
         &mut self,
         window: Window,
         log: OffsetRange,
-        bulk: OffsetRange,
+        places: &[i64],
+        (bulk, core): (OffsetRange, OffsetRange),
     ) -> Result<Vec<OffsetRange>, Error> {
-        let near = i64::try_from(bulk.len())
-            .unwrap_or(i64::MAX)
-            .max(GRAIN_OFFSETS);
-        let mut ranges = vec![bulk];
-        // What lies beside a place: nothing of the window, as far as was seen. The bulk's own looks count as seen.
-        let outside = |at: &i64| (log.start..log.end).contains(at) && !bulk.contains(*at);
-        let places: Vec<(i64, i64, bool)> = self
-            .looks
-            .iter()
-            .filter(|(at, _)| outside(at))
-            .map(|(at, look)| (*at, look.end, look.sees(window)))
-            .collect();
-        for (index, (at, end, _)) in places.iter().enumerate().filter(|(_, place)| place.2) {
-            let below = *at < bulk.start;
-            let previous = index.checked_sub(1).and_then(|index| places.get(index));
-            let previous = previous.filter(|(at, _, _)| (*at < bulk.start) == below);
-            let next = places.get(index + 1);
-            let next = next.filter(|(at, _, _)| (*at < bulk.start) == below);
+        let near = near_offsets(bulk);
+        let mut ranges = vec![core];
+        let mut seen: Vec<(i64, i64, bool)> = Vec::with_capacity(places.len());
+        for at in places.iter().filter(|at| !core.contains(**at)) {
+            let look = self.look(*at)?;
+            seen.push((*at, look.end, look.sees(window)));
+        }
+        for (index, (at, end, _)) in seen.iter().enumerate().filter(|(_, place)| place.2) {
+            let below = *at < core.start;
+            let previous = index.checked_sub(1).and_then(|index| seen.get(index));
+            let previous = previous.filter(|(at, _, _)| (*at < core.start) == below);
+            let next = seen.get(index + 1);
+            let next = next.filter(|(at, _, _)| (*at < core.start) == below);
             let start = match previous {
                 Some((_, _, true)) => *at,
                 Some((_, previous_end, false)) => self.edge(window, *previous_end, *at)?,
                 None if below => *at,
-                None => bulk.end,
+                None => core.end,
             };
             let end = match next {
                 Some((next, _, true)) => *next,
                 Some((next, _, false)) => self.edge(window, *next, *end)?,
-                None if below => bulk.start,
+                None if below => core.start,
                 None => log.end,
             };
             let range = OffsetRange {
@@ -337,17 +328,17 @@ impl<'a> Survey<'a> {
             // All of what is near.
             if below && bulk.start - range.start <= near {
                 ranges.push(OffsetRange {
-                    end: bulk.start,
+                    end: core.start,
                     ..range
                 });
             } else if !below && range.end - bulk.end <= near {
                 ranges.push(OffsetRange {
-                    start: bulk.end,
+                    start: core.end,
                     end: range.end,
                 });
             }
         }
-        Ok(OffsetRange::merged(ranges))
+        Ok(ranges)
     }
 
     /// How far messages of the window go from `with`, where some are, toward `without`, where none was seen: a place between
@@ -367,6 +358,26 @@ impl<'a> Survey<'a> {
         }
         Ok(without)
     }
+}
+
+/// Whether what may hold messages of a window is so short that all of it is read.
+fn is_short(log: OffsetRange) -> bool {
+    log.len() <= WHOLE_OFFSETS_MAX
+}
+
+/// How far from the bulk all is read up to where messages of the window are seen.
+fn near_offsets(bulk: OffsetRange) -> i64 {
+    let length = i64::try_from(bulk.len()).unwrap_or(i64::MAX);
+    length.max(GRAIN_OFFSETS)
+}
+
+/// Where what lies around a window ends: at the first of the places that is near no more, so that what is read for
+/// those before it ends there too. Where the window is shorter than looks are worth, that is farther away.
+fn end_around(log: OffsetRange, bulk: OffsetRange, widest: OffsetRange, places: &[i64]) -> i64 {
+    let near = near_offsets(bulk).max(WHOLE_OFFSETS_MAX.cast_signed());
+    let end = bulk.end.saturating_add(near).max(widest.end);
+    let later = places.partition_point(|at| *at < end);
+    places.get(later).copied().unwrap_or(log.end)
 }
 
 /// The ranges, with what lies between two of them, or behind the last, where that is short.

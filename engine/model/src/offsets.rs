@@ -89,6 +89,22 @@ impl OffsetRange {
         merged
     }
 
+    /// The offsets that lie in one of `ranges` and one of `others`, both of which are in order and apart from each other.
+    pub fn common(ranges: &[Self], others: &[Self]) -> Vec<Self> {
+        let mut common = Vec::new();
+        let mut others = others.iter().peekable();
+        for range in ranges {
+            while let Some(other) = others.peek() {
+                common.extend(range.intersection(**other));
+                if other.end > range.end {
+                    break;
+                }
+                others.next();
+            }
+        }
+        common
+    }
+
     /// The offsets of this range that lie in none of `taken`, which are in order and apart from each other.
     pub fn without(self, taken: &[Self]) -> Vec<Self> {
         let mut left = Vec::new();
@@ -141,6 +157,17 @@ mod tests {
         assert_eq!(range(2, 12).without(&taken), [range(3, 5), range(6, 9)]);
         assert_eq!(range(9, 12).without(&taken), []);
         assert_eq!(range(2, 12).without(&[]), [range(2, 12)]);
+        let others = [range(2, 4), range(5, 12), range(15, 16), range(19, 30)];
+        let common = [
+            range(2, 3),
+            range(5, 6),
+            range(9, 12),
+            range(15, 16),
+            range(19, 20),
+        ];
+        assert_eq!(OffsetRange::common(&taken, &others), common);
+        assert_eq!(OffsetRange::common(&others, &taken), common);
+        assert_eq!(OffsetRange::common(&taken, &[]), []);
         let parts: Vec<i64> = (0..=3).map(|part| range(10, 20).part(part, 3)).collect();
         assert_eq!(parts, [10, 13, 16, 20]);
     }

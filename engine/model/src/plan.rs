@@ -61,6 +61,10 @@ pub struct Reach {
     pub end_offset: Option<i64>,
     /// The window's messages are taken from what is read of these offsets, and from no others.
     pub range: OffsetRange,
+    /// Parts of the range from which they are not taken, though they may be read for other windows; in order, apart from each
+    /// other, none empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<OffsetRange>,
     /// Whether the messages that were seen at the range's end all lie at or after the window's end, so that the window is
     /// over here as far as the log can tell.
     pub closed: bool,
@@ -70,6 +74,11 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The parts of the range that are not left out, in order.
+    pub fn ranges(&self) -> Vec<OffsetRange> {
+        self.range.without(&self.left_out)
+    }
+
     /// Where the plain look-up of the window's end would have stopped.
     pub fn look_up_end(&self) -> i64 {
         let OffsetRange { start, end } = self.range;
@@ -80,11 +89,10 @@ impl Reach {
 impl PlannedPartition {
     /// The offsets from which the messages of window `number` are taken, in order.
     pub fn ranges_of_window(&self, number: usize) -> Vec<OffsetRange> {
-        let reach = self.reaches.get(number).map(|reach| reach.range);
-        let ranges = self.ranges.iter();
-        ranges
-            .filter_map(|range| range.intersection(reach?))
-            .collect()
+        let reach = self.reaches.get(number);
+        reach.map_or_else(Vec::new, |reach| {
+            OffsetRange::common(&self.ranges, &reach.ranges())
+        })
     }
 
     /// Offsets to read.

@@ -1,4 +1,4 @@
-use engine_model::TopicPartition;
+use engine_model::{Reach, TopicPartition};
 
 use super::*;
 
@@ -19,6 +19,7 @@ fn reaching(number: i32, ranges: &[OffsetRange], reaches: &[OffsetRange]) -> Pla
         start_offset: Some(range.start),
         end_offset: None,
         range: *range,
+        left_out: Vec::new(),
         closed: false,
         retention_gap: false,
     };
@@ -54,6 +55,48 @@ fn ranges_are_cut_where_a_window_begins_or_ends_to_reach() {
         (160, 200, &[1, 2]),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_a_window_leaves_out_is_read_for_others_and_later() {
+    let mut partition = reaching(0, &[range(0, 300)], &[range(0, 250), range(100, 300)]);
+    partition.reaches[0].left_out = vec![range(120, 200), range(210, 240)];
+    assert_eq!(
+        partition.ranges_of_window(0),
+        [range(0, 120), range(200, 210), range(240, 250)]
+    );
+    assert_eq!(
+        offsets_of_windows(std::slice::from_ref(&partition)),
+        [140, 200]
+    );
+    let cut = |order| {
+        let slices = cut(std::slice::from_ref(&partition), 1_000, order);
+        let ranges = slices.into_iter().map(|slice| {
+            let ranges = slice.ranges.into_iter();
+            ranges
+                .map(|piece| (piece.range.start, piece.range.end, piece.windows))
+                .collect::<Vec<_>>()
+        });
+        ranges.collect::<Vec<_>>()
+    };
+    // The first window is complete with the first slice.
+    assert_eq!(
+        cut(OLDEST),
+        [
+            vec![
+                (0, 100, vec![0]),
+                (100, 120, vec![0, 1]),
+                (200, 210, vec![0, 1]),
+                (240, 250, vec![0, 1]),
+            ],
+            vec![
+                (120, 200, vec![1]),
+                (210, 240, vec![1]),
+                (250, 300, vec![1]),
+            ],
+        ]
+    );
+    assert_eq!(cut(WindowOrder::NewestFirst).len(), 2);
 }
 
 #[test]

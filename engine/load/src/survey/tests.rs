@@ -1,3 +1,5 @@
+mod together;
+
 use super::*;
 
 const MINUTE: i64 = 60_000;
@@ -27,35 +29,55 @@ struct Found {
     read_per_mille: u64,
 }
 
-fn first_at_or_after(log: &[i64], instant_ms: i64) -> i64 {
-    let place = log
-        .iter()
-        .position(|timestamp_ms| *timestamp_ms >= instant_ms);
-    i64::try_from(place.unwrap_or(log.len())).unwrap()
+/// The first messages of a range of a log, as a look sees them.
+fn look_at(log: &[i64], range: OffsetRange) -> Look {
+    let start = usize::try_from(range.start).unwrap();
+    let end = usize::try_from(range.end)
+        .unwrap()
+        .min(start + LOOK_MESSAGES);
+    Look::new(i64::try_from(end).unwrap(), log[start..end].to_vec())
 }
 
-fn survey(log: &[i64]) -> Found {
+/// What is read for each of these windows, planned together, and how many looks that takes.
+fn survey_all(log: &[i64], windows: &[Window]) -> (Vec<Vec<OffsetRange>>, usize) {
     let mut looks = 0;
     let mut look_at = |range: OffsetRange| {
         looks += 1;
-        let start = usize::try_from(range.start).unwrap();
-        let end = usize::try_from(range.end)
-            .unwrap()
-            .min(start + LOOK_MESSAGES);
-        Ok(Look::new(
-            i64::try_from(end).unwrap(),
-            log[start..end].to_vec(),
-        ))
+        Ok(look_at(log, range))
     };
     let whole = OffsetRange {
         start: 0,
         end: i64::try_from(log.len()).unwrap(),
     };
-    let start = first_at_or_after(log, window().start_ms);
-    let hint = first_at_or_after(log, window().end_ms + MARGIN);
-    let ranges = Survey::new(whole, &mut look_at)
-        .ranges(window(), start, hint, MARGIN)
-        .unwrap();
+    // The latest so far, which rise.
+    let mut latest_ms = log.to_vec();
+    for at in 1..latest_ms.len() {
+        latest_ms[at] = latest_ms[at].max(latest_ms[at - 1]);
+    }
+    let look_up = |instant_ms: i64| {
+        let first = latest_ms.partition_point(|ms| *ms < instant_ms);
+        i64::try_from(first).unwrap()
+    };
+    let sought = |window: &Window| Sought {
+        window: *window,
+        start: look_up(window.start_ms),
+        margin_ms: MARGIN,
+        end_hint: look_up(window.end_ms + MARGIN),
+        far_hint: look_up(window.end_ms + Sought::margin_ms_max(*window, MARGIN)),
+    };
+    let mut survey = Survey::new(whole, &mut look_at);
+    let (first, last) = (&windows[0], &windows[windows.len() - 1]);
+    let anyway =
+        (windows.len() > 1).then(|| survey.between(&sought(first), &sought(last)).unwrap());
+    let ranges = windows
+        .iter()
+        .map(|window| survey.ranges(&sought(window), anyway).unwrap());
+    (ranges.collect(), looks)
+}
+
+fn survey(log: &[i64]) -> Found {
+    let (mut ranges, looks) = survey_all(log, &[window()]);
+    let ranges = ranges.remove(0);
     let read: u64 = ranges.iter().map(|range| range.len()).sum();
     let rows = (0..)
         .zip(log)

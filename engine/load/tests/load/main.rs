@@ -18,6 +18,7 @@ mod model;
 mod other_runs;
 mod random;
 mod refusals;
+mod replay;
 mod sessions;
 mod verify;
 mod window;
