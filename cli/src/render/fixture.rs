@@ -199,6 +199,7 @@ pub(crate) fn report() -> RunReport {
             outside_before: 10,
             outside_after,
             outside_reach: 0,
+            outside_reach_of: BTreeMap::new(),
             holes: 3,
             unread: 0,
             windows: BTreeMap::from([(

@@ -1,5 +1,6 @@
 //! The decode step: a lane's worker turns the messages of a slice into staged rows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -191,7 +192,8 @@ impl<'a> Lane<'a> {
 struct PartResult {
     outside_before: u64,
     outside_after: u64,
-    outside_reach: u64,
+    /// By the window's number.
+    outside_reach: BTreeMap<u32, u64>,
     /// By the window's place in the slice.
     windows: Vec<WindowCounts>,
     /// Position in the block, window's place and reason of each message that could not become a row.
@@ -209,7 +211,7 @@ fn decode_part(
     let mut result = PartResult {
         outside_before: 0,
         outside_after: 0,
-        outside_reach: 0,
+        outside_reach: BTreeMap::new(),
         windows: vec![WindowCounts::default(); decoders.len()],
         rejected: Vec::new(),
     };
@@ -230,8 +232,8 @@ fn decode_part(
                 result.outside_after += 1;
                 continue;
             }
-            Place::BeyondReach => {
-                result.outside_reach += 1;
+            Place::BeyondReach(number) => {
+                *result.outside_reach.entry(number).or_default() += 1;
                 continue;
             }
             Place::Window(window) => window,
@@ -272,8 +274,8 @@ enum Place {
     Before,
     /// In the window at this place of those that take messages of the slice.
     Window(usize),
-    /// In a window that takes no messages of this range.
-    BeyondReach,
+    /// In the window of this number, which takes no messages of this range.
+    BeyondReach(u32),
     After,
 }
 
@@ -323,13 +325,17 @@ impl<'a> RangeTally<'a> {
         }
         let known = number.checked_sub(self.first_window as usize);
         let place = known.and_then(|index| self.places.get(index).copied().flatten());
-        place.map_or(Place::BeyondReach, Place::Window)
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        place.map_or(Place::BeyondReach(number), Place::Window)
     }
 
     fn add(&mut self, part: &PartResult) {
         self.counts.outside_before += part.outside_before;
         self.counts.outside_after += part.outside_after;
-        self.counts.outside_reach += part.outside_reach;
+        for (number, messages) in &part.outside_reach {
+            self.counts.outside_reach += messages;
+            *self.counts.outside_reach_of.entry(*number).or_default() += messages;
+        }
         for (mine, theirs) in self.windows.iter_mut().zip(&part.windows) {
             mine.add(theirs);
         }
@@ -416,11 +422,11 @@ mod tests {
         let tally = RangeTally::new(&slice_range, &[1, 2, 3]);
         let expected = [
             (9, Place::Before),
-            (10, Place::BeyondReach),
-            (19, Place::BeyondReach),
+            (10, Place::BeyondReach(0)),
+            (19, Place::BeyondReach(0)),
             (20, Place::Window(0)),
             (30, Place::After),
-            (50, Place::BeyondReach),
+            (50, Place::BeyondReach(2)),
             (60, Place::Window(2)),
             (70, Place::After),
         ];

@@ -1,5 +1,6 @@
 //! The report of a run that ended, and what a person should look at in it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use engine_model::job::{Job, WriteMode};
@@ -17,6 +18,9 @@ use crate::ports::MessageSource;
 use crate::prepare::plan_notes;
 use crate::run::Ports;
 use crate::unchanged::changes;
+
+/// Windows that are told to lack messages, for each topic partition.
+const WINDOWS_TOLD_MAX: usize = 3;
 
 /// What a report is made of.
 pub(crate) struct Done<'a> {
@@ -89,7 +93,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         warnings,
     };
     let is_compacted = |topic: &str| done.source.is_compacted(topic);
-    let notes = ledger_notes(&report.ledger, &is_compacted);
+    let notes = ledger_notes(&report.ledger, &run.plan.windows, &is_compacted);
     report.warnings.extend(notes);
     let notes = changes(&run.plan, &report.ledger, done.source);
     report.warnings.extend(notes);
@@ -179,6 +183,7 @@ fn ledger_entries(ledger: &Ledger, reports: &BTreeMap<u32, SliceReport>) -> Vec<
 /// What a person should know about what was read.
 fn ledger_notes(
     ledger: &[LedgerEntry],
+    windows: &[PlannedWindow],
     is_compacted: &dyn Fn(&str) -> Option<bool>,
 ) -> Vec<String> {
     let mut notes = Vec::new();
@@ -199,8 +204,9 @@ fn ledger_notes(
         if counts.outside_reach > 0 {
             notes.push(format!(
                 "{} messages of {topic_partition} belong to windows of this run, but lie where these are not looked for any \
-                 more, and are not loaded; run those windows again with a longer `lateness`, or `exact`",
+                 more, and are not loaded{}; run those windows again with a longer `lateness`, or `exact`",
                 counts.outside_reach,
+                lacking(&counts.outside_reach_of, windows),
             ));
         }
         let topic = &*topic_partition.topic;
@@ -221,6 +227,24 @@ fn ledger_notes(
         }
     }
     notes
+}
+
+/// Names the windows that lack most messages; nothing where none is known, as of slices that an earlier version has staged.
+fn lacking(outside_reach_of: &BTreeMap<u32, u64>, windows: &[PlannedWindow]) -> String {
+    let mut lacking: Vec<_> = outside_reach_of.iter().collect();
+    lacking.sort_by_key(|(_, messages)| Reverse(**messages));
+    let told = lacking.iter().take(WINDOWS_TOLD_MAX);
+    let told: Vec<_> = told
+        .filter_map(|(number, messages)| {
+            let planned = windows.get(**number as usize)?;
+            Some(format!("{messages} of {}", planned.window))
+        })
+        .collect();
+    match (told.is_empty(), lacking.len() - told.len()) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", told.join(", ")),
+        (false, more) => format!(": {} and those of {more} more windows", told.join(", ")),
+    }
 }
 
 /// The rows of a window that the plain look-up of its end would have missed. Ranges are cut there.
@@ -269,4 +293,30 @@ fn memory_bytes_peak() -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine_model::{PartitionSpec, Window};
+
+    use super::*;
+
+    #[test]
+    fn the_windows_that_lack_most_are_named() {
+        let planned = |number: i64| PlannedWindow {
+            window: Window::new(number * 1_000, (number + 1) * 1_000).unwrap(),
+            partition: PartitionSpec::default(),
+        };
+        let windows: Vec<_> = (0..5).map(planned).collect();
+        assert_eq!(lacking(&BTreeMap::new(), &windows), "");
+        assert_eq!(
+            lacking(&[(1, 7)].into(), &windows),
+            ": 7 of [1970-01-01T00:00:01Z, 1970-01-01T00:00:02Z)"
+        );
+        assert_eq!(
+            lacking(&[(0, 1), (1, 2), (2, 9), (3, 2), (4, 1)].into(), &windows),
+            ": 9 of [1970-01-01T00:00:02Z, 1970-01-01T00:00:03Z), 2 of [1970-01-01T00:00:01Z, 1970-01-01T00:00:02Z), \
+             2 of [1970-01-01T00:00:03Z, 1970-01-01T00:00:04Z) and those of 2 more windows"
+        );
+    }
 }

@@ -19,6 +19,13 @@ pub struct Counts {
     /// Messages of a window of the plan, at offsets where it is not looked for any more.
     #[serde(default)]
     pub outside_reach: u64,
+    /// How many of these are of each window, by its number in the plan; windows that have none are left out.
+    #[serde(
+        default,
+        with = "by_number",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub outside_reach_of: BTreeMap<u32, u64>,
     /// Offsets at which no message was delivered: transaction markers, aborted messages, compaction.
     pub holes: u64,
     /// Offsets that were left unread, for nothing came for as long as the job waits.
@@ -36,19 +43,17 @@ mod by_number {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::WindowCounts;
-
-    pub(super) fn serialize<S: Serializer>(
-        windows: &BTreeMap<u32, WindowCounts>,
+    pub(super) fn serialize<V: Serialize, S: Serializer>(
+        windows: &BTreeMap<u32, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         windows.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<u32, WindowCounts>, D::Error> {
-        let named = BTreeMap::<String, WindowCounts>::deserialize(deserializer)?;
+    ) -> Result<BTreeMap<u32, V>, D::Error> {
+        let named = BTreeMap::<String, V>::deserialize(deserializer)?;
         let numbered = named.into_iter().map(|(name, counts)| {
             let number = name.parse().map_err(D::Error::custom)?;
             Ok((number, counts))
@@ -116,6 +121,9 @@ impl Counts {
         self.outside_before += other.outside_before;
         self.outside_after += other.outside_after;
         self.outside_reach += other.outside_reach;
+        for (number, messages) in &other.outside_reach_of {
+            *self.outside_reach_of.entry(*number).or_default() += messages;
+        }
         self.holes += other.holes;
         self.unread += other.unread;
         for (number, counts) in &other.windows {
@@ -221,6 +229,7 @@ mod tests {
             outside_before: 1,
             outside_after: 2,
             outside_reach: 4,
+            outside_reach_of: [(1, 3), (7, 1)].into(),
             holes: 3,
             unread: 3,
             windows: [(0, window)].into(),
@@ -237,6 +246,7 @@ mod tests {
         assert_eq!(ledger.check(), Ok(()));
         assert_eq!(ledger.get(&partition).unwrap().planned, 42);
         assert_eq!(ledger.total().window(0).messages(), 24);
+        assert_eq!(ledger.total().outside_reach_of, [(1, 9), (7, 3)].into());
         assert_eq!(
             (ledger.total().planned, ledger.total().accounted()),
             (63, 63)

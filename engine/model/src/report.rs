@@ -191,6 +191,7 @@ mod tests {
             topic_partition: TopicPartition::new("orders", 3),
             counts: Counts {
                 windows: [(7, WindowCounts::default())].into(),
+                outside_reach_of: [(8, 2)].into(),
                 ..Counts::new(5)
             },
             hole_spans: vec![OffsetRange { start: 1, end: 2 }],

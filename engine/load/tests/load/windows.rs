@@ -474,7 +474,12 @@ fn a_message_far_behind_its_window_is_counted_and_not_lost_silently() {
         .warnings
         .iter()
         .find(|warning| warning.contains("longer `lateness`"));
-    assert!(warning.is_some(), "{:?}", report.warnings);
+    let told = format!("are not loaded: 1 of {}; run", hour_window(0));
+    assert!(
+        warning.is_some_and(|warning| warning.contains(&told)),
+        "{:?}",
+        report.warnings
+    );
     let ids: usize = (0..23)
         .map(|number| world.table.ids(&partition(number)).len())
         .sum();
