@@ -132,6 +132,10 @@ impl MessageReader for Reader {
         }
         Ok(self.range.is_empty())
     }
+
+    fn deleted(&self) -> &[OffsetRange] {
+        &[]
+    }
 }
 
 /// A table that reads what is uploaded, and keeps it where it is told to.

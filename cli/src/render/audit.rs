@@ -52,13 +52,23 @@ pub(crate) fn text(report: &AuditReport) -> String {
 }
 
 fn windows(report: &AuditReport) -> String {
-    let mut columns = Columns::new(&["window", "target", "run>", "messages missed>"]);
+    let is_cut = report.windows.iter().any(|audit| !audit.deleted.is_empty());
+    let mut header = vec!["window", "target", "run>", "messages missed>"];
+    header.extend(is_cut.then_some("retention"));
+    let mut columns = Columns::new(&header);
     for audit in &report.windows {
         let run = audit.run.map_or("-".to_owned(), |run| run.to_string());
         let messages = audit
             .run
             .map_or("not audited".to_owned(), |_| count(audit.messages()));
-        columns.row([audit.window.to_string(), target(audit), run, messages]);
+        let retention = match (audit.run, audit.deleted.is_empty()) {
+            (None, _) => "-",
+            (Some(_), true) => "ok",
+            (Some(_), false) => "gap",
+        };
+        let mut row = vec![audit.window.to_string(), target(audit), run, messages];
+        row.extend(is_cut.then(|| retention.to_owned()));
+        columns.row(row);
     }
     columns.text()
 }
@@ -122,7 +132,8 @@ fn verdict(report: &AuditReport) -> String {
     if incomplete > 0 {
         let tried = |audit: &WindowAudit| audit.not_repaired.is_some();
         let untried = report.repairs.is_empty() && !report.windows.iter().any(tried);
-        let advice = if untried && report.repairable {
+        let whole = report.incomplete().any(|audit| audit.deleted.is_empty());
+        let advice = if untried && report.repairable && whole {
             "; --repair loads them again"
         } else {
             ""
@@ -141,21 +152,33 @@ fn verdict(report: &AuditReport) -> String {
             of(unaudited, "window")
         ));
     }
-    let cut = report.windows.iter();
-    let cut = cut.filter(|audit| !audit.deleted.is_empty()).count() as u64;
+    let all = of(report.windows.len() as u64, "window");
+    let with = |is_so: &dyn Fn(&WindowAudit) -> bool| {
+        let windows = report.windows.iter();
+        windows.filter(|audit| is_so(audit)).count() as u64
+    };
+    let cut = with(&|audit| !audit.deleted.is_empty());
     if cut > 0 {
         parts.push(format!(
-            "{} not audited whole, as retention has deleted what came later",
-            of(cut, "window")
+            "{} of {all} cut by retention before they were read, as the warnings say: what they lack can't be loaded any more",
+            count(cut),
         ));
     }
     if parts.is_empty() {
+        parts.push("no message was missed".to_owned());
+    }
+    let unseen = with(&|audit| !audit.unseen.is_empty());
+    if unseen > 0 {
         parts.push(format!(
-            "no message was missed, {}",
-            looked(report.lateness)
+            "in {} of {all} what came later is not seen where retention has deleted it since",
+            count(unseen),
         ));
     }
-    parts.join("; ")
+    format!(
+        "{}\nmessages were looked for {}",
+        parts.join("; "),
+        looked(report.lateness)
+    )
 }
 
 /// What each run that loaded a window again has changed.
@@ -188,7 +211,7 @@ fn name(window: &WindowReport) -> String {
 #[cfg(test)]
 mod tests {
     use engine::MissedMessages;
-    use engine::model::TopicPartition;
+    use engine::model::{DeletedOffsets, OffsetRange, TopicPartition};
 
     use super::*;
     use crate::render::fixture;
@@ -202,6 +225,7 @@ mod tests {
             run: Some(7),
             not_audited: None,
             deleted: Vec::new(),
+            unseen: Vec::new(),
             missed: vec![MissedMessages {
                 topic_partition: TopicPartition::new("orders", 1),
                 written_since: 1_200,
@@ -248,8 +272,43 @@ mod tests {
         ds=20261122  orders[1]                1,200            3        500017       612000
 
         1,203 messages missed in 1 of 2 windows; --repair loads them again; 1 window not audited, as the warnings say
+        messages were looked for up to 24h of message time from each window, and where looks saw any
 
         warning: no run has loaded it
+        ");
+    }
+
+    #[test]
+    fn what_retention_took_is_no_matter_for_a_repair() {
+        let mut report = report();
+        let whole = report.windows[0].clone();
+        report.windows[0].deleted = vec![DeletedOffsets {
+            topic_partition: TopicPartition::new("orders", 1),
+            ranges: vec![OffsetRange { start: 0, end: 90 }],
+        }];
+        report.windows[1] = WindowAudit {
+            unseen: vec![TopicPartition::new("orders", 1)],
+            missed: Vec::new(),
+            ..whole
+        };
+        report.warnings = vec!["retention deleted some".to_owned()];
+        insta::assert_snapshot!(text(&report), @"
+        job    orders_daily
+        topic  orders
+        table  shop.orders
+        read   800,000 offsets that no run of these windows had read, in 2.50 s
+
+        window                                        target       run  messages missed  retention
+        [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)  ds=20261122    7            1,203  gap
+        [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)  ds=20261122    7                0  ok
+
+        target       topic partition  written since  not reached  first offset  last offset
+        ds=20261122  orders[1]                1,200            3        500017       612000
+
+        1,203 messages missed in 1 of 2 windows; 1 of 2 windows cut by retention before they were read, as the warnings say: what they lack can't be loaded any more; in 1 of 2 windows what came later is not seen where retention has deleted it since
+        messages were looked for up to 24h of message time from each window, and where looks saw any
+
+        warning: retention deleted some
         ");
     }
 
@@ -272,6 +331,7 @@ mod tests {
         ds=20261122  orders[1]                1,200            3        500017       612000
 
         1,203 messages missed in 1 of 1 window
+        messages were looked for up to 24h of message time from each window, and where looks saw any
 
         repaired     run  rows before  rows now  rejected
         ds=20261122   12      500,099   500,100         4
@@ -295,7 +355,8 @@ mod tests {
         window                                        target       run  messages missed
         [2026-11-21T16:00:00Z, 2026-11-22T16:00:00Z)  ds=20261122    7                0
 
-        no message was missed, up to 24h of message time from each window, and where looks saw any
+        no message was missed
+        messages were looked for up to 24h of message time from each window, and where looks saw any
         ");
     }
 }

@@ -186,6 +186,7 @@ fn window_report(planned: PlannedWindow) -> WindowReport {
             rows: 500_099,
             content: Content::Changed,
         }),
+        deleted: Vec::new(),
         rejected: BTreeMap::from([("not_json".to_owned(), 3), ("number".to_owned(), 1)]),
         reject_files: vec!["run-12-slice-0-window-0.rejects.parquet".to_owned()],
     }
@@ -213,6 +214,7 @@ pub(crate) fn report() -> RunReport {
             )]),
         },
         hole_spans: vec![OffsetRange { start: 7, end: 10 }],
+        deleted: Vec::new(),
     };
     RunReport {
         run: 12,

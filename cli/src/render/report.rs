@@ -64,6 +64,7 @@ fn header(report: &RunReport) -> String {
                 .map(|rows| format!("{} by a query after the commit", of(rows, "row")));
             lines.extend(counted.map(|text| ("counted", vec![text])));
             lines.extend(content(window).map(|text| ("content", vec![text])));
+            lines.extend(lacks(window).map(|lines| ("lacks", lines)));
         }
         windows => lines.push(("windows", vec![count(windows.len() as u64)])),
     }
@@ -104,10 +105,15 @@ fn windows(report: &RunReport) -> String {
             WindowOutcome::Kept => "kept",
             WindowOutcome::Superseded => "superseded",
         };
+        let cut = if window.deleted.is_empty() {
+            ""
+        } else {
+            ", cut by retention"
+        };
         columns.row([
             window_in(window.window, &zone),
             target,
-            outcome.to_owned(),
+            format!("{outcome}{cut}"),
             count(window.rows),
             count(window.rows_past_look_up),
             count(window.rejected.values().sum()),
@@ -155,6 +161,13 @@ fn content(window: &WindowReport) -> Option<String> {
             of(last.rows, "row"),
         ),
     })
+}
+
+/// What retention deleted before it was read, a line for each topic partition; nothing where it deleted nothing.
+fn lacks(window: &WindowReport) -> Option<Vec<String>> {
+    let deleted = window.deleted.iter();
+    let lines = deleted.map(|gone| format!("what was at offsets {gone}, which retention deleted"));
+    (!window.deleted.is_empty()).then(|| lines.collect())
 }
 
 /// A line for each topic partition, their sum, and whether every offset is accounted for.
@@ -321,6 +334,8 @@ fn unmapped(seen: &UnmappedFields) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use engine::model::{DeletedOffsets, OffsetRange, TopicPartition};
+
     use super::*;
     use crate::render::fixture;
 
@@ -388,6 +403,26 @@ mod tests {
         assert_eq!(content(&window), None);
         window.checksum = None;
         assert_eq!(content(&window), None);
+    }
+
+    #[test]
+    fn a_window_that_retention_cut_says_so() {
+        let mut report = fixture::report();
+        let gone = DeletedOffsets {
+            topic_partition: TopicPartition::new("orders", 1),
+            ranges: vec![OffsetRange { start: 0, end: 70 }],
+        };
+        report.windows[0].deleted = vec![gone];
+        let one = text(&report, None);
+        assert!(
+            one.contains(
+                "lacks    what was at offsets [0, 70) of orders[1], which retention deleted\n"
+            ),
+            "{one}"
+        );
+        report.windows.push(report.windows[0].clone());
+        let many = text(&report, None);
+        assert!(many.contains("committed, cut by retention"), "{many}");
     }
 
     #[test]

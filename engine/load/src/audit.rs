@@ -8,12 +8,14 @@ use std::fmt;
 use engine_model::job::{Job, Lateness, WriteMode};
 use engine_model::limits::AUDIT_MARGIN_MS_DEFAULT;
 use engine_model::{
-    PartitionSpec, PlannedPartition, PlannedWindow, RunReport, TopicPartition, Window,
+    DeletedOffsets, OffsetRange, PartitionSpec, PlannedPartition, PlannedWindow, RunReport,
+    TopicPartition, Window,
 };
 use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::commit::target_key;
+use crate::extent::PartitionRead;
 use crate::journal::{Journal, LastRead};
 use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::prepare::Prepared;
@@ -59,8 +61,12 @@ pub struct WindowAudit {
     pub run: Option<i64>,
     /// Why it was not looked at.
     pub not_audited: Option<String>,
-    /// Topic partitions of which retention has deleted what its run had not read: what that was can't be said.
-    pub deleted: Vec<TopicPartition>,
+    /// Where messages of the window may have been that it lacks, for retention deleted them before this run read them; from 0 on
+    /// where the log no longer reached back to the window when the run was planned. No run can load them any more.
+    pub deleted: Vec<DeletedOffsets>,
+    /// Topic partitions of which retention has deleted more than this run had read from the first of its offsets on: messages that came
+    /// there later, and are gone already, can't be seen. That is no finding.
+    pub unseen: Vec<TopicPartition>,
     /// Messages of the window that this run did not read, by topic partition.
     pub missed: Vec<MissedMessages>,
     /// Why it was not loaded again, though it lacks messages and that was asked for.
@@ -84,12 +90,12 @@ pub struct MissedMessages {
 }
 
 impl AuditReport {
-    /// The windows that lack messages.
+    /// The windows that lack messages which are there to be loaded.
     pub fn incomplete(&self) -> impl Iterator<Item = &WindowAudit> {
         self.windows.iter().filter(|audit| audit.messages() > 0)
     }
 
-    /// Whether every window could be audited as a whole.
+    /// Whether every window could be audited, and retention deleted nothing of it before it was read.
     pub fn is_whole(&self) -> bool {
         let whole = |audit: &WindowAudit| audit.run.is_some() && audit.deleted.is_empty();
         self.windows.iter().all(whole)
@@ -102,7 +108,7 @@ impl AuditReport {
 }
 
 impl WindowAudit {
-    /// Messages that the window lacks.
+    /// Messages that the window lacks and that are there.
     pub fn messages(&self) -> u64 {
         let missed = self.missed.iter();
         missed
@@ -206,13 +212,9 @@ impl Audit<'_> {
         let mut unread = BTreeMap::new();
         for (number, partition) in self.resolve(first, &prepared, &loaded, progress, cancel)? {
             let read = &loaded[&number];
-            if deleted_before_audit(&partition, read) {
+            if is_unseen(&partition, read) {
                 let name = partition.topic_partition.clone();
-                report.warnings.push(format!(
-                    "the log of {name} begins at offset {} now: what run {} had not read before it can't be audited any more",
-                    partition.log_start, read.run,
-                ));
-                report.windows[number].deleted.push(name);
+                report.windows[number].unseen.push(name);
             }
             let left = unread_of(&partition, read)?;
             unread
@@ -246,6 +248,7 @@ impl Audit<'_> {
                 run: None,
                 not_audited: None,
                 deleted: Vec::new(),
+                unseen: Vec::new(),
                 missed: Vec::new(),
                 not_repaired: None,
             };
@@ -253,6 +256,8 @@ impl Audit<'_> {
                 Ok(last) => {
                     check_topic(&last, planned, &prepared.topic)?;
                     audit.run = Some(last.run);
+                    audit.deleted = PartitionRead::all_deleted(&last.reads);
+                    report.warnings.extend(deleted_warning(&audit));
                     loaded.insert(number, last);
                 }
                 Err(why) => {
@@ -364,13 +369,29 @@ fn of_one_window(partition: &PlannedPartition, place: usize) -> PlannedPartition
     }
 }
 
-/// Whether retention has deleted messages that came after a window's run had read the topic partition.
-fn deleted_before_audit(planned: &PlannedPartition, loaded: &LastRead) -> bool {
-    let read = loaded.of(&planned.topic_partition);
-    read.is_some_and(|read| {
-        let last = read.ranges.last();
-        planned.log_start > last.map_or(read.high_watermark, |last| last.end)
-    })
+/// Says where a window lacks what retention deleted before its run read it; nothing where it doesn't.
+fn deleted_warning(audit: &WindowAudit) -> Option<String> {
+    let run = audit.run.filter(|_| !audit.deleted.is_empty())?;
+    let gone: Vec<_> = audit.deleted.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "retention deleted offsets {} before run {run} read them: what messages of window {} were there can't be loaded any more",
+        gone.join(", "),
+        audit.window,
+    ))
+}
+
+/// Whether retention has deleted offsets behind those that a window's run has read, or between them: what came there later
+/// is gone.
+fn is_unseen(planned: &PlannedPartition, loaded: &LastRead) -> bool {
+    let Some(read) = loaded.of(&planned.topic_partition) else {
+        return planned.log_start > 0;
+    };
+    let known = read.ranges.iter().chain(&read.deleted);
+    let known = OffsetRange::merged(known.copied().collect());
+    let first = known.first();
+    let start = first.map_or(read.high_watermark, |first| first.start);
+    let gone = OffsetRange::new(start, planned.log_start);
+    gone.is_some_and(|gone| !gone.without(&known).is_empty())
 }
 
 /// What the run that loaded a window did not read of the offsets that are planned for it now.

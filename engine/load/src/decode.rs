@@ -57,19 +57,20 @@ impl<'a> Lane<'a> {
         let mut ranges = Vec::with_capacity(spec.ranges.len());
         for range in &spec.ranges {
             let mut tally = RangeTally::new(range, &self.windows);
-            let end = loop {
+            let (how, deleted) = loop {
                 match self.read.next()? {
                     ReadEvent::Block(block) => {
                         let done = self.decode_block(&block, &mut tally, &mut files);
                         self.read.recycle(block);
                         done?;
                     }
-                    ReadEvent::RangeEnd(end) => break end,
+                    ReadEvent::RangeEnd { how, deleted } => break (how, deleted),
                     ReadEvent::Failed(error) => return Err(error),
                 }
             };
             self.sampler.end_range(range.range.len());
-            ranges.push(tally.finish(end, &self.windows, self.rules.progress));
+            tally.deleted = OffsetRange::merged(deleted);
+            ranges.push(tally.finish(how, &self.windows, self.rules.progress));
         }
         self.flush(&mut files, 0)?;
         let mut windows = files.finish()?;
@@ -291,6 +292,8 @@ struct RangeTally<'a> {
     /// By the window's place in the slice.
     windows: Vec<WindowCounts>,
     hole_spans: Vec<OffsetRange>,
+    /// Those of the holes that retention made.
+    deleted: Vec<OffsetRange>,
 }
 
 impl<'a> RangeTally<'a> {
@@ -311,6 +314,7 @@ impl<'a> RangeTally<'a> {
             counts: Counts::new(slice_range.range.len()),
             windows: vec![WindowCounts::default(); windows.len()],
             hole_spans: Vec::new(),
+            deleted: Vec::new(),
         }
     }
 
@@ -389,6 +393,7 @@ impl<'a> RangeTally<'a> {
             range: self.slice_range.range,
             counts: self.counts,
             hole_spans: self.hole_spans,
+            deleted: self.deleted,
         }
     }
 }
@@ -450,7 +455,9 @@ mod tests {
             tally.count_holes(&block, &progress).is_err(),
             "offsets that go back are refused"
         );
+        tally.deleted = vec![OffsetRange { start: 5, end: 7 }];
         let report = tally.finish(RangeEnd::Complete, &[0], &progress);
+        assert_eq!(report.deleted, [OffsetRange { start: 5, end: 7 }]);
         assert_eq!(report.counts.holes, 12);
         let spans = report.hole_spans.iter().map(ToString::to_string);
         assert_eq!(spans.collect::<Vec<_>>(), ["[5, 7)", "[9, 12)", "[13, 20)"]);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use engine_model::{LoadPlan, OffsetRange, PlannedPartition, SliceReport, TopicPartition, Window};
+use engine_model::{
+    DeletedOffsets, LoadPlan, OffsetRange, PlannedPartition, SliceReport, TopicPartition, Window,
+};
 use serde::{Deserialize, Serialize};
 
 /// Topic partitions that are told of an extent.
@@ -36,6 +38,10 @@ pub(crate) struct PartitionRead {
     pub(crate) high_watermark: i64,
     /// The offsets whose messages were compared with the window; in order, apart from each other, none empty.
     pub(crate) ranges: Vec<OffsetRange>,
+    /// Where messages of the window may have been that retention deleted before they were read: of what was planned, what was gone
+    /// when it was to be read; and all from 0 on where the log no longer reached back to the window when that was planned. In
+    /// order, apart from each other, none empty.
+    pub(crate) deleted: Vec<OffsetRange>,
 }
 
 impl PartitionRead {
@@ -45,22 +51,42 @@ impl PartitionRead {
         number: usize,
         reports: impl IntoIterator<Item = &'a SliceReport>,
     ) -> Vec<Self> {
-        let mut read: BTreeMap<&TopicPartition, Vec<OffsetRange>> = BTreeMap::new();
+        let mut read: BTreeMap<&TopicPartition, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for report in reports.into_iter().flat_map(|report| &report.ranges) {
-            let ranges = read.entry(&report.topic_partition).or_default();
-            ranges.extend(OffsetRange::new(report.range.start, report.read_end()));
+            let (ranges, deleted) = read.entry(&report.topic_partition).or_default();
+            let done = OffsetRange::new(report.range.start, report.read_end());
+            ranges.extend(done.iter().flat_map(|done| done.without(&report.deleted)));
+            deleted.extend(&report.deleted);
         }
         let of_partition = |partition: &PlannedPartition| {
             let reach = partition.reaches.get(number)?;
-            let read = read.remove(&partition.topic_partition);
-            let read = OffsetRange::merged(read.unwrap_or_default());
+            let (ranges, deleted) = read.remove(&partition.topic_partition).unwrap_or_default();
+            let reached = reach.ranges();
+            let in_reach = |ranges| OffsetRange::common(&OffsetRange::merged(ranges), &reached);
+            let before_plan = OffsetRange {
+                start: 0,
+                end: partition.log_start,
+            };
+            let deleted = in_reach(deleted).into_iter();
+            let deleted = deleted.chain(reach.retention_gap.then_some(before_plan));
             Some(Self {
                 topic_partition: partition.topic_partition.clone(),
                 high_watermark: partition.high_watermark,
-                ranges: OffsetRange::common(&read, &reach.ranges()),
+                ranges: in_reach(ranges),
+                deleted: OffsetRange::merged(deleted.collect()),
             })
         };
         plan.partitions.iter().filter_map(of_partition).collect()
+    }
+
+    /// Where retention was faster than what was read for a window.
+    pub(crate) fn all_deleted(reads: &[Self]) -> Vec<DeletedOffsets> {
+        let cut = reads.iter().filter(|read| !read.deleted.is_empty());
+        let deleted = cut.map(|read| DeletedOffsets {
+            topic_partition: read.topic_partition.clone(),
+            ranges: read.deleted.clone(),
+        });
+        deleted.collect()
     }
 }
 

@@ -66,6 +66,10 @@ pub trait MessageReader: Send {
     /// Complete means that a message at or behind the range's end was delivered or that the log ended there: offsets
     /// without a message are never waited for. Messages come in strictly increasing order and lie within the range.
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error>;
+
+    /// What of the open range retention deleted before it was read, as far as it is read, in order. A reader that doesn't pass over that
+    /// fails in [`read`](Self::read) instead.
+    fn deleted(&self) -> &[OffsetRange];
 }
 
 /// What the topics of a run are.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine_decode::{Projection, ProjectionSpec};
 use engine_model::job::{Job, JobIdentity, OnRetentionGap, WriteMode};
-use engine_model::{LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, Reach, TableColumns};
+use engine_model::{LoadPlan, PartitionSpec, PlannedPartition, PlannedWindow, TableColumns};
 use serde::Serialize;
 use twox_hash::XxHash3_128;
 
@@ -331,53 +331,6 @@ fn sample(
     Ok(bytes
         .checked_div(offsets)
         .and_then(|mean| u64::try_from(mean).ok()))
-}
-
-/// What a person should know about a plan before it runs.
-pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
-    let mut notes = Vec::new();
-    if plan.is_open() {
-        notes.push(
-            "the window was not over when this was planned: messages of it that come later are not loaded; run it again \
-             when it is over"
-                .to_owned(),
-        );
-    }
-    let open = names(plan, |reach| !reach.closed);
-    if !open.is_empty() && plan.bounds.end.is_some() {
-        notes.push(format!(
-            "the logs of {open} don't reach to the end of the window yet: what comes there is not loaded",
-        ));
-    } else if !open.is_empty() {
-        let end = match plan.windows.as_slice() {
-            [_] => "the window's end",
-            _ => "the end of a window",
-        };
-        notes.push(format!(
-            "the last messages of {open} are not all at or after {end}: if producers are late, more of the window may \
-             still come there",
-        ));
-    }
-    let gaps = names(plan, |reach| reach.retention_gap);
-    if !gaps.is_empty() {
-        notes.push(format!(
-            "the log of {gaps} no longer reaches back to the window's start: messages of the window may have been deleted \
-             by retention",
-        ));
-    }
-    notes
-}
-
-/// The topic partitions in which some window reaches in such a way.
-fn names(plan: &LoadPlan, is_so: impl Fn(&Reach) -> bool) -> String {
-    let found = plan
-        .partitions
-        .iter()
-        .filter(|partition| partition.reaches.iter().any(&is_so));
-    let names: Vec<_> = found
-        .map(|partition| partition.topic_partition.to_string())
-        .collect();
-    names.join(", ")
 }
 
 /// Why messages of a window may have been there that are not there now; nothing where all that were are. `last` is what was read

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use engine_model::limits::BLOCK_BYTES_TARGET;
-use engine_model::{MessageBlock, SliceRange, SliceSpec};
+use engine_model::{MessageBlock, OffsetRange, SliceRange, SliceSpec};
 
 use crate::budget::ByteBudget;
 use crate::cancel::{CANCEL_POLL, Cancel};
@@ -23,7 +23,11 @@ pub(crate) enum ReadEvent {
     /// Messages of the current range, in order.
     Block(MessageBlock),
     /// The current range has ended; the next event belongs to the slice's next range.
-    RangeEnd(RangeEnd),
+    RangeEnd {
+        how: RangeEnd,
+        /// What retention deleted before it was read, in order.
+        deleted: Vec<OffsetRange>,
+    },
     /// Reading failed; nothing follows.
     Failed(Error),
 }
@@ -219,14 +223,16 @@ impl Consumer<'_> {
                         self.send(ReadEvent::Block(block))
                     })?;
                 }
-                if complete {
-                    self.send(ReadEvent::RangeEnd(RangeEnd::Complete))?;
-                    break;
-                }
-                if silent && self.idle.is_over() {
-                    self.send(ReadEvent::RangeEnd(RangeEnd::Idle))?;
-                    break;
-                }
+                let how = if complete {
+                    RangeEnd::Complete
+                } else if silent && self.idle.is_over() {
+                    RangeEnd::Idle
+                } else {
+                    continue;
+                };
+                let deleted = reader.deleted().to_vec();
+                self.send(ReadEvent::RangeEnd { how, deleted })?;
+                break;
             }
         }
         Ok(())

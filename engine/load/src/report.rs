@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use engine_model::job::{Job, WriteMode};
 use engine_model::limits::HOLE_SPANS_MAX;
 use engine_model::{
-    Content, Counts, LastLoad, Ledger, LedgerEntry, LoadPlan, OffsetRange, PlannedWindow,
-    RunReport, SliceCounts, SliceReport, Steps, TopicPartition, WindowOutcome, WindowReport,
+    Content, Counts, DeletedOffsets, LastLoad, Ledger, LedgerEntry, LoadPlan, OffsetRange,
+    PlannedWindow, RunReport, SliceCounts, SliceReport, Steps, TopicPartition, WindowOutcome,
+    WindowReport,
 };
 
 use crate::Error;
 use crate::commit::{checksum, target_key};
 use crate::ended::{Ended, SlicesOfWindows};
+use crate::extent::PartitionRead;
 use crate::journal::OpenRun;
+use crate::notes::{plan_notes, window_names};
 use crate::ports::MessageSource;
-use crate::prepare::plan_notes;
 use crate::run::Ports;
 use crate::unchanged::changes;
 
@@ -57,6 +59,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         let planned = &run.plan.windows[*number as usize];
         let reports = of_windows.reports(reports, *number);
         let (rejected, reject_files) = rejects_of(reports.clone(), *number);
+        let reads = PartitionRead::of(&run.plan, *number as usize, reports.clone());
         WindowReport {
             window: planned.window,
             partition: planned.partition.clone(),
@@ -70,6 +73,10 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
             counted: ended.counted.as_ref().map(|counted| counted.rows),
             checksum: checksum(reports, *number),
             last_load: None,
+            deleted: match ended.outcome {
+                WindowOutcome::Superseded => Vec::new(),
+                _ => PartitionRead::all_deleted(&reads),
+            },
             rejected,
             reject_files,
         }
@@ -95,8 +102,9 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
     let is_compacted = |topic: &str| done.source.is_compacted(topic);
     let notes = ledger_notes(&report.ledger, &run.plan.windows, &is_compacted);
     report.warnings.extend(notes);
-    let notes = changes(&run.plan, &report.ledger, done.source);
+    let notes = deleted_notes(&report);
     report.warnings.extend(notes);
+    report.warnings.extend(changes(&run.plan, done.source));
     report
 }
 
@@ -163,18 +171,22 @@ pub(crate) fn compare_with_last_load(
 
 /// The ledger's lines, with the places of the first holes.
 fn ledger_entries(ledger: &Ledger, reports: &BTreeMap<u32, SliceReport>) -> Vec<LedgerEntry> {
-    let mut spans: BTreeMap<&TopicPartition, Vec<OffsetRange>> = BTreeMap::new();
+    let mut spans: BTreeMap<&TopicPartition, (Vec<_>, Vec<_>)> = BTreeMap::new();
     for range in reports.values().flat_map(|report| &report.ranges) {
-        let found = spans.entry(&range.topic_partition).or_default();
-        found.extend(&range.hole_spans);
+        let (found, deleted) = spans.entry(&range.topic_partition).or_default();
+        let holes = range.hole_spans.iter();
+        found.extend(holes.flat_map(|span| span.without(&range.deleted)));
+        deleted.extend(&range.deleted);
     }
     let entry = |(topic_partition, counts): (&TopicPartition, &Counts)| {
-        let mut hole_spans = OffsetRange::merged(spans.remove(topic_partition).unwrap_or_default());
+        let (found, deleted) = spans.remove(topic_partition).unwrap_or_default();
+        let mut hole_spans = OffsetRange::merged(found);
         hole_spans.truncate(HOLE_SPANS_MAX);
         LedgerEntry {
             topic_partition: topic_partition.clone(),
             counts: counts.clone(),
             hole_spans,
+            deleted: OffsetRange::merged(deleted),
         }
     };
     ledger.iter().map(entry).collect()
@@ -193,7 +205,10 @@ fn ledger_notes(
             topic_partition,
             counts,
             hole_spans,
+            deleted,
         } = entry;
+        let deleted: u64 = deleted.iter().map(|range| range.len()).sum();
+        let holes = counts.holes.saturating_sub(deleted);
         if counts.unread > 0 {
             notes.push(format!(
                 "{} offsets of {topic_partition} are unread: nothing came for as long as `exit: idle` waits; what they hold is \
@@ -210,7 +225,7 @@ fn ledger_notes(
             ));
         }
         let topic = &*topic_partition.topic;
-        if counts.holes > 0
+        if holes > 0
             && *compacted
                 .entry(topic)
                 .or_insert_with(|| is_compacted(topic))
@@ -218,10 +233,9 @@ fn ledger_notes(
         {
             let spans: Vec<_> = hole_spans.iter().map(ToString::to_string).collect();
             notes.push(format!(
-                "{} offsets of {topic_partition} have no message, at {}: the topic is not compacted, so these should be \
+                "{holes} offsets of {topic_partition} have no message, at {}: the topic is not compacted, so these should be \
                  markers and aborted messages of transactions; if nobody writes to it in transactions, messages are lost on \
                  the broker",
-                counts.holes,
                 spans.join(", "),
             ));
         }
@@ -245,6 +259,37 @@ fn lacking(outside_reach_of: &BTreeMap<u32, u64>, windows: &[PlannedWindow]) -> 
         (false, 0) => format!(": {}", told.join(", ")),
         (false, more) => format!(": {} and those of {more} more windows", told.join(", ")),
     }
+}
+
+/// Says which windows retention has cut while the run was under way.
+fn deleted_notes(report: &RunReport) -> Vec<String> {
+    let cut = report
+        .ledger
+        .iter()
+        .filter(|entry| !entry.deleted.is_empty());
+    let note = |entry: &LedgerEntry| -> Option<String> {
+        let gone = DeletedOffsets {
+            topic_partition: entry.topic_partition.clone(),
+            ranges: entry.deleted.clone(),
+        };
+        let lacks = |window: &&WindowReport| {
+            let mut deleted = window.deleted.iter();
+            let found = deleted.find(|found| found.topic_partition == entry.topic_partition);
+            let mut ranges = found.into_iter().flat_map(|found| &found.ranges);
+            ranges.any(|range| range.without(&entry.deleted) != [*range])
+        };
+        let windows = report.windows.iter().filter(lacks);
+        let windows: Vec<_> = windows.map(|window| window.window).collect();
+        // Windows that were left out lack nothing.
+        (!windows.is_empty()).then(|| {
+            let windows = window_names(windows.into_iter());
+            format!(
+                "retention deleted offsets {gone} before they were read: what messages were there of {windows} can't be \
+                 loaded any more",
+            )
+        })
+    };
+    cut.filter_map(note).collect()
 }
 
 /// The rows of a window that the plain look-up of its end would have missed. Ranges are cut there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine_model::job::OnRetentionGap;
-use engine_model::{LedgerEntry, LoadPlan, OffsetRange, SliceSpec, TopicPartition};
+use engine_model::{LoadPlan, OffsetRange, SliceSpec, TopicPartition};
 
 use crate::ports::{MessageSource, TopicDescription};
 use crate::{Error, ErrorKind};
@@ -116,15 +116,8 @@ pub(crate) fn check_not_made_anew(
 }
 
 /// What a person should know about what became of the topic since `plan` was made.
-pub(crate) fn changes(
-    plan: &LoadPlan,
-    ledger: &[LedgerEntry],
-    source: &dyn MessageSource,
-) -> Vec<String> {
-    let notes = added(plan, source).and_then(|mut notes| {
-        notes.extend(deleted(plan, ledger, source)?);
-        Ok(notes)
-    });
+pub(crate) fn changes(plan: &LoadPlan, source: &dyn MessageSource) -> Vec<String> {
+    let notes = added(plan, source);
     notes.unwrap_or_else(|error| vec![format!("what became of the topic is not known: {error}")])
 }
 
@@ -162,43 +155,6 @@ fn added(plan: &LoadPlan, source: &dyn MessageSource) -> Result<Vec<String>, Err
             notes.push(format!(
                 "{} came to the topic after this was planned, and {what}",
                 names.join(", ")
-            ));
-        }
-    }
-    Ok(notes)
-}
-
-/// The topic partitions with holes that retention may have made since.
-fn deleted(
-    plan: &LoadPlan,
-    ledger: &[LedgerEntry],
-    source: &dyn MessageSource,
-) -> Result<Vec<String>, Error> {
-    let mut holes: Vec<(&LedgerEntry, OffsetRange)> = Vec::new();
-    for entry in ledger {
-        holes.extend(entry.hole_spans.first().map(|first| (entry, *first)));
-    }
-    if holes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let partitions: Vec<_> = holes
-        .iter()
-        .map(|(entry, _)| entry.topic_partition.clone())
-        .collect();
-    let logs = source.log_ends(&partitions)?;
-    let mut notes = Vec::new();
-    for ((entry, first), log) in holes.into_iter().zip(logs) {
-        let topic_partition = &entry.topic_partition;
-        let mut planned = plan.partitions.iter();
-        let planned = planned.find(|planned| planned.topic_partition == *topic_partition);
-        if let Some(planned) = planned
-            && planned.log_start < log.start
-            && first.start < log.start
-        {
-            notes.push(format!(
-                "the log of {topic_partition} started at {} when this was planned, and starts at {} now: among its {} holes \
-                 may be messages that retention deleted before they were read",
-                planned.log_start, log.start, entry.counts.holes,
             ));
         }
     }

@@ -26,7 +26,8 @@ pub struct Counts {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub outside_reach_of: BTreeMap<u32, u64>,
-    /// Offsets at which no message was delivered: transaction markers, aborted messages, compaction.
+    /// Offsets at which no message was delivered: transaction markers, aborted messages, compaction, and what retention deleted
+    /// before it was read.
     pub holes: u64,
     /// Offsets that were left unread, for nothing came for as long as the job waits.
     #[serde(default)]

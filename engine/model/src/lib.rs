@@ -38,8 +38,8 @@ pub use message_format::{
 pub use offsets::{OffsetRange, TopicPartition};
 pub use plan::{LoadPlan, PlannedPartition, PlannedWindow, Reach};
 pub use report::{
-    Content, LastLoad, LedgerEntry, RunReport, SliceCounts, StepFigures, Steps, WindowOutcome,
-    WindowReport,
+    Content, DeletedOffsets, LastLoad, LedgerEntry, RunReport, SliceCounts, StepFigures, Steps,
+    WindowOutcome, WindowReport,
 };
 pub use slice::{
     RangeReport, SLICE_FORMAT, SliceRange, SliceReport, SliceSpec, SliceWindowReport, StagedFile,

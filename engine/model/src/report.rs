@@ -1,6 +1,7 @@
 //! The report of a run, for people and machines.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -71,9 +72,31 @@ pub struct LedgerEntry {
     /// Its counts.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Where the first of its holes are, at most [`HOLE_SPANS_MAX`](crate::limits::HOLE_SPANS_MAX) spans.
+    /// Where the first of its holes are that retention has not made, at most
+    /// [`HOLE_SPANS_MAX`](crate::limits::HOLE_SPANS_MAX) spans.
     #[serde(default)]
     pub hole_spans: Vec<OffsetRange>,
+    /// The holes that retention made, as it deleted what was still to be read; in order, and apart from each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<OffsetRange>,
+}
+
+/// Offsets of one topic partition that retention deleted before they were read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedOffsets {
+    /// The topic partition.
+    #[serde(flatten)]
+    pub topic_partition: TopicPartition,
+    /// The offsets: in order, apart from each other, none empty.
+    pub ranges: Vec<OffsetRange>,
+}
+
+/// The offsets and the topic partition: `[0, 5) and [7, 9) of orders[0]`.
+impl fmt::Display for DeletedOffsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges: Vec<_> = self.ranges.iter().map(ToString::to_string).collect();
+        write!(f, "{} of {}", ranges.join(" and "), self.topic_partition)
+    }
 }
 
 /// What became of one window.
@@ -102,6 +125,10 @@ pub struct WindowReport {
     /// was no such load, or its checksum or ours isn't known.
     #[serde(default)]
     pub last_load: Option<LastLoad>,
+    /// Where messages of the window may have been that the rows lack, for retention deleted them before they were read: from 0
+    /// on where the log no longer reached back to the window when the run was planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<DeletedOffsets>,
     /// Messages that could not become rows, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The Parquet files that keep the rejected messages.
@@ -186,6 +213,16 @@ mod tests {
     use crate::WindowCounts;
 
     #[test]
+    fn deleted_offsets_are_told_with_their_topic_partition() {
+        let range = |start, end| OffsetRange { start, end };
+        let deleted = DeletedOffsets {
+            topic_partition: TopicPartition::new("orders", 3),
+            ranges: vec![range(0, 5), range(7, 9)],
+        };
+        assert_eq!(deleted.to_string(), "[0, 5) and [7, 9) of orders[3]");
+    }
+
+    #[test]
     fn a_ledgers_line_reads_back() {
         let entry = LedgerEntry {
             topic_partition: TopicPartition::new("orders", 3),
@@ -195,6 +232,7 @@ mod tests {
                 ..Counts::new(5)
             },
             hole_spans: vec![OffsetRange { start: 1, end: 2 }],
+            deleted: vec![OffsetRange { start: 0, end: 1 }],
         };
         let text = serde_json::to_string(&entry).unwrap();
         assert_eq!(serde_json::from_str::<LedgerEntry>(&text).unwrap(), entry);

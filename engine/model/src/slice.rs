@@ -96,6 +96,9 @@ pub struct RangeReport {
     /// The first of the holes, at most [`HOLE_SPANS_MAX`](crate::limits::HOLE_SPANS_MAX).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hole_spans: Vec<OffsetRange>,
+    /// The holes that retention made, as it deleted what was still to be read; in order, and apart from each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<OffsetRange>,
 }
 
 impl RangeReport {

@@ -294,6 +294,7 @@ impl MessageSource for KafkaTopics {
         Ok(Box::new(LaneReader {
             reader,
             open: None,
+            deleted: Vec::new(),
             skips_deleted: self.skips_deleted,
             for_run: self.for_run,
         }))
@@ -324,6 +325,8 @@ fn setter(job: &str) -> String {
 struct LaneReader {
     reader: engine_kafka::Reader,
     open: Option<(TopicPartition, OffsetRange)>,
+    /// What of the open range was passed over.
+    deleted: Vec<OffsetRange>,
     skips_deleted: bool,
     for_run: bool,
 }
@@ -345,13 +348,20 @@ impl LaneReader {
             start: log_start.min(range.end),
             end: range.end,
         };
-        self.reader.open(partition, left)
+        let deleted = OffsetRange {
+            start: offset.max(range.start).min(left.start),
+            end: left.start,
+        };
+        self.reader.open(partition, left)?;
+        self.deleted.push(deleted);
+        Ok(())
     }
 }
 
 impl MessageReader for LaneReader {
     fn open(&mut self, partition: &TopicPartition, range: OffsetRange) -> Result<(), Error> {
         self.open = Some((partition.clone(), range));
+        self.deleted.clear();
         self.reader.open(partition, range).map_err(source_error)
     }
 
@@ -368,6 +378,10 @@ impl MessageReader for LaneReader {
                 Err(error) => Err(source_error(error)),
             },
         }
+    }
+
+    fn deleted(&self) -> &[OffsetRange] {
+        &self.deleted
     }
 }
 

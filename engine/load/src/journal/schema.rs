@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{Error, ErrorKind};
 
 /// Version of the tables, kept in the file as SQLite's user version.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
     CREATE TABLE runs (

@@ -27,6 +27,7 @@ fn reads() -> Vec<PartitionRead> {
             OffsetRange { start: 5, end: 20 },
             OffsetRange { start: 30, end: 40 },
         ],
+        deleted: vec![OffsetRange { start: 0, end: 5 }],
     }]
 }
 

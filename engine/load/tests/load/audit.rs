@@ -1,14 +1,16 @@
 //! What audits find behind windows that are loaded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine_load::ErrorKind;
-use engine_load::audit::{AuditReport, audit_lateness, check_repairable};
-use engine_model::job::{Exit, Job, Lateness, OffsetBound, OffsetBounds};
-use engine_model::{PartitionSpec, TopicPartition, Window};
+use engine_load::audit::{AuditReport, WindowAudit, audit_lateness, check_repairable};
+use engine_load::{Border, Error, ErrorKind};
+use engine_model::job::{Exit, Job, Lateness, OffsetBound, OffsetBounds, OnRetentionGap};
+use engine_model::{TopicPartition, Window};
 
 use crate::simulation::{Table, Topic, log};
+use crate::windows::hour;
 use crate::{DAY_END_MS, DAY_START_MS, World, day, job, job_of};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -114,13 +116,6 @@ fn messages_where_the_run_did_not_look_are_told_from_those_that_came_later() {
 #[test]
 fn windows_of_one_pass_are_audited_each_for_itself() {
     let mut world = world();
-    let hour = |number: i64| {
-        let mut job = job("");
-        let start_ms = DAY_START_MS + number * HOUR_MS;
-        job.window = Window::new(start_ms, start_ms + HOUR_MS).unwrap();
-        job.destination.partition = PartitionSpec(vec![("ds".into(), format!("h{number}"))]);
-        job
-    };
     let jobs: Vec<Job> = (0..4).map(hour).collect();
     world.run_all(&jobs[..3]).unwrap();
     write(
@@ -213,10 +208,8 @@ fn what_can_not_be_audited_is_said() {
     topic.partitions.truncate(1);
     let report = cut.audit(&[job("")], Lateness::Exact).unwrap();
     assert_eq!(missed(&report), [(0, 0, 5, 0, 160, 164)]);
-    assert!(
-        report.warnings[0].contains("begins at offset 160 now: what run 1 had not read"),
-        "{report:?}"
-    );
+    assert_eq!(report.windows[0].unseen, [TopicPartition::new("orders", 0)]);
+    assert!(report.is_whole() && report.warnings.is_empty());
 
     // The topic was made anew.
     let mut anew = world();
@@ -246,6 +239,133 @@ fn what_can_not_be_audited_is_said() {
             );
         }
     }
+}
+
+/// The first four hours of the day, each read up to the look-up of its end; 60 messages for each in the one topic partition.
+fn hours_with_gaps_taken() -> (World, Vec<Job>) {
+    let minutes: Vec<i64> = (0..240)
+        .map(|minute| DAY_START_MS + minute * 60_000)
+        .collect();
+    let mut topic = Topic::new(vec![log(0, &minutes)]);
+    (topic.skips_deleted, topic.compacted) = (true, Some(false));
+    let mut world = World::new(topic, Table::with_key("ds"));
+    // One lane, so that slices are read in their order.
+    world.options.cores = 1;
+    let job = |number| {
+        let mut job = hour(number);
+        job.lateness = Lateness::None;
+        job.on_retention_gap = OnRetentionGap::Warn;
+        // Two slices of 30 messages of 4 MiB fit, so each hour has two.
+        job.limits.disk_bytes = Some(240 << 20);
+        job
+    };
+    (world, (0..4).map(job).collect())
+}
+
+/// What each window lacks of the one topic partition.
+fn deleted(windows: &[WindowAudit]) -> Vec<String> {
+    let all = windows.iter().map(|audit| {
+        let deleted: Vec<_> = audit.deleted.iter().map(ToString::to_string).collect();
+        deleted.join(", ")
+    });
+    all.collect()
+}
+
+#[test]
+fn what_retention_deletes_before_it_is_read_is_lacked_for_good() {
+    let (world, jobs) = hours_with_gaps_taken();
+    // The first half of hour 2 is staged.
+    let staged = AtomicU64::new(0);
+    let crash = |border| {
+        if border == Border::SliceJournalled && staged.fetch_add(1, Ordering::SeqCst) == 4 {
+            return Err(Error::new(ErrorKind::Internal, "crashed"));
+        }
+        Ok(())
+    };
+    world.run_all_watched(&jobs, &crash).unwrap_err();
+    world.topic.deleted_below.store(200, Ordering::SeqCst);
+    let report = world.run_all(&jobs).unwrap();
+    assert!(report.resumed, "{report:?}");
+    let rows: Vec<u64> = report.windows.iter().map(|window| window.rows).collect();
+    assert_eq!(rows, [60, 60, 30, 40]);
+    let (second, third) = (jobs[2].window, jobs[3].window);
+    let says = format!(
+        "retention deleted offsets [150, 200) of orders[0] before they were read: what messages were there of windows {second}, \
+         {third} can't be loaded any more"
+    );
+    assert!(report.warnings.contains(&says), "{:?}", report.warnings);
+    assert!(
+        !report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("transactions")),
+        "{:?}",
+        report.warnings
+    );
+
+    let audit = world.audit(&jobs, Lateness::Exact).unwrap();
+    let lacks = ["", "", "[150, 180) of orders[0]", "[180, 200) of orders[0]"];
+    assert_eq!(deleted(&audit.windows), lacks);
+    let unseen = audit.windows.iter().map(|audit| audit.unseen.len());
+    assert_eq!(unseen.collect::<Vec<_>>(), [1, 1, 1, 0]);
+    let says = |gone: &str, window: Window| {
+        format!(
+            "retention deleted offsets {gone} of orders[0] before run 1 read them: what messages of window {window} were there \
+             can't be loaded any more"
+        )
+    };
+    assert_eq!(
+        audit.warnings,
+        [says("[150, 180)", second), says("[180, 200)", third)]
+    );
+    assert!(!audit.is_good() && !audit.is_whole());
+    // Nothing is there to repair them by.
+    assert_eq!((audit.incomplete().count(), audit.offsets_read), (0, 40));
+
+    // What was deleted after it was loaded is no finding.
+    let complete = world.audit(&jobs[..2], Lateness::Exact).unwrap();
+    assert!(complete.is_good() && complete.warnings.is_empty());
+    assert_eq!(
+        complete.windows[0].unseen,
+        [TopicPartition::new("orders", 0)]
+    );
+}
+
+#[test]
+fn a_window_that_the_log_did_not_reach_back_to_lacks_what_was_before_it() {
+    let (mut world, jobs) = hours_with_gaps_taken();
+    let topic = Arc::get_mut(&mut world.topic).unwrap();
+    topic.log_start = 90;
+    topic.partitions[0].retain(|message| message.offset >= 90);
+    let report = world.run_all(&jobs).unwrap();
+    let rows: Vec<u64> = report.windows.iter().map(|window| window.rows).collect();
+    assert_eq!(rows, [0, 30, 60, 60]);
+    let says = format!(
+        "the log of orders[0] no longer reaches back to the start of windows {}, {}: messages may",
+        jobs[0].window, jobs[1].window,
+    );
+    let mut warnings = report.warnings.iter();
+    assert!(
+        warnings.any(|warning| warning.starts_with(&says)),
+        "{:?}",
+        report.warnings
+    );
+    let audit = world.audit(&jobs, Lateness::Exact).unwrap();
+    let before = "[0, 90) of orders[0]";
+    assert_eq!(deleted(&audit.windows), [before, before, "", ""]);
+    assert_eq!((audit.warnings.len(), audit.incomplete().count()), (2, 0));
+    assert!(!audit.is_good());
+    let complete = world.audit(&jobs[2..], Lateness::Exact).unwrap();
+    assert!(complete.is_good(), "{complete:?}");
+
+    // Retention goes on within what was read: all that came is seen.
+    world.topic.deleted_below.store(130, Ordering::SeqCst);
+    let complete = world.audit(&jobs[2..3], Lateness::Exact).unwrap();
+    assert!(complete.is_good() && complete.windows[0].unseen.is_empty());
+    // Loaded again by another run, a window lacks what that one did not find.
+    world.run(&jobs[2]).unwrap();
+    let audit = world.audit(&jobs[2..3], Lateness::Exact).unwrap();
+    assert_eq!(deleted(&audit.windows), ["[0, 130) of orders[0]"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_load::{Border, Cancel, Error, ErrorKind};
 use engine_model::job::Job;
-use engine_model::{LedgerEntry, RunReport};
+use engine_model::{LedgerEntry, OffsetRange, RunReport};
 
 use crate::simulation::{Table, Topic, log};
 use crate::{DAY_START_MS, World, day, job};
@@ -94,25 +94,48 @@ fn what_retention_deletes_before_it_is_read_is_not_passed_over() {
     let report = world.run(&job("")).unwrap();
     assert!(!report.resumed);
     assert_eq!(world.table.ids(&day()), (120..MESSAGES).collect::<Vec<_>>());
-    assert!(warned(&report, "may have been deleted by retention"));
+    let says = format!(
+        "the log of orders[0] no longer reaches back to the start of window {}: messages may have been deleted there by retention",
+        report.windows[0].window,
+    );
+    assert!(warned(&report, &says), "{:?}", report.warnings);
+    assert_eq!(
+        report.windows[0].deleted[0].to_string(),
+        "[0, 120) of orders[0]"
+    );
+    assert!(report.ledger[0].deleted.is_empty(), "they were not planned");
 }
 
 #[test]
 fn what_is_staged_and_what_retention_has_left_is_loaded_where_the_job_says_so() {
     let mut world = world_that_is_cut();
     topic(&mut world).skips_deleted = true;
+    topic(&mut world).compacted = Some(false);
     let report = world.run(&job("on_retention_gap: warn")).unwrap();
     assert!(report.resumed && report.slices.kept == 2, "{report:?}");
     let left: Vec<_> = (0..100).chain(120..MESSAGES).collect();
     assert_eq!(world.table.ids(&day()), left);
-    let [LedgerEntry { counts, .. }] = &report.ledger[..] else {
+    let [
+        LedgerEntry {
+            counts, deleted, ..
+        },
+    ] = &report.ledger[..]
+    else {
         panic!("{:?}", report.ledger)
     };
     assert_eq!((counts.planned, counts.holes), (200, 20));
-    assert!(warned(
-        &report,
-        "started at 0 when this was planned, and starts at 120 now: among its 20 holes"
-    ));
+    let gone = OffsetRange {
+        start: 100,
+        end: 120,
+    };
+    assert_eq!(deleted, &[gone]);
+    assert_eq!(report.windows[0].deleted[0].ranges, [gone]);
+    let says = format!(
+        "retention deleted offsets [100, 120) of orders[0] before they were read: what messages were there of window {} can't",
+        report.windows[0].window,
+    );
+    assert!(warned(&report, &says), "{:?}", report.warnings);
+    assert!(!warned(&report, "have no message"), "they are no markers");
 }
 
 #[test]
@@ -124,6 +147,7 @@ fn what_retention_deletes_after_it_was_read_is_loaded_without_a_word() {
     };
     let report = run_through(&world, &job(""), cut).unwrap();
     assert_eq!(world.table.ids(&day()), (0..MESSAGES).collect::<Vec<_>>());
+    assert!(report.windows[0].deleted.is_empty() && report.ledger[0].deleted.is_empty());
     assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
     assert!(warned(
         &report,

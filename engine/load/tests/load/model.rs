@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine_load::audit::AuditReport;
 use engine_load::plan::WindowOrder;
 use engine_load::{Assume, ErrorKind};
 use engine_model::job::{Job, Lateness, OnEmpty, OnRetentionGap};
@@ -48,7 +49,7 @@ fn run_cases(seeds: std::ops::Range<u64>) {
     println!("{totals:?}");
     assert!(runs > cases && rows > cases && windows > cases);
     assert!(totals.failed > cases / 4, "faults happen: {totals:?}");
-    assert!(totals.late > cases / 4, "{totals:?}");
+    assert!(totals.late > cases / 4 && totals.cut > 0, "{totals:?}");
     assert!(totals.holes > 0 && totals.rejected > 0 && totals.tombstones > 0);
 }
 
@@ -63,6 +64,7 @@ struct Totals {
     rejected: u64,
     tombstones: u64,
     late: u64,
+    cut: u64,
 }
 
 /// One random world.
@@ -145,7 +147,12 @@ impl Case {
     fn audit(&mut self, totals: &mut Totals) {
         let seed = self.seed;
         let before = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
-        assert!(before.is_good(), "seed {seed}: {before:?}");
+        self.assert_nothing_is_missed(&before);
+        for (job, audit) in self.jobs.iter().zip(&before.windows) {
+            let cut = !audit.deleted.is_empty();
+            assert_eq!(cut, self.is_cut(job), "seed {seed}: {audit:?}");
+            totals.cut += u64::from(cut);
+        }
         let late = self.write_late();
         let found = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
         for (job, audit) in self.jobs.clone().iter().zip(&found.windows) {
@@ -162,11 +169,28 @@ impl Case {
             }
         }
         let after = self.world.audit(&self.jobs, Lateness::Exact).unwrap();
-        assert!(after.is_good(), "seed {seed}: {after:?}");
+        self.assert_nothing_is_missed(&after);
         let expected = self.expected();
         for (partition, ids) in expected {
             assert_eq!(self.world.table.ids(&partition), ids, "seed {seed}");
         }
+    }
+
+    fn assert_nothing_is_missed(&self, report: &AuditReport) {
+        for audit in &report.windows {
+            assert!(audit.run.is_some(), "seed {}: {audit:?}", self.seed);
+            assert_eq!(audit.messages(), 0, "seed {}: {audit:?}", self.seed);
+            assert!(audit.unseen.is_empty(), "seed {}: {audit:?}", self.seed);
+        }
+    }
+
+    /// Whether retention may have taken messages of the window away before anything was read.
+    fn is_cut(&self, job: &Job) -> bool {
+        let topic = &self.world.topic;
+        let mut firsts = topic.partitions.iter().map(|log| log.first());
+        topic.log_start > 0
+            && firsts
+                .any(|first| first.is_none_or(|first| first.timestamp_ms >= job.window.start_ms))
     }
 
     /// Writes a few messages behind all others, and returns their timestamps.

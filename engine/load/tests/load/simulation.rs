@@ -181,6 +181,7 @@ impl MessageSource for Source {
         Ok(Box::new(Reader {
             topic: Arc::clone(&self.0),
             open: None,
+            deleted: Vec::new(),
         }))
     }
 
@@ -200,11 +201,13 @@ impl MessageSource for Source {
 struct Reader {
     topic: Arc<Topic>,
     open: Option<(i32, OffsetRange)>,
+    deleted: Vec<OffsetRange>,
 }
 
 impl MessageReader for Reader {
     fn open(&mut self, partition: &TopicPartition, range: OffsetRange) -> Result<(), Error> {
         self.open = Some((partition.partition, range));
+        self.deleted.clear();
         Ok(())
     }
 
@@ -217,7 +220,12 @@ impl MessageReader for Reader {
                 let message = format!("offset {} is gone", range.start);
                 return Err(Error::new(ErrorKind::Source, message));
             }
+            let deleted_from = range.start;
             range.start = start.min(range.end);
+            self.deleted.push(OffsetRange {
+                start: deleted_from,
+                end: range.start,
+            });
         }
         let silent_from = self.topic.silent_from.unwrap_or(i64::MAX);
         let due = self
@@ -238,6 +246,10 @@ impl MessageReader for Reader {
             range.start = message.offset + 1;
         }
         Ok(self.topic.messages(*partition, *range).is_empty())
+    }
+
+    fn deleted(&self) -> &[OffsetRange] {
+        &self.deleted
     }
 }
 
