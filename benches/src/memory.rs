@@ -44,6 +44,10 @@ impl MessageSource for Topic {
         Ok(vec![log; partitions.len()])
     }
 
+    fn written_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, Error> {
+        Ok(vec![self.end(); partitions.len()])
+    }
+
     fn offsets_at(
         &self,
         partitions: &[TopicPartition],

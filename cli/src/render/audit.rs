@@ -153,21 +153,28 @@ fn verdict(report: &AuditReport) -> String {
         ));
     }
     let all = of(report.windows.len() as u64, "window");
-    let with = |is_so: &dyn Fn(&WindowAudit) -> bool| {
+    let with = |is_so: fn(&WindowAudit) -> bool| {
         let windows = report.windows.iter();
         windows.filter(|audit| is_so(audit)).count() as u64
     };
-    let cut = with(&|audit| !audit.deleted.is_empty());
+    let cut = with(|audit| !audit.deleted.is_empty());
     if cut > 0 {
         parts.push(format!(
             "{} of {all} cut by retention before they were read, as the warnings say: what they lack can't be loaded any more",
             count(cut),
         ));
     }
+    let kept_back = with(|audit| !audit.kept_back.is_empty());
+    if kept_back > 0 {
+        parts.push(format!(
+            "{} of {all} not audited whole, as a transaction is open",
+            count(kept_back),
+        ));
+    }
     if parts.is_empty() {
         parts.push("no message was missed".to_owned());
     }
-    let unseen = with(&|audit| !audit.unseen.is_empty());
+    let unseen = with(|audit| !audit.unseen.is_empty());
     if unseen > 0 {
         parts.push(format!(
             "in {} of {all} what came later is not seen where retention has deleted it since",
@@ -226,6 +233,7 @@ mod tests {
             not_audited: None,
             deleted: Vec::new(),
             unseen: Vec::new(),
+            kept_back: Vec::new(),
             missed: vec![MissedMessages {
                 topic_partition: TopicPartition::new("orders", 1),
                 written_since: 1_200,

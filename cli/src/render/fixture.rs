@@ -91,6 +91,7 @@ pub(crate) fn plan_report() -> PlanReport {
         topic_partition: orders(number),
         log_start,
         high_watermark,
+        written_end: high_watermark,
         ranges: OffsetRange::merged(vec![reach.range]),
         reaches: vec![reach],
     };

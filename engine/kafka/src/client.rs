@@ -81,6 +81,15 @@ impl Client {
         Self::with(settings, &settings.for_check())
     }
 
+    /// As [`Client::new`], and it sees messages whose transactions are still open, whatever the options say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub fn read_uncommitted(settings: &Settings) -> Result<Self> {
+        Self::with(settings, &settings.for_uncommitted())
+    }
+
     fn with(settings: &Settings, config: &ClientConfig) -> Result<Self> {
         let consumer = config
             .create_with_context(Watch::new(settings))

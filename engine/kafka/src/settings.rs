@@ -224,6 +224,13 @@ impl Settings {
         config
     }
 
+    /// For offsets up to the high watermark, also where a transaction is open.
+    pub(crate) fn for_uncommitted(&self) -> ClientConfig {
+        let mut config = self.for_calls();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
     /// For calls that also tell which versions of requests a broker takes: librdkafka says so only in its log.
     pub(crate) fn for_check(&self) -> ClientConfig {
         let mut config = self.for_calls();

@@ -17,6 +17,7 @@ use crate::cancel::Cancel;
 use crate::commit::target_key;
 use crate::extent::PartitionRead;
 use crate::journal::{Journal, LastRead};
+use crate::notes::{kept_back, window_names};
 use crate::ports::{Clock, MessageSource, TargetTable, TopicDescription};
 use crate::prepare::Prepared;
 use crate::progress::{Progress, count, seconds};
@@ -67,6 +68,9 @@ pub struct WindowAudit {
     /// Topic partitions of which retention has deleted more than this run had read from the first of its offsets on: messages that came
     /// there later, and are gone already, can't be seen. That is no finding.
     pub unseen: Vec<TopicPartition>,
+    /// Topic partitions in which a transaction is open and keeps messages back that may be of the window: they can't be read before
+    /// it ends.
+    pub kept_back: Vec<TopicPartition>,
     /// Messages of the window that this run did not read, by topic partition.
     pub missed: Vec<MissedMessages>,
     /// Why it was not loaded again, though it lacks messages and that was asked for.
@@ -81,7 +85,7 @@ pub struct MissedMessages {
     pub topic_partition: TopicPartition,
     /// Messages that were written after the run was planned.
     pub written_since: u64,
-    /// Messages that were there then, where the run did not look.
+    /// Messages that were there then, where the run did not look, or in a transaction that was open.
     pub not_reached: u64,
     /// Offset of the first of them.
     pub first_offset: i64,
@@ -95,9 +99,12 @@ impl AuditReport {
         self.windows.iter().filter(|audit| audit.messages() > 0)
     }
 
-    /// Whether every window could be audited, and retention deleted nothing of it before it was read.
+    /// Whether every window could be audited, no open transaction keeps messages of it back, and retention deleted nothing of it
+    /// before it was read.
     pub fn is_whole(&self) -> bool {
-        let whole = |audit: &WindowAudit| audit.run.is_some() && audit.deleted.is_empty();
+        let whole = |audit: &WindowAudit| {
+            audit.run.is_some() && audit.deleted.is_empty() && audit.kept_back.is_empty()
+        };
         self.windows.iter().all(whole)
     }
 
@@ -209,12 +216,19 @@ impl Audit<'_> {
             seconds: 0.0,
         };
         let loaded = self.loaded(&prepared, &mut report)?;
-        let mut unread = BTreeMap::new();
+        let (mut unread, mut kept_back_of) = (BTreeMap::new(), BTreeMap::new());
         for (number, partition) in self.resolve(first, &prepared, &loaded, progress, cancel)? {
             let read = &loaded[&number];
             if is_unseen(&partition, read) {
                 let name = partition.topic_partition.clone();
                 report.windows[number].unseen.push(name);
+            }
+            if let Some(note) = kept_back(&partition) {
+                let name = partition.topic_partition.clone();
+                let of_partition = kept_back_of.entry(name.clone());
+                let (_, windows) = of_partition.or_insert_with(|| (note, Vec::new()));
+                windows.push(report.windows[number].window);
+                report.windows[number].kept_back.push(name);
             }
             let left = unread_of(&partition, read)?;
             unread
@@ -222,6 +236,9 @@ impl Audit<'_> {
                 .or_insert_with(BTreeMap::new)
                 .insert(number, left);
         }
+        report
+            .warnings
+            .extend(kept_back_of.into_values().map(kept_back_warning));
         let scan = Scan {
             windows: &prepared.windows,
             unread,
@@ -249,6 +266,7 @@ impl Audit<'_> {
                 not_audited: None,
                 deleted: Vec::new(),
                 unseen: Vec::new(),
+                kept_back: Vec::new(),
                 missed: Vec::new(),
                 not_repaired: None,
             };
@@ -380,6 +398,12 @@ fn deleted_warning(audit: &WindowAudit) -> Option<String> {
     ))
 }
 
+/// Says of which windows an open transaction may keep messages back; `note` says where it does.
+fn kept_back_warning((note, windows): (String, Vec<Window>)) -> String {
+    let windows = window_names(windows.into_iter());
+    format!("{note}, and messages of {windows} may be in them: audit again when it has ended")
+}
+
 /// Whether retention has deleted offsets behind those that a window's run has read, or between them: what came there later
 /// is gone.
 fn is_unseen(planned: &PlannedPartition, loaded: &LastRead) -> bool {
@@ -389,7 +413,7 @@ fn is_unseen(planned: &PlannedPartition, loaded: &LastRead) -> bool {
     let known = read.ranges.iter().chain(&read.deleted);
     let known = OffsetRange::merged(known.copied().collect());
     let first = known.first();
-    let start = first.map_or(read.high_watermark, |first| first.start);
+    let start = first.map_or(read.written_end, |first| first.start);
     let gone = OffsetRange::new(start, planned.log_start);
     gone.is_some_and(|gone| !gone.without(&known).is_empty())
 }
@@ -402,14 +426,14 @@ fn unread_of(planned: &PlannedPartition, loaded: &LastRead) -> Result<Unread, Er
         return Ok(Unread {
             ranges: planned.ranges.clone(),
             read: Vec::new(),
-            high_watermark: 0,
+            written_end: 0,
         });
     };
-    if planned.high_watermark < read.high_watermark {
+    if planned.written_end < read.written_end {
         let message = format!(
             "the log of {name} ends at {}, and ended at {} when run {} read it: this is another topic of the same name, or \
              messages were lost on the brokers, so that nothing can be said of what came later",
-            planned.high_watermark, read.high_watermark, loaded.run,
+            planned.written_end, read.written_end, loaded.run,
         );
         return Err(Error::new(ErrorKind::Source, message));
     }
@@ -418,6 +442,6 @@ fn unread_of(planned: &PlannedPartition, loaded: &LastRead) -> Result<Unread, Er
     Ok(Unread {
         ranges: ranges.collect(),
         read: read.ranges.clone(),
-        high_watermark: read.high_watermark,
+        written_end: read.written_end,
     })
 }

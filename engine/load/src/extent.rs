@@ -34,8 +34,9 @@ pub(crate) struct OffsetExtent {
 pub(crate) struct PartitionRead {
     #[serde(flatten)]
     pub(crate) topic_partition: TopicPartition,
-    /// One past the last readable message when the run was planned: what was written later lies behind it.
-    pub(crate) high_watermark: i64,
+    /// One past the last message that was written when the run was planned, also of a transaction that was open then: what was
+    /// written later lies behind it.
+    pub(crate) written_end: i64,
     /// The offsets whose messages were compared with the window; in order, apart from each other, none empty.
     pub(crate) ranges: Vec<OffsetRange>,
     /// Where messages of the window may have been that retention deleted before they were read: of what was planned, what was gone
@@ -71,7 +72,7 @@ impl PartitionRead {
             let deleted = deleted.chain(reach.retention_gap.then_some(before_plan));
             Some(Self {
                 topic_partition: partition.topic_partition.clone(),
-                high_watermark: partition.high_watermark,
+                written_end: partition.written_end,
                 ranges: in_reach(ranges),
                 deleted: OffsetRange::merged(deleted.collect()),
             })

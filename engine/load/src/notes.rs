@@ -1,6 +1,6 @@
 //! What a person should know about a plan, and how windows are told.
 
-use engine_model::{LoadPlan, Reach, Window};
+use engine_model::{LoadPlan, PlannedPartition, Reach, Window};
 
 /// Windows that are named of many.
 const WINDOWS_TOLD_MAX: usize = 3;
@@ -15,7 +15,13 @@ pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let open = names(plan, |reach| !reach.closed);
+    let kept_back = plan.partitions.iter().filter_map(kept_back);
+    notes.extend(kept_back.map(|note| {
+        format!("{note}, and messages in them are not loaded; run it again when it has ended")
+    }));
+    let open = names(plan, |partition, reach| {
+        !reach.closed && partition.kept_back().is_none()
+    });
     if !open.is_empty() && plan.bounds.end.is_some() {
         notes.push(format!(
             "the logs of {open} don't reach to the end of the window yet: what comes there is not loaded",
@@ -30,7 +36,7 @@ pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
              still come there",
         ));
     }
-    let gaps = names(plan, |reach| reach.retention_gap);
+    let gaps = names(plan, |_, reach| reach.retention_gap);
     if !gaps.is_empty() {
         let cut = |number: &usize| {
             let mut reaches = plan
@@ -49,12 +55,26 @@ pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {
     notes
 }
 
+/// Says where a transaction keeps messages back that some window may lack; nothing where it doesn't.
+pub(crate) fn kept_back(partition: &PlannedPartition) -> Option<String> {
+    let kept_back = partition.kept_back()?;
+    let open = partition.reaches.iter().any(|reach| !reach.closed);
+    open.then(|| {
+        format!(
+            "a transaction is open at offset {} of {}: the {} offsets from there on can't be read before it ends",
+            kept_back.start,
+            partition.topic_partition,
+            kept_back.len(),
+        )
+    })
+}
+
 /// The topic partitions in which some window reaches in such a way.
-fn names(plan: &LoadPlan, is_so: impl Fn(&Reach) -> bool) -> String {
-    let found = plan
-        .partitions
-        .iter()
-        .filter(|partition| partition.reaches.iter().any(&is_so));
+fn names(plan: &LoadPlan, is_so: impl Fn(&PlannedPartition, &Reach) -> bool) -> String {
+    let found = plan.partitions.iter().filter(|partition| {
+        let mut reaches = partition.reaches.iter();
+        reaches.any(|reach| is_so(partition, reach))
+    });
     let names: Vec<_> = found
         .map(|partition| partition.topic_partition.to_string())
         .collect();

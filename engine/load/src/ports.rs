@@ -21,6 +21,10 @@ pub trait MessageSource: Send + Sync {
     /// past the last readable message, which is the last stable offset under read committed.
     fn log_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>, Error>;
 
+    /// One past the last message that was written to each of `partitions`, in the same order: the high watermark, also where a
+    /// transaction is open and what lies behind it can't be read yet.
+    fn written_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, Error>;
+
     /// The offset of the first message of each of `partitions` whose timestamp is `timestamp_ms` or later, in the same
     /// order; nothing where there is none.
     fn offsets_at(

@@ -81,6 +81,8 @@ pub(crate) fn without_timestamp(partition: &TopicPartition, offset: i64) -> Erro
 
 /// What the topic answers about all topic partitions at once: a request for each bound.
 struct LookUps {
+    /// One past the last message that was written.
+    written: Vec<i64>,
     /// From the log start offset to the high watermark.
     ends: Vec<OffsetRange>,
     /// The parts of these that bounds by offset leave.
@@ -104,8 +106,11 @@ impl LookUps {
     ) -> Result<Self, Error> {
         // First: what is written while the rest is looked up lies behind the high watermark, and is not of this plan. Asked
         // for last, it could take in a message that no look-up saw.
+        // What was written before that, and can't be read after it, is kept back by a transaction.
+        let written = source.written_ends(partitions)?;
         let ends = source.log_ends(partitions)?;
         let mut look_ups = Self {
+            written,
             logs: ends.clone(),
             start_is_gone: vec![false; ends.len()],
             end_is_open: vec![false; ends.len()],
@@ -271,6 +276,7 @@ impl Resolving<'_> {
             topic_partition: partition.clone(),
             log_start: ends.start,
             high_watermark: ends.end,
+            written_end: self.look_ups.written[self.index].max(ends.end),
             ranges: OffsetRange::merged(reaches.iter().flat_map(Reach::ranges).collect()),
             reaches,
         })

@@ -46,6 +46,9 @@ pub struct PlannedPartition {
     pub log_start: i64,
     /// One past the last readable message: the last stable offset under read committed.
     pub high_watermark: i64,
+    /// One past the last message that was written: behind `high_watermark` where a transaction is open, for what was written from
+    /// there on can't be read before it ends.
+    pub written_end: i64,
     /// What is read: in order, apart from each other, none empty. No range where there is nothing for the windows.
     pub ranges: Vec<OffsetRange>,
     /// How far each window of the plan reaches, in the plan's order.
@@ -93,6 +96,12 @@ impl PlannedPartition {
         reach.map_or_else(Vec::new, |reach| {
             OffsetRange::common(&self.ranges, &reach.ranges())
         })
+    }
+
+    /// What can't be read yet, for a transaction is open; nothing where none is.
+    pub fn kept_back(&self) -> Option<OffsetRange> {
+        let range = OffsetRange::new(self.high_watermark, self.written_end)?;
+        (!range.is_empty()).then_some(range)
     }
 
     /// Offsets to read.

@@ -1,7 +1,7 @@
 //! A Kafka topic as the pipeline's message source.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use engine_kafka::{
@@ -32,6 +32,8 @@ const PEEK_FETCH_BYTES: usize = 1 << 20;
 pub(crate) struct KafkaTopics {
     settings: Settings,
     client: Client,
+    /// Another for where logs end that transactions are written to, once that was asked for.
+    uncommitted: OnceLock<Client>,
     topics: Vec<String>,
     /// The numbers of the topic partitions to read, where not all are.
     partitions: Option<Vec<i32>>,
@@ -91,6 +93,7 @@ impl KafkaTopics {
         Ok(Self {
             settings,
             client,
+            uncommitted: OnceLock::new(),
             topics: topics.clone(),
             partitions: partitions.clone(),
             group: group.clone(),
@@ -177,6 +180,15 @@ impl KafkaTopics {
         Ok(())
     }
 
+    /// The client that sees what transactions keep back.
+    fn uncommitted(&self) -> Result<&Client, Error> {
+        if let Some(client) = self.uncommitted.get() {
+            return Ok(client);
+        }
+        let client = Client::read_uncommitted(&self.settings).map_err(source_error)?;
+        Ok(self.uncommitted.get_or_init(|| client))
+    }
+
     fn take_peeker(&self) -> Result<engine_kafka::Reader, Error> {
         let idle = self.lock_peekers().pop();
         match idle {
@@ -242,6 +254,12 @@ impl MessageSource for KafkaTopics {
             end: log.high_watermark,
         });
         Ok(ranges.collect())
+    }
+
+    fn written_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, Error> {
+        let logs = self.uncommitted()?.log_ends(partitions);
+        let logs = logs.map_err(source_error)?;
+        Ok(logs.into_iter().map(|log| log.high_watermark).collect())
     }
 
     fn offsets_at(
@@ -348,12 +366,9 @@ impl LaneReader {
             start: log_start.min(range.end),
             end: range.end,
         };
-        let deleted = OffsetRange {
-            start: offset.max(range.start).min(left.start),
-            end: left.start,
-        };
+        let deleted = OffsetRange::new(offset.max(range.start), left.start);
         self.reader.open(partition, left)?;
-        self.deleted.push(deleted);
+        self.deleted.extend(deleted);
         Ok(())
     }
 }

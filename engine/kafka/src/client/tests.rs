@@ -66,6 +66,8 @@ fn the_ends_of_many_logs_are_found() {
     };
     assert_eq!(client.log_ends(&both).unwrap(), [ends(0, 0), ends(0, 37)]);
     assert_eq!(client.log_ends(&[]).unwrap(), []);
+    let all = Client::read_uncommitted(&cluster.settings()).unwrap();
+    assert_eq!(all.log_ends(&both).unwrap(), [ends(0, 0), ends(0, 37)]);
 }
 
 #[test]

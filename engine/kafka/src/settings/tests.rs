@@ -73,6 +73,8 @@ fn isolation_is_known_to_the_planner() {
     assert!(settings(&[]).unwrap().read_committed());
     let uncommitted = settings(&[("isolation.level", "read_uncommitted")]).unwrap();
     assert!(!uncommitted.read_committed());
+    let all = settings(&[]).unwrap().for_uncommitted();
+    assert_eq!(all.get("isolation.level"), Some("read_uncommitted"));
 }
 
 #[test]

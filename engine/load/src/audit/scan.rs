@@ -32,7 +32,7 @@ pub(super) struct Unread {
     /// What its run has read; in order, and apart from each other.
     pub(super) read: Vec<OffsetRange>,
     /// What lies here or behind was written after the window's run was planned.
-    pub(super) high_watermark: i64,
+    pub(super) written_end: i64,
 }
 
 impl Unread {
@@ -172,7 +172,7 @@ impl Scan<'_> {
                     first_offset: message.offset,
                     last_offset: message.offset,
                 });
-            if message.offset >= unread.high_watermark {
+            if message.offset >= unread.written_end {
                 missed.written_since += 1;
             } else {
                 missed.not_reached += 1;

@@ -22,7 +22,7 @@ fn extent(start: i64, end: i64) -> Extent {
 fn reads() -> Vec<PartitionRead> {
     vec![PartitionRead {
         topic_partition: TopicPartition::new("orders", 1),
-        high_watermark: 90,
+        written_end: 90,
         ranges: vec![
             OffsetRange { start: 5, end: 20 },
             OffsetRange { start: 30, end: 40 },

@@ -27,6 +27,7 @@ fn reaching(number: i32, ranges: &[OffsetRange], reaches: &[OffsetRange]) -> Pla
         topic_partition: TopicPartition::new("orders", number),
         log_start: 0,
         high_watermark: i64::MAX,
+        written_end: i64::MAX,
         ranges: OffsetRange::merged(ranges.to_vec()),
         reaches: reaches.iter().map(reach).collect(),
     }

@@ -369,6 +369,60 @@ fn a_window_that_the_log_did_not_reach_back_to_lacks_what_was_before_it() {
 }
 
 #[test]
+fn what_an_open_transaction_keeps_back_is_said_and_found_when_it_has_ended() {
+    let mut world = world();
+    Arc::get_mut(&mut world.topic).unwrap().open_transaction = Some(100);
+    let report = world.run(&job("")).unwrap();
+    assert_eq!(report.windows[0].rows, 200);
+    for partition in 0..2 {
+        let says = format!(
+            "a transaction is open at offset 100 of orders[{partition}]: the 56 offsets from there on can't be read before it \
+             ends, and messages in them are not loaded"
+        );
+        let mut warnings = report.warnings.iter();
+        assert!(
+            warnings.any(|warning| warning.starts_with(&says)),
+            "{report:?}"
+        );
+    }
+    // Nobody is late.
+    let late = |warning: &String| warning.contains("producers are late");
+    assert!(!report.warnings.iter().any(late), "{report:?}");
+
+    let open = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert!(missed(&open).is_empty() && !open.is_good() && !open.is_whole());
+    let kept_back = [0, 1].map(|number| TopicPartition::new("orders", number));
+    assert_eq!(open.windows[0].kept_back, kept_back);
+    let says = format!(
+        "a transaction is open at offset 100 of orders[1]: the 56 offsets from there on can't be read before it ends, and messages \
+         of window {} may be in them: audit again when it has ended",
+        open.windows[0].window,
+    );
+    assert_eq!((open.warnings.len(), &open.warnings[1]), (2, &says));
+
+    // They were written before the run, and more comes.
+    Arc::get_mut(&mut world.topic).unwrap().open_transaction = None;
+    write(&mut world, 1, &[DAY_START_MS]);
+    let ended = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert_eq!(
+        missed(&ended),
+        [(0, 0, 0, 44, 100, 143), (0, 1, 1, 44, 100, 156)]
+    );
+    assert!(ended.is_whole() && ended.warnings.is_empty());
+}
+
+#[test]
+fn a_transaction_behind_a_window_that_is_over_is_no_matter() {
+    let mut world = world();
+    // Twelve messages lie behind the day's end.
+    Arc::get_mut(&mut world.topic).unwrap().open_transaction = Some(150);
+    let report = world.run(&job("")).unwrap();
+    assert_eq!((report.windows[0].rows, report.warnings.len()), (288, 0));
+    let audit = world.audit(&[job("")], Lateness::Exact).unwrap();
+    assert!(audit.is_good() && audit.warnings.is_empty(), "{audit:?}");
+}
+
+#[test]
 fn windows_by_offset_and_appends_are_refused_where_it_matters() {
     let world = world();
     let by_offset = Job {

@@ -58,6 +58,8 @@ pub(crate) struct Topic {
     pub(crate) made_anew: OnceLock<Vec<Vec<Message>>>,
     /// From this offset on, nothing is ever delivered.
     pub(crate) silent_from: Option<i64>,
+    /// A transaction is open at this offset, in every topic partition that reaches so far: nothing from there on can be read.
+    pub(crate) open_transaction: Option<i64>,
     /// Whether the topic says that it is compacted.
     pub(crate) compacted: Option<bool>,
     /// The consumer group's positions.
@@ -102,7 +104,9 @@ impl Topic {
         let partitions = self.made_anew.get().unwrap_or(&self.partitions);
         let log = &partitions[usize::try_from(partition).unwrap()];
         let deleted = log.partition_point(|message| message.offset < self.start());
-        &log[deleted..]
+        let stable_end = self.open_transaction.unwrap_or(i64::MAX);
+        let stable = log.partition_point(|message| message.offset < stable_end);
+        &log[deleted..stable.max(deleted)]
     }
 }
 
@@ -131,6 +135,15 @@ impl MessageSource for Source {
             }
         };
         Ok(partitions.iter().map(ends).collect())
+    }
+
+    fn written_ends(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, Error> {
+        let logs = self.0.made_anew.get().unwrap_or(&self.0.partitions);
+        let end = |partition: &TopicPartition| {
+            let log = &logs[usize::try_from(partition.partition).unwrap()];
+            log.last().map_or(self.0.start(), |last| last.offset + 1)
+        };
+        Ok(partitions.iter().map(end).collect())
     }
 
     fn offsets_at(
