@@ -8,7 +8,7 @@ use tests::broker::KafkaBroker;
 use tests::job::JobFile;
 use tests::loader::Loader;
 use tests::messages::MessagePlan;
-use tests::produce::{produce, transact};
+use tests::produce::{produce, transact, transact_around};
 use tests::program;
 
 /// A run of a few thousand messages that takes longer waits for something.
@@ -105,6 +105,35 @@ fn a_broker_that_dies_and_comes_back_is_waited_for() {
     let truth = loader.topic_truth(&job, broker.bootstrap());
     assert_eq!(truth.table.rows, plan.messages);
     assert_eq!(loader.table_truth(DAY), truth.table);
+}
+
+#[test]
+fn what_an_open_transaction_keeps_back_is_told() {
+    let broker = KafkaBroker::shared();
+    let topic = "what_an_open_transaction_keeps_back_is_told";
+    broker.create_topic(topic, 1, &[]);
+    let plan = plan(1, 1_000);
+    let mut messages: Vec<_> = plan.messages().collect();
+    let kept_back = messages.split_off(600);
+    produce(&broker.client(), topic, messages);
+    let loader = Loader::with_table();
+    let job = whole(broker, topic, &loader, &plan);
+    transact_around(&broker.client(), topic, kept_back, true, || {
+        let report = loader.run(&job).json();
+        let warnings = report["warnings"].to_string();
+        let told = format!(
+            "a transaction is open at offset 600 of {topic}[0]: the 400 offsets from there"
+        );
+        assert!(warnings.contains(&told), "{told} in {warnings}");
+        assert_eq!(number(&report["windows"][0]["rows"]), 600);
+    });
+    let report = loader.run(&job).json();
+    assert!(
+        !report["warnings"]
+            .to_string()
+            .contains("transaction is open")
+    );
+    assert_eq!(number(&report["windows"][0]["rows"]), 1_000);
 }
 
 #[test]

@@ -154,6 +154,22 @@ pub fn transact(
     messages: impl IntoIterator<Item = GeneratedMessage>,
     commit: bool,
 ) {
+    transact_around(client, topic, messages, commit, || ());
+}
+
+/// The same, and calls `meanwhile` while the messages are all in the log and the transaction is open, which it is for a minute
+/// at most.
+///
+/// # Panics
+///
+/// As [`transact`].
+pub fn transact_around(
+    client: &ClientConfig,
+    topic: &str,
+    messages: impl IntoIterator<Item = GeneratedMessage>,
+    commit: bool,
+    meanwhile: impl FnOnce(),
+) {
     let timeout = Duration::from_secs(30);
     let mut config = client.clone();
     config.set("transactional.id", topic);
@@ -173,6 +189,7 @@ pub fn transact(
     }
     // An abort drops what is still queued: all of it has to be in the log.
     done("send all messages", producer.flush(timeout));
+    meanwhile();
     if commit {
         done("commit", producer.commit_transaction(timeout));
     } else {
