@@ -69,7 +69,9 @@ impl PartitionRead {
                 end: partition.log_start,
             };
             let deleted = in_reach(deleted).into_iter();
-            let deleted = deleted.chain(reach.retention_gap.then_some(before_plan));
+            // Of a topic partition that is empty nobody can say what was there, and idle ones are that every day.
+            let is_cut = reach.retention_gap && partition.log_start < partition.high_watermark;
+            let deleted = deleted.chain(is_cut.then_some(before_plan));
             Some(Self {
                 topic_partition: partition.topic_partition.clone(),
                 written_end: partition.written_end,
