@@ -184,13 +184,14 @@ impl Case {
         }
     }
 
-    /// Whether retention may have taken messages of the window away before anything was read.
+    /// Whether retention may have taken messages of the window away before anything was read. Of an empty topic partition
+    /// nothing is known.
     fn is_cut(&self, job: &Job) -> bool {
         let topic = &self.world.topic;
         let mut firsts = topic.partitions.iter().map(|log| log.first());
         topic.log_start > 0
             && firsts
-                .any(|first| first.is_none_or(|first| first.timestamp_ms >= job.window.start_ms))
+                .any(|first| first.is_some_and(|first| first.timestamp_ms >= job.window.start_ms))
     }
 
     /// Writes a few messages behind all others, and returns their timestamps.
