@@ -13,7 +13,7 @@
 use std::iter::once;
 use std::ops::Range;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use benches::Result;
 use benches::arguments::Arguments;
@@ -22,7 +22,7 @@ use benches::end_to_end::{SERVE, Servers, serve};
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
-use benches::process::{peak_bytes, this_program};
+use benches::process::peak_bytes;
 use benches::stage::Place;
 
 /// The argument that makes this program fill a topic.
@@ -216,7 +216,7 @@ fn again(mode: &str, topic: &str, servers: &Servers, arguments: &[String]) -> Re
     let Servers {
         brokers, endpoint, ..
     } = servers;
-    let output = this_program()?
+    let output = Command::new(std::env::current_exe()?)
         .args([mode, topic, brokers, endpoint])
         .args(arguments)
         .stderr(Stdio::inherit())

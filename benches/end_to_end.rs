@@ -9,7 +9,7 @@
     reason = "the tables are what the program is for"
 )]
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use benches::Result;
 use benches::arguments::Arguments;
@@ -17,7 +17,7 @@ use benches::end_to_end::{SERVE, Servers, Topic, fill, serve};
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
-use benches::process::{cpu, peak_bytes, this_program};
+use benches::process::{cpu, peak_bytes};
 use benches::stage::Place;
 use engine_model::{StepFigures, Steps};
 
@@ -230,7 +230,7 @@ fn again(mode: &str, kind: Kind, servers: &Servers, arguments: &[String]) -> Res
     let Servers {
         brokers, endpoint, ..
     } = servers;
-    let output = this_program()?
+    let output = Command::new(std::env::current_exe()?)
         .args([mode, kind.name(), brokers, endpoint])
         .args(arguments)
         .stderr(Stdio::inherit())
