@@ -160,26 +160,7 @@ impl Topic {
     pub fn consume(&self) -> Result<()> {
         let shares = MemoryShares::new(MEMORY_BYTES_DEFAULT, self.lanes);
         let settings = Settings::new(&self.job.source.brokers, [("", ""); 0])?;
-        let read = thread::scope(|scope| {
-            let lanes: Vec<_> = (0..self.lanes)
-                .map(|lane| {
-                    let ranges = self.ranges.iter().skip(lane).step_by(self.lanes);
-                    let (settings, bytes) = (&settings, shares.fetch_bytes_per_lane);
-                    let name = format!("consumer {lane}");
-                    thread::Builder::new()
-                        .name(name)
-                        .spawn_scoped(scope, move || read(settings, bytes, ranges))
-                })
-                .collect();
-            let ended = lanes
-                .into_iter()
-                .map(|lane| lane?.join().map_err(|_| "a consumer panicked")?);
-            ended.sum::<Result<usize>>()
-        })?;
-        if read != self.messages {
-            return Err(format!("{read} of {} messages were read", self.messages).into());
-        }
-        Ok(())
+        self.in_lanes(|ranges| read(&settings, shares.fetch_bytes_per_lane, ranges))
     }
 
     /// Reads the topic by polling, with as many threads, and forgets it.
@@ -189,9 +170,32 @@ impl Topic {
     /// Those of the consumers, or a message went missing.
     pub fn poll(&self) -> Result<()> {
         let brokers = self.job.source.brokers.join(",");
-        let read = poll(&brokers, &self.ranges, self.lanes)?;
-        if read != self.messages {
-            return Err(format!("{read} of {} messages were polled", self.messages).into());
+        self.in_lanes(|ranges| poll(&brokers, ranges))
+    }
+
+    /// Reads the topic's ranges, shared by a thread for each lane, and checks how many messages these saw.
+    fn in_lanes(
+        &self,
+        read: impl Fn(&mut dyn Iterator<Item = &(TopicPartition, OffsetRange)>) -> Result<usize> + Sync,
+    ) -> Result<()> {
+        let read = &read;
+        let messages = thread::scope(|scope| {
+            let lanes: Vec<_> = (0..self.lanes)
+                .map(|lane| {
+                    let mut ranges = self.ranges.iter().skip(lane).step_by(self.lanes);
+                    let name = format!("consumer {lane}");
+                    thread::Builder::new()
+                        .name(name)
+                        .spawn_scoped(scope, move || read(&mut ranges))
+                })
+                .collect();
+            let ended = lanes
+                .into_iter()
+                .map(|lane| lane?.join().map_err(|_| "a consumer panicked")?);
+            ended.sum::<Result<usize>>()
+        })?;
+        if messages != self.messages {
+            return Err(format!("{messages} of {} messages were read", self.messages).into());
         }
         Ok(())
     }

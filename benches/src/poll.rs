@@ -1,6 +1,5 @@
 //! Reading as programs commonly do it: a consumer that is polled for one message after the other.
 
-use std::thread;
 use std::time::Duration;
 
 use engine_model::{OffsetRange, TopicPartition};
@@ -12,31 +11,12 @@ use crate::Result;
 /// Longest wait for a message.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Polls the messages of `ranges`, shared by so many threads with a consumer each, and tells how many there were.
+/// Polls the messages of `ranges` with one consumer, and tells how many there were.
 ///
 /// # Errors
 ///
-/// Those of a consumer, or none came for 10 seconds.
-pub fn poll(
-    brokers: &str,
-    ranges: &[(TopicPartition, OffsetRange)],
-    threads: usize,
-) -> Result<usize> {
-    thread::scope(|scope| {
-        let lanes: Vec<_> = (0..threads)
-            .map(|lane| {
-                let ranges = ranges.iter().skip(lane).step_by(threads);
-                scope.spawn(move || poll_all(brokers, ranges))
-            })
-            .collect();
-        let ended = lanes
-            .into_iter()
-            .map(|lane| lane.join().map_err(|_| "a consumer panicked")?);
-        ended.sum()
-    })
-}
-
-fn poll_all<'a>(
+/// Those of the consumer, or none came for 10 seconds.
+pub fn poll<'a>(
     brokers: &str,
     ranges: impl Iterator<Item = &'a (TopicPartition, OffsetRange)>,
 ) -> Result<usize> {
