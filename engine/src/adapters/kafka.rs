@@ -182,6 +182,9 @@ impl KafkaTopics {
 
     /// The client that sees what transactions keep back.
     fn uncommitted(&self) -> Result<&Client, Error> {
+        if !self.settings.read_committed() {
+            return Ok(&self.client);
+        }
         if let Some(client) = self.uncommitted.get() {
             return Ok(client);
         }
