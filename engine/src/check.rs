@@ -9,7 +9,7 @@ use engine_load::plan::WindowOrder;
 use engine_load::ports::{MessageSource, TargetTable};
 use engine_load::{Error, Prepared, SystemClock, check_disk_limit, objections, plan_notes};
 use engine_model::job::{Job, WriteMode, explain_path};
-use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step, Window};
+use engine_model::{ColumnSource, FieldPath, LoadPlan, PartitionSpec, Step};
 use serde::Serialize;
 
 use crate::adapters::kafka::KafkaTopics;
@@ -328,10 +328,7 @@ fn shown(job: &Job, plan: &LoadPlan) -> String {
     let (Some(first), Some(last)) = (plan.windows.first(), plan.windows.last()) else {
         return job.offsets.shown(job.window);
     };
-    let all = Window {
-        start_ms: first.window.start_ms,
-        end_ms: last.window.end_ms,
-    };
+    let all = first.window.through(last.window);
     match plan.windows.len() {
         1 => job.offsets.shown(all),
         many => format!("{all} in {many} windows"),

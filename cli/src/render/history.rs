@@ -1,6 +1,5 @@
 //! The runs that were.
 
-use engine::model::Window;
 use engine::{Phase, RunRecord, RunState};
 
 use super::number::{count, seconds};
@@ -66,10 +65,7 @@ fn windows(run: &RunRecord) -> String {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
         return "-".to_owned();
     };
-    let all = Window {
-        start_ms: first.window.start_ms,
-        end_ms: last.window.end_ms,
-    };
+    let all = first.window.through(last.window);
     match windows.len() {
         1 => all.to_string(),
         many if run.state.is_open() => {
@@ -97,6 +93,7 @@ fn first_line(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use engine::WindowRecord;
+    use engine::model::Window;
 
     use super::*;
     use crate::render::fixture;

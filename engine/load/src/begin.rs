@@ -308,7 +308,7 @@ pub fn missing(
             continue;
         };
         if missing.iter().all(|number| places.contains(number))
-            && prepared.fingerprint_of_some(&places)? == load.fingerprint
+            && prepared.fingerprint_of(&places)? == load.fingerprint
         {
             return Ok(places);
         }

@@ -122,7 +122,6 @@ impl DiskBudget {
         })
     }
 
-    /// Bytes that a slice is expected to stage: as many as are read. Projection and compression make it less.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +157,7 @@ pub fn check_disk_limit(
     Err(Error::new(ErrorKind::Job, message))
 }
 
-/// Bytes that the messages of a slice are expected to have.
+/// Bytes that a slice is expected to stage: as many as are read. Projection and compression make it less.
 fn estimate(slice: &SliceSpec, message_bytes: u64) -> u64 {
     let offsets: u64 = slice.ranges.iter().map(|range| range.range.len()).sum();
     offsets.saturating_mul(message_bytes)

@@ -3,7 +3,7 @@
 use engine_model::{LoadPlan, PlannedPartition, Reach, Window};
 
 /// Windows that are named of many.
-const WINDOWS_TOLD_MAX: usize = 3;
+pub(crate) const WINDOWS_TOLD_MAX: usize = 3;
 
 /// What a person should know about a plan before it runs.
 pub fn plan_notes(plan: &LoadPlan) -> Vec<String> {

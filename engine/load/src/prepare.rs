@@ -34,7 +34,7 @@ pub struct Prepared {
 /// Everything that decides which rows a run loads. Two runs with the same text load the same rows.
 #[derive(Serialize)]
 struct Fingerprint<'a> {
-    jobs: &'a [&'a JobIdentity],
+    jobs: Vec<&'a JobIdentity>,
     cluster_id: &'a Option<String>,
     topic_id: &'a Option<String>,
     columns: &'a TableColumns,
@@ -87,22 +87,17 @@ impl Prepared {
 
     /// What a run is recognised by when it goes on after a crash: a digest of all that says what is loaded, in hexadecimal.
     pub(crate) fn fingerprint(&self) -> Result<String, Error> {
-        let jobs: Vec<_> = self.identities.iter().collect();
-        self.fingerprint_of(&jobs)
+        let all: Vec<_> = (0..self.identities.len()).collect();
+        self.fingerprint_of(&all)
     }
 
     /// That of a run of the windows at these places alone.
-    pub(crate) fn fingerprint_of_some(&self, windows: &[usize]) -> Result<String, Error> {
-        let windows = windows.iter();
-        let jobs: Vec<_> = windows
-            .filter_map(|window| self.identities.get(*window))
-            .collect();
-        self.fingerprint_of(&jobs)
-    }
-
-    fn fingerprint_of(&self, jobs: &[&JobIdentity]) -> Result<String, Error> {
+    pub(crate) fn fingerprint_of(&self, windows: &[usize]) -> Result<String, Error> {
+        let jobs = windows.iter();
         let fingerprint = Fingerprint {
-            jobs,
+            jobs: jobs
+                .filter_map(|window| self.identities.get(*window))
+                .collect(),
             cluster_id: &self.topic.cluster_id,
             topic_id: &self.topic.topic_id,
             columns: &self.columns,

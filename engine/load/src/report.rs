@@ -16,13 +16,10 @@ use crate::commit::{checksum, target_key};
 use crate::ended::{Ended, SlicesOfWindows};
 use crate::extent::PartitionRead;
 use crate::journal::OpenRun;
-use crate::notes::{plan_notes, window_names};
+use crate::notes::{WINDOWS_TOLD_MAX, plan_notes, window_names};
 use crate::ports::MessageSource;
 use crate::run::Ports;
 use crate::unchanged::changes;
-
-/// Windows that are told to lack messages, for each topic partition.
-const WINDOWS_TOLD_MAX: usize = 3;
 
 /// What a report is made of.
 pub(crate) struct Done<'a> {
@@ -243,7 +240,7 @@ fn ledger_notes(
     notes
 }
 
-/// Names the windows that lack most messages; nothing where none is known, as of slices that an earlier version has staged.
+/// Names the windows that lack most messages; nothing where none lacks any.
 fn lacking(outside_reach_of: &BTreeMap<u32, u64>, windows: &[PlannedWindow]) -> String {
     let mut lacking: Vec<_> = outside_reach_of.iter().collect();
     lacking.sort_by_key(|(_, messages)| Reverse(**messages));

@@ -92,6 +92,15 @@ impl Window {
         self.start_ms <= other.start_ms && other.end_ms <= self.end_ms
     }
 
+    /// From the start of this window to the end of `last`.
+    #[must_use]
+    pub fn through(self, last: Self) -> Self {
+        Self {
+            start_ms: self.start_ms,
+            end_ms: last.end_ms,
+        }
+    }
+
     /// Whether some instant lies in both.
     pub fn overlaps(self, other: Self) -> bool {
         self.start_ms < other.end_ms && other.start_ms < self.end_ms

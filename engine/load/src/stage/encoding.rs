@@ -65,15 +65,15 @@ fn encoding(column: &dyn Array) -> Encoding {
         }
         DataType::Binary => by_values(sample.as_binary::<i32>().iter().flatten()),
         DataType::Boolean => Encoding::Plain,
-        fixed if fixed.primitive_width().is_some() => {
-            let data = sample.to_data();
-            let width = fixed.primitive_width().unwrap_or(0);
-            let start = data.offset() * width;
-            let range = start..start + data.len() * width;
-            let values = data.buffers().first().and_then(|all| all.get(range));
-            by_bytes(values.unwrap_or_default())
-        }
-        _ => Encoding::Compressed,
+        other => other
+            .primitive_width()
+            .map_or(Encoding::Compressed, |width| {
+                let data = sample.to_data();
+                let start = data.offset() * width;
+                let range = start..start + data.len() * width;
+                let values = data.buffers().first().and_then(|all| all.get(range));
+                by_bytes(values.unwrap_or_default())
+            }),
     }
 }
 
