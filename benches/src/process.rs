@@ -9,6 +9,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::Result;
 
+/// This very program, to be run in another mode, with the memory settings that the product's program has.
+pub fn this_program() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env("MIMALLOC_PURGE_DELAY", "50");
+    Ok(command)
+}
+
 /// A server that is this very program in another mode, in a process of its own, so that neither its CPU time nor its memory
 /// counts as the caller's. It ends with this value.
 #[derive(Debug)]
@@ -23,7 +30,7 @@ pub struct Serving {
 impl Serving {
     /// Runs this program with `arguments`, with which it must call [`serve_until_closed`].
     pub fn spawn(arguments: &[&str]) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = this_program()?
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

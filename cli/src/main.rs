@@ -3,6 +3,7 @@
 //! `args` is what was typed, `config` what it comes to; each verb is a file in `commands`, which asks the engine and
 //! hands the answer to `render`. Only `output` writes, and only `environment` looks at the process's surroundings.
 
+mod allocator;
 mod args;
 mod commands;
 mod config;
@@ -15,10 +16,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-/// The allocator of the C libraries too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_up();
     commands::main(std::env::args_os()).into()
 }

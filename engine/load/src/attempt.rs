@@ -315,7 +315,8 @@ impl Attempt<'_> {
         let completion =
             Completion::new(&open, loaded.clone(), &remaining.slices, &remaining.blocks);
         let lanes = self.lanes(remaining.slices.len());
-        let budget = ByteBudget::new(self.shares(lanes).block_bytes);
+        let shares = self.shares(lanes);
+        let budget = ByteBudget::new(shares.block_bytes);
         let idle = Idle::new(self.ports.clock, self.job.exit.idle());
         let pipeline = Pipeline {
             source: self.ports.source,
@@ -326,6 +327,7 @@ impl Attempt<'_> {
             cancel: self.cancel,
             idle: &idle,
             lanes,
+            uploads_at_once: shares.uploads,
             order: WindowOrder::of(plan),
         };
         let reports = Mutex::new(remaining.staged);

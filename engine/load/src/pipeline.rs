@@ -20,8 +20,6 @@ use crate::threads::{FirstFailure, spawn};
 use crate::upload::{BlockTask, Uploads};
 use crate::{Error, ErrorKind};
 
-/// Uploads at once. One connection to the service carries about 10 MB/s, so a few together fill a fast network.
-pub(crate) const UPLOADS_MAX: usize = 4;
 /// Staged blocks that wait for an upload before the lanes wait too.
 const BLOCKS_WAITING_MAX: usize = 8;
 
@@ -36,6 +34,8 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) idle: &'a Idle<'a>,
     /// At least 1, and no more than there are slices.
     pub(crate) lanes: usize,
+    /// Blocks that are uploaded at once; at least 1.
+    pub(crate) uploads_at_once: usize,
     pub(crate) order: WindowOrder,
 }
 
@@ -56,7 +56,7 @@ impl Pipeline<'_> {
         let failure = FirstFailure::default();
         let (blocks, waiting_blocks) = bounded(BLOCKS_WAITING_MAX);
         thread::scope(|scope| -> Result<(), Error> {
-            for upload in 0..UPLOADS_MAX {
+            for upload in 0..self.uploads_at_once {
                 let (waiting_blocks, failure) = (waiting_blocks.clone(), &failure);
                 spawn(scope, format!("upload-{upload}"), self.cancel, move || {
                     let on_uploaded = |window| self.completion.uploaded(window);

@@ -6,18 +6,30 @@ use engine_model::limits::{MEMORY_BYTES_MIN, ROW_GROUP_BYTES_MAX};
 /// small enough to stay in the cache.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// The bytes that each part of the pipeline may hold. Together they stay within the budget: a quarter each for what is
-/// fetched and for what is between reading and decoding, and half for rows being encoded.
+/// Bytes of the budget for which one block more is uploaded at once. An upload holds some MiB: pages of the staged file's columns, a
+/// batch of rows, and pieces of the body.
+const BYTES_PER_UPLOAD: usize = 24 << 20;
+/// Blocks that are uploaded at once, at most. One connection to the service carries about 10 MB/s, so a few together fill a fast
+/// network; a server that wants fewer says so, and gets fewer.
+const UPLOADS_MAX: usize = 16;
+
+/// The bytes that each part of the pipeline may hold.
+///
+/// The shares are less than the budget together, for none of them is all that its part takes: librdkafka keeps about as much
+/// again for the objects of small messages, decoders hold a batch in each column's buffer and the next one's room, and uploads
+/// hold pages of staged files and pieces of bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryShares {
-    /// Messages that one lane's consumer may fetch ahead.
+    /// Messages that one lane's consumer may fetch ahead: an eighth of the budget, all lanes together.
     pub fetch_bytes_per_lane: usize,
-    /// Blocks between readers and workers, all lanes together.
+    /// Blocks between readers and workers, all lanes together: a twelfth. More make nothing faster, and leave the caches.
     pub block_bytes: usize,
-    /// Row groups in progress, one lane.
+    /// Row groups in progress, one lane: an eighth, all lanes together.
     pub row_group_bytes_per_lane: usize,
     /// Decoded rows of one record batch.
     pub batch_bytes: usize,
+    /// Blocks that are uploaded at once.
+    pub uploads: usize,
 }
 
 impl MemoryShares {
@@ -25,12 +37,13 @@ impl MemoryShares {
     pub fn new(bytes: u64, lanes: usize) -> Self {
         let bytes = usize::try_from(bytes.max(MEMORY_BYTES_MIN)).unwrap_or(usize::MAX);
         let lanes = lanes.max(1);
-        let row_group_bytes_per_lane = (bytes / 2 / lanes).min(ROW_GROUP_BYTES_MAX);
+        let row_group_bytes_per_lane = (bytes / 8 / lanes).min(ROW_GROUP_BYTES_MAX);
         Self {
-            fetch_bytes_per_lane: bytes / 4 / lanes,
-            block_bytes: bytes / 4,
+            fetch_bytes_per_lane: bytes / 8 / lanes,
+            block_bytes: bytes / 12,
             row_group_bytes_per_lane,
             batch_bytes: BATCH_BYTES_MAX.min(row_group_bytes_per_lane / 4),
+            uploads: (bytes / BYTES_PER_UPLOAD).clamp(1, UPLOADS_MAX),
         }
     }
 }
@@ -49,6 +62,9 @@ mod tests {
                 "{lanes} lanes"
             );
             assert!(shares.batch_bytes > 0);
+        }
+        for (bytes, uploads) in [(1, 1), (96 << 20, 4), (1 << 40, UPLOADS_MAX)] {
+            assert_eq!(MemoryShares::new(bytes, 2).uploads, uploads);
         }
         assert_eq!(
             MemoryShares::new(1, 2),

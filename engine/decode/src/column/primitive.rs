@@ -4,6 +4,8 @@ use std::mem;
 
 use arrow::array::{ArrowPrimitiveType, NullBufferBuilder, PrimitiveArray};
 
+use super::room_after;
+
 /// Values of one Arrow type, some of them missing.
 #[derive(Debug)]
 pub(super) struct Primitives<T: ArrowPrimitiveType> {
@@ -43,7 +45,7 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
     }
 
     pub(super) fn finish(&mut self) -> PrimitiveArray<T> {
-        let room = Self::with_capacity(self.values.len());
+        let room = Self::with_capacity(room_after(self.values.len()));
         let mut full = mem::replace(self, room);
         PrimitiveArray::new(full.values.into(), full.nulls.finish())
     }

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, NullBufferBuilder, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use engine_model::limits::CELL_BYTES_MAX;
 
+use super::room_after;
 use crate::reject::RejectReason;
 
 /// Texts or bytes, some of them missing.
@@ -63,9 +64,10 @@ impl Texts {
         self.nulls.truncate(rows);
     }
 
-    /// Takes the rows as the parts of an array. The next batch gets room for as many.
+    /// Takes the rows as the parts of an array. The next batch gets room for a few more.
     pub(super) fn finish(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
-        let room = Self::with_capacity(self.offsets.len() - 1, self.bytes.len());
+        let rows = room_after(self.offsets.len() - 1);
+        let room = Self::with_capacity(rows, room_after(self.bytes.len()));
         let mut full = mem::replace(self, room);
         let offsets = OffsetBuffer::new(full.offsets.into());
         (offsets, Buffer::from_vec(full.bytes), full.nulls.finish())
@@ -91,7 +93,7 @@ impl Strings {
         self.0.truncate(rows);
     }
 
-    /// Takes the rows as an array. The next batch gets room for as many.
+    /// Takes the rows as an array. The next batch gets room for a few more.
     #[expect(unsafe_code, reason = "a check of all text takes a tenth of decoding")]
     pub(super) fn finish(&mut self) -> ArrayRef {
         let (offsets, text, nulls) = self.0.finish();
