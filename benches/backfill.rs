@@ -13,12 +13,11 @@
 use std::iter::once;
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use benches::Result;
 use benches::arguments::Arguments;
 use benches::backfill::{fill, load};
-use benches::end_to_end::{SERVE, Servers, serve};
+use benches::end_to_end::{SERVE, Servers, again, serve};
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
@@ -37,16 +36,17 @@ const TWO_DAYS: &str = "two_days";
 /// How many times as large the second of the two days is.
 const TIMES: usize = 10;
 const LANES: usize = 2;
+const PARTITIONS: usize = 4;
 const FIELDS: usize = 12;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
         [mode, folder] if mode == SERVE => serve(folder.as_ref()),
-        [mode, topic, brokers, endpoint, rest @ ..] if mode == FILL => {
-            let place = place(topic, brokers, endpoint);
+        [mode, place, rest @ ..] if mode == FILL => {
+            let place: Place = serde_json::from_str(place)?;
             let mut arguments = read(rest)?;
-            let shares = if topic == MONTH {
+            let shares = if place.name == MONTH {
                 vec![1; DAYS]
             } else {
                 arguments.megabytes += arguments.megabytes / TIMES;
@@ -58,9 +58,9 @@ fn main() -> Result<()> {
             println!("{} {bytes}", payloads.len());
             Ok(())
         }
-        [mode, topic, brokers, endpoint, state, first, end] if mode == LOAD => {
+        [mode, place, state, first, end] if mode == LOAD => {
             let days = first.parse()?..end.parse()?;
-            let place = place(topic, brokers, endpoint);
+            let place: Place = serde_json::from_str(place)?;
             let report = load(&place, &fields()?, Path::new(state), days)?;
             let rows: u64 = report.windows.iter().map(|window| window.rows).sum();
             let read: u64 = report.ledger.iter().map(|entry| entry.counts.planned).sum();
@@ -77,15 +77,6 @@ fn fields() -> Result<MappedFields> {
 
 fn read(arguments: &[String]) -> Result<Arguments> {
     Arguments::read(arguments.iter().cloned(), 2_200, 2)
-}
-
-fn place(topic: &str, brokers: &str, endpoint: &str) -> Place {
-    Place {
-        brokers: brokers.to_owned(),
-        endpoint: endpoint.to_owned(),
-        name: topic.to_owned(),
-        lanes: LANES,
-    }
 }
 
 fn compare(arguments: &Arguments, given: &[String]) -> Result<()> {
@@ -135,9 +126,8 @@ fn compare(arguments: &Arguments, given: &[String]) -> Result<()> {
 }
 
 /// A topic that was filled.
-struct Topic<'a> {
-    servers: &'a Servers,
-    name: &'static str,
+struct Topic {
+    place: Place,
     messages: u64,
     bytes: usize,
 }
@@ -161,16 +151,23 @@ impl Took {
     }
 }
 
-impl<'a> Topic<'a> {
-    fn fill(servers: &'a Servers, name: &'static str, arguments: &[String]) -> Result<Self> {
-        let told = again(FILL, name, servers, arguments)?;
+impl Topic {
+    fn fill(servers: &Servers, name: &str, arguments: &[String]) -> Result<Self> {
+        let place = Place {
+            brokers: servers.brokers.clone(),
+            endpoint: servers.endpoint.clone(),
+            tunnel_endpoint: None,
+            name: name.to_owned(),
+            partitions: PARTITIONS,
+            lanes: LANES,
+        };
+        let told = again(FILL, &place, arguments)?;
         let (messages, bytes) = told
             .trim()
             .split_once(' ')
             .ok_or("the topic was not filled")?;
         Ok(Self {
-            servers,
-            name,
+            place,
             messages: messages.parse()?,
             bytes: bytes.parse()?,
         })
@@ -188,12 +185,7 @@ impl<'a> Topic<'a> {
         for days in ranges {
             let days = [days.start.to_string(), days.end.to_string()];
             let folder = state.path().to_string_lossy().into_owned();
-            let told = again(
-                LOAD,
-                self.name,
-                self.servers,
-                &[&[folder][..], &days].concat(),
-            )?;
+            let told = again(LOAD, &self.place, &[&[folder][..], &days].concat())?;
             let (loaded, read, peak): (u64, u64, u64) = serde_json::from_str(&told)?;
             rows += loaded;
             offsets_read += read;
@@ -209,22 +201,6 @@ impl<'a> Topic<'a> {
             megabytes: megabytes(self.bytes) * share,
         })
     }
-}
-
-/// Runs this program again in another mode, and returns what it printed.
-fn again(mode: &str, topic: &str, servers: &Servers, arguments: &[String]) -> Result<String> {
-    let Servers {
-        brokers, endpoint, ..
-    } = servers;
-    let output = Command::new(std::env::current_exe()?)
-        .args([mode, topic, brokers, endpoint])
-        .args(arguments)
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("{mode} {topic} failed: {}", output.status).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[expect(

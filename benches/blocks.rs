@@ -17,7 +17,7 @@ use benches::end_to_end::start_maxcompute;
 use benches::fields::MappedFields;
 use benches::measure::{median, megabytes};
 use benches::messages::Kind;
-use benches::process::{Serving, process_cpu, serve_until_closed};
+use benches::process::{Serving, process_cpu, serve_until_closed, this_program};
 use benches::sink;
 use engine_model::job::{BlockFormat, Compression};
 
@@ -205,7 +205,7 @@ impl Runs<'_> {
     }
 
     fn ours(&self) -> Result<Took> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = this_program()?;
         command.args([SEND, self.endpoint, self.table]);
         self.run(command)
     }

@@ -10,13 +10,12 @@ use engine_model::params::ScheduledTime;
 use jiff::tz::TimeZone;
 
 use crate::Result;
-use crate::end_to_end::fill_at;
+use crate::end_to_end;
 use crate::fields::MappedFields;
-use crate::stage::{Place, setting, spec};
+use crate::stage::{DAY_MS, Place, setting, spec};
 
 /// When the first day begins: 2026-10-01 in UTC.
 const START_MS: i64 = 1_790_812_800_000;
-const DAY_MS: i64 = 86_400_000;
 /// The days that are loaded: those that begin at or after the one, and before the other.
 const DAYS: (&str, &str) = ("2026-10-01T00:00:00", "2026-11-01T00:00:00");
 
@@ -38,7 +37,7 @@ pub fn fill(
         let number = 0..i64::try_from(messages)?;
         timestamps_ms.extend(number.map(|message| START_MS + day * DAY_MS + apart(message)));
     }
-    fill_at(place, fields, payloads, timestamps_ms)
+    end_to_end::fill(place, fields, timestamps_ms.into_iter().zip(payloads))
 }
 
 /// Loads the windows of these days in one run, in place of what the table holds of them.

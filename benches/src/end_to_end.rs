@@ -1,7 +1,9 @@
 //! A topic and a table on the embedded servers, and what is timed between them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -16,12 +18,69 @@ use engine_model::{MessageBlock, OffsetRange, RunReport, TopicPartition};
 use crate::Result;
 use crate::blocks::PROJECT;
 use crate::fields::MappedFields;
+use crate::messages::Kind;
 use crate::poll::poll;
-use crate::process::{Serving, serve_until_closed};
-use crate::stage::{DAY_START_MS, Place, job};
+use crate::process::{Serving, serve_until_closed, this_program};
+use crate::stage::{DAY_MS, DAY_START_MS, Place, job};
 
-/// Topic partitions of a topic; a message goes to the one of its number modulo this.
-pub const PARTITIONS: usize = 4;
+/// Fields of the mappings.
+const FIELDS: usize = 12;
+
+/// Messages, and what of them is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// The kind of message.
+    pub kind: Kind,
+    /// Whether the whole payload is loaded beside twelve of its fields.
+    pub payload: bool,
+}
+
+impl Set {
+    /// All sets, from the smallest messages.
+    pub const ALL: [Self; 4] = [
+        Self::of(Kind::Small),
+        Self::of(Kind::Orders),
+        Self::of(Kind::Tweets),
+        Self {
+            kind: Kind::Tweets,
+            payload: true,
+        },
+    ];
+
+    /// Twelve fields of a kind of message.
+    pub const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            payload: false,
+        }
+    }
+
+    /// The name in tables and arguments, and of the topic.
+    pub fn name(self) -> String {
+        let payload = if self.payload { "_and_payload" } else { "" };
+        format!("{}{payload}", self.kind.name())
+    }
+
+    /// The set of this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let set = Self::ALL.into_iter().find(|set| set.name() == name);
+        Ok(set.ok_or(format!("{name:?} is no set of messages"))?)
+    }
+
+    /// What is loaded.
+    pub fn fields(self) -> Result<MappedFields> {
+        let fields = MappedFields::of(self.kind, FIELDS)?;
+        Ok(if self.payload {
+            fields.and_payload()
+        } else {
+            fields
+        })
+    }
+}
 
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -89,42 +148,65 @@ pub fn serve(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the topic and the table `place.name`, and sends `payloads`, stamped in the first moments of the day.
-pub fn fill(place: &Place, fields: &MappedFields, payloads: &[Vec<u8>]) -> Result<()> {
-    fill_at(place, fields, payloads, DAY_START_MS..)
-}
-
-/// The same with these message timestamps, in ms since the epoch.
-pub fn fill_at(
+/// Makes the topic and the table `place.name`, and sends messages with these timestamps, in ms since the epoch, and payloads.
+pub fn fill<'a>(
     place: &Place,
     fields: &MappedFields,
-    payloads: &[Vec<u8>],
-    timestamps_ms: impl IntoIterator<Item = i64>,
+    messages: impl Iterator<Item = (i64, &'a Vec<u8>)>,
 ) -> Result<()> {
-    create_topic(&place.brokers, &place.name, i32::try_from(PARTITIONS)?)?;
+    create_topic(
+        &place.brokers,
+        &place.name,
+        i32::try_from(place.partitions)?,
+    )?;
     let producer = Producer::new(&place.brokers)?;
     let partitions = partitions(place);
-    for ((timestamp_ms, payload), to) in timestamps_ms
-        .into_iter()
-        .zip(payloads)
-        .zip(partitions.iter().cycle())
-    {
+    for ((timestamp_ms, payload), to) in messages.zip(partitions.iter().cycle()) {
         producer.send(to, timestamp_ms, "", Some(payload))?;
     }
     producer.finish()?;
-    let connection = job(fields, place)?.destination.connection;
+    let connection = job(fields, place, 0)?.destination.connection;
     Sql::new(&connection)?.execute(&fields.create_table(&place.name))?;
     Ok(())
 }
 
+/// Days of messages, a millisecond apart: on each of them `payloads` so many times.
+pub fn days<'a>(
+    payloads: &'a [Vec<u8>],
+    times: &'a [usize],
+) -> impl Iterator<Item = (i64, &'a Vec<u8>)> {
+    let starts = (0..).map(|day| DAY_START_MS + day * DAY_MS);
+    starts.zip(times).flat_map(|(start_ms, times)| {
+        let messages = payloads.iter().cycle().take(payloads.len() * times);
+        (start_ms..).zip(messages)
+    })
+}
+
+/// Runs this program again as `MODE PLACE …`, and returns what it printed.
+///
+/// # Errors
+///
+/// It failed; it has said why.
+pub fn again(mode: &str, place: &Place, more: &[String]) -> Result<String> {
+    let output = this_program()?
+        .args([mode, &serde_json::to_string(place)?])
+        .args(more)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{mode} {} failed: {}", place.name, output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 fn partitions(place: &Place) -> Vec<TopicPartition> {
-    let numbers = (0..).take(PARTITIONS);
+    let numbers = (0..).take(place.partitions);
     numbers
         .map(|number| TopicPartition::new(place.name.as_str(), number))
         .collect()
 }
 
-/// A topic that was [filled](fill), and the table of the same name.
+/// A day of a topic that was [filled](fill), and the table of the same name.
 #[derive(Clone, Debug)]
 pub struct Topic {
     /// The job that loads all of it.
@@ -137,19 +219,49 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic of `place` with `messages` messages.
-    pub fn new(place: &Place, fields: &MappedFields, messages: usize) -> Result<Self> {
+    /// Day number `day` of the topic of `place`, which has its messages of these numbers.
+    pub fn new(
+        place: &Place,
+        fields: &MappedFields,
+        day: usize,
+        messages: Range<usize>,
+    ) -> Result<Self> {
+        let offset = |number: usize, partition: usize| {
+            let offset = number.saturating_sub(partition).div_ceil(place.partitions);
+            i64::try_from(offset).unwrap_or(i64::MAX)
+        };
         let ranges = (0..).zip(partitions(place)).map(|(number, partition)| {
-            let end = messages.saturating_sub(number).div_ceil(PARTITIONS);
-            let end = i64::try_from(end).unwrap_or(i64::MAX);
-            (partition, OffsetRange { start: 0, end })
+            let start = offset(messages.start, number);
+            let end = offset(messages.end, number);
+            (partition, OffsetRange { start, end })
         });
         Ok(Self {
-            job: job(fields, place)?,
-            messages,
+            job: job(fields, place, day)?,
+            messages: messages.len(),
             lanes: place.lanes,
             ranges: ranges.collect(),
         })
+    }
+
+    /// The messages of its first topic partition alone, in a range for each of `consumers` lanes.
+    #[must_use]
+    pub fn first_partition(&self, consumers: usize) -> Self {
+        let parts = i64::try_from(consumers).unwrap_or(1).max(1);
+        let ranges = self.ranges.iter().take(1).flat_map(|(partition, range)| {
+            let cut = |part: i64| range.start + (range.end - range.start) * part / parts;
+            (0..parts).map(move |part| {
+                let (start, end) = (cut(part), cut(part + 1));
+                (partition.clone(), OffsetRange { start, end })
+            })
+        });
+        let ranges: Vec<_> = ranges.collect();
+        let messages = ranges.iter().map(|(_, range)| range.len()).sum::<u64>();
+        Self {
+            job: self.job.clone(),
+            messages: usize::try_from(messages).unwrap_or(usize::MAX),
+            lanes: consumers,
+            ranges,
+        }
     }
 
     /// Reads the topic as the engine's lanes do, a thread and a reader each, and forgets it.

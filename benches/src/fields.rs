@@ -9,7 +9,8 @@ use engine_model::ddl::{DdlSpec, create_table};
 use engine_model::job::Validation;
 use engine_model::limits::LIFECYCLE_DAYS_DEFAULT;
 use engine_model::{
-    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, Step, TableColumns,
+    Column, ColumnMapping, ColumnSource, ColumnType, FieldPath, MessageFormat, MetadataField, Step,
+    TableColumns,
 };
 use jiff::tz::TimeZone;
 
@@ -105,6 +106,8 @@ const TWEETS: [(&str, &str); 30] = [
 pub struct MappedFields {
     /// The columns' types and the paths to their values.
     pub fields: Vec<(ColumnType, FieldPath)>,
+    /// Whether a column `payload` with all of the payload follows.
+    payload: bool,
 }
 
 impl MappedFields {
@@ -123,17 +126,39 @@ impl MappedFields {
         for (column_type, path) in known.chain(absent).take(count) {
             fields.push((column_type.parse()?, path.parse()?));
         }
-        Ok(Self { fields })
+        Ok(Self {
+            fields,
+            payload: false,
+        })
+    }
+
+    /// The same, and the whole payload.
+    #[must_use]
+    pub fn and_payload(self) -> Self {
+        Self {
+            payload: true,
+            ..self
+        }
+    }
+
+    /// The names of the columns and where their values come from.
+    fn mappings(&self) -> Vec<ColumnMapping> {
+        let fields = self.fields.iter().enumerate().map(|(number, (_, path))| {
+            ColumnMapping::new(format!("c{number}"), ColumnSource::Path(path.clone()))
+        });
+        let payload = ColumnSource::Metadata(MetadataField::Value);
+        let payload = self.payload.then(|| ColumnMapping::new("payload", payload));
+        fields.chain(payload).collect()
     }
 
     /// The table's columns, and the partition key `ds`.
     pub fn table(&self) -> TableColumns {
-        let columns = self.fields.iter().enumerate();
+        let types = self.fields.iter().map(|(column_type, _)| column_type);
+        let types = types.chain([&ColumnType::String]);
+        let columns = self.mappings().into_iter().zip(types);
         TableColumns {
             columns: columns
-                .map(|(number, (column_type, _))| {
-                    Column::new(format!("c{number}"), column_type.clone())
-                })
+                .map(|(mapping, column_type)| Column::new(mapping.column, column_type.clone()))
                 .collect(),
             partition_keys: vec![Column::new("ds", ColumnType::String)],
         }
@@ -146,10 +171,7 @@ impl MappedFields {
 
     /// The engine's projection.
     pub fn validated(&self, validation: Validation) -> Result<Arc<Projection>> {
-        let mapping = |(number, (_, path)): (usize, &(ColumnType, FieldPath))| {
-            ColumnMapping::new(format!("c{number}"), ColumnSource::Path(path.clone()))
-        };
-        let mappings: Vec<_> = self.fields.iter().enumerate().map(mapping).collect();
+        let mappings = self.mappings();
         let (table, format) = (self.table(), MessageFormat::default());
         let compiled = Projection::compile(&ProjectionSpec {
             validation,
@@ -161,8 +183,8 @@ impl MappedFields {
     /// The lines below `columns:` of a job file.
     pub fn job_lines(&self) -> String {
         let mut lines = String::new();
-        for (number, (_, path)) in self.fields.iter().enumerate() {
-            let _infallible = writeln!(lines, "  c{number}: \"{path}\"");
+        for ColumnMapping { column, source, .. } in self.mappings() {
+            let _infallible = writeln!(lines, "  {column}: \"{source}\"");
         }
         lines
     }

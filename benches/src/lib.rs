@@ -16,6 +16,8 @@ pub mod poll;
 pub mod process;
 pub mod sink;
 pub mod stage;
+pub mod stages;
+pub mod targets;
 pub mod upload;
 
 #[cfg(test)]

@@ -103,7 +103,14 @@ impl Outcome {
         self.ratio_of(0, number)
     }
 
-    fn ratio_of(&self, ours: usize, rival: usize) -> f64 {
+    /// The rate of way `number`, from 0, in MB/s.
+    pub fn rate(&self, number: usize) -> f64 {
+        let seconds = self.seconds[number].iter();
+        median(seconds.map(|seconds| megabytes(self.bytes) / seconds))
+    }
+
+    /// The same as [`ratio`](Self::ratio), of way `ours`, from 0.
+    pub fn ratio_of(&self, ours: usize, rival: usize) -> f64 {
         let pairs = self.seconds[ours].iter().zip(&self.seconds[rival]);
         median(pairs.map(|(ours, theirs)| theirs / ours))
     }
@@ -117,11 +124,8 @@ impl Outcome {
     /// The line of a Markdown table whose head [`head`](Self::head) gives: MB/s of each way, then the ratios.
     pub fn line(&self) -> String {
         let mut line = format!("| {} |", self.name);
-        for seconds in &self.seconds {
-            let rates = seconds
-                .iter()
-                .map(|seconds| megabytes(self.bytes) / seconds);
-            let _infallible = write!(line, " {:.0} |", median(rates));
+        for number in 0..self.seconds.len() {
+            let _infallible = write!(line, " {:.0} |", self.rate(number));
         }
         for (ours, rival) in self.pairs() {
             let _infallible = write!(line, " {:.2} |", self.ratio_of(ours, rival));

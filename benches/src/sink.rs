@@ -63,6 +63,9 @@ async fn answer(State(sink): State<Arc<Sink>>, request: Request) -> Response {
             Err(_) => StatusCode::BAD_REQUEST.into_response(),
         };
     }
+    if value("downloads").is_some() {
+        return sink.nothing();
+    }
     if parts.method == Method::POST && value("uploads").is_some() {
         sink.lock().clear();
         return sink.session("normal");
@@ -112,6 +115,15 @@ impl Sink {
             "UploadID": "one", "Status": status, "Owner": "", "Initiated": "", "IsOverwrite": true,
             "MaxFieldSize": 8_388_608, "QuotaName": "default", "Schema": self.schema,
             "UploadedBlockList": blocks,
+        });
+        ([("content-type", "application/json")], session.to_string()).into_response()
+    }
+
+    /// A download session: no rows.
+    fn nothing(&self) -> Response {
+        let session = json!({
+            "DownloadID": "none", "Status": "normal", "Owner": "", "Initiated": "", "RecordCount": 0,
+            "Schema": self.schema,
         });
         ([("content-type", "application/json")], session.to_string()).into_response()
     }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::decode::Blocks;
@@ -22,20 +23,32 @@ use crate::fields::MappedFields;
 use crate::memory::{CpuClock, Table, Topic};
 use crate::process::thread_cpu;
 
-/// Timestamp of the first message of the day that is loaded, 2026-11-22 in UTC.
+/// Timestamp of the first message of the first day that is loaded, 2026-11-22 in UTC.
 pub const DAY_START_MS: i64 = 1_795_305_600_000;
-/// When it is loaded.
-const DAY_END: &str = "2026-11-23T00:15:00";
+/// Length of a day.
+pub const DAY_MS: i64 = 86_400_000;
+/// The days that can be loaded, each with the next one.
+const DATES: [(&str, &str); 3] = [
+    ("20261122", "20261123"),
+    ("20261123", "20261124"),
+    ("20261124", "20261125"),
+];
+/// When they are loaded.
+const DUE: &str = "2026-11-25T00:15:00";
 
 /// Where the servers of a job are, and how many lanes it has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// The broker's address.
     pub brokers: String,
     /// MaxCompute's endpoint.
     pub endpoint: String,
+    /// The tunnel's endpoint, where it isn't the one that MaxCompute tells.
+    pub tunnel_endpoint: Option<String>,
     /// The topic, and the table.
     pub name: String,
+    /// Topic partitions; a message goes to the one of its number modulo this.
+    pub partitions: usize,
     /// Lanes of the load.
     pub lanes: usize,
 }
@@ -51,9 +64,15 @@ pub(crate) fn spec(
     let Place {
         brokers,
         endpoint,
+        tunnel_endpoint,
         name,
         lanes,
+        ..
     } = place;
+    let tunnel = tunnel_endpoint.as_ref();
+    let tunnel = tunnel.map_or_else(String::new, |tunnel| {
+        format!("    tunnel_endpoint: {tunnel}\n")
+    });
     let columns = fields.job_lines();
     let text = format!(
         "job: bench
@@ -68,7 +87,7 @@ destination:
     partition: {{ ds: \"{partition}\" }}
     access_id: bench
     access_secret: bench
-{more}limits: {{ concurrency: {lanes} }}
+{tunnel}{more}limits: {{ concurrency: {lanes} }}
 columns:
 {columns}"
     );
@@ -87,12 +106,13 @@ pub(crate) fn setting<'a>(scheduled_time: &'a ScheduledTime, zone: &'a TimeZone)
     }
 }
 
-/// The job that loads the day's messages of the place's topic into the table of the same name.
-pub fn job(fields: &MappedFields, place: &Place) -> Result<Job> {
-    let window = "start: \"20261122\", end: \"20261123\", lateness: none";
-    let spec = spec(fields, place, (window, "20261122"), "")?;
+/// The job that loads the messages of day number `day`, from 0, of the place's topic into the table of the same name.
+pub fn job(fields: &MappedFields, place: &Place, day: usize) -> Result<Job> {
+    let (date, next) = DATES.get(day).ok_or("there are not so many days")?;
+    let window = format!("start: \"{date}\", end: \"{next}\", lateness: none");
+    let spec = spec(fields, place, (&window, date), "")?;
     let zone = TimeZone::UTC;
-    let due = ScheduledTime::parse(DAY_END, &zone)?;
+    let due = ScheduledTime::parse(DUE, &zone)?;
     Ok(spec.check(&setting(&due, &zone))?.job)
 }
 
@@ -110,7 +130,9 @@ pub fn engine(
     let place = Place {
         brokers: "localhost".to_owned(),
         endpoint: "http://localhost/api".to_owned(),
+        tunnel_endpoint: None,
         name: "bench".to_owned(),
+        partitions: 1,
         lanes: 1,
     };
     let state = tempfile::tempdir_in(folder)?;
@@ -138,7 +160,7 @@ pub fn engine(
     };
     let before = table.rows();
     let report = engine_load::run(
-        &[job(fields, &place)?],
+        &[job(fields, &place, 0)?],
         &ports,
         &options,
         &Progress::default(),

@@ -12,7 +12,7 @@ use engine_tunnel::wire::frame;
 
 use crate::arguments::Arguments;
 use crate::decode::{Blocks, arrow_json, engine, nested_rows, rows, serde_json};
-use crate::end_to_end::{Topic, fill, start};
+use crate::end_to_end::{Set, Topic, days, fill, start};
 use crate::fields::{COUNTS, MappedFields};
 use crate::measure::Contest;
 use crate::memory::Table;
@@ -167,26 +167,39 @@ fn the_tunnel_body_holds_what_the_plain_stream_holds() {
 fn a_topic_is_consumed_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let (kafka, maxcompute) = start(folder.path()).unwrap();
-    for kind in [Kind::Small, Kind::Tweets] {
+    for set in [Set::of(Kind::Small), Set::ALL[3]] {
         let place = Place {
             brokers: kafka.brokers(),
             endpoint: maxcompute.endpoint(),
-            name: kind.name().to_owned(),
+            tunnel_endpoint: None,
+            name: set.name(),
+            partitions: 4,
             lanes: 2,
         };
-        let payloads = payloads(kind, 300_000);
-        let fields = MappedFields::of(kind, 12).unwrap();
-        fill(&place, &fields, &payloads).unwrap();
-        let topic = Topic::new(&place, &fields, payloads.len()).unwrap();
+        let payloads = payloads(set.kind, 300_000);
+        let fields = set.fields().unwrap();
+        fill(&place, &fields, days(&payloads, &[1, 2])).unwrap();
+        let messages = payloads.len();
+        let topic = Topic::new(&place, &fields, 0, 0..messages).unwrap();
         topic.poll().unwrap();
         topic.consume().unwrap();
+        for consumers in 1..3 {
+            let part = topic.first_partition(consumers);
+            assert_eq!(part.messages, messages.div_ceil(4));
+            part.consume().unwrap();
+        }
+        let larger = Topic::new(&place, &fields, 1, messages..3 * messages).unwrap();
+        larger.consume().unwrap();
+        larger.load().unwrap();
         for _ in 0..2 {
             topic.load().unwrap();
         }
         let sql = engine::Sql::new(&topic.job.destination.connection).unwrap();
-        let statement = format!("SELECT COUNT(*) FROM {} WHERE ds = '20261122';", place.name);
-        let counted = sql.execute(&statement).unwrap();
-        assert_eq!(counted.rows, [[Some(payloads.len().to_string())]]);
+        for (date, rows) in [("20261122", messages), ("20261123", 2 * messages)] {
+            let statement = format!("SELECT COUNT(*) FROM {} WHERE ds = '{date}';", place.name);
+            let counted = sql.execute(&statement).unwrap();
+            assert_eq!(counted.rows, [[Some(rows.to_string())]]);
+        }
     }
     kafka.shutdown();
     maxcompute.shutdown();
@@ -199,7 +212,9 @@ fn days_are_loaded_together_and_one_by_one() {
     let place = Place {
         brokers: kafka.brokers(),
         endpoint: maxcompute.endpoint(),
+        tunnel_endpoint: None,
         name: "days".to_owned(),
+        partitions: 4,
         lanes: 2,
     };
     let payloads = payloads(Kind::Orders, 300_000);
