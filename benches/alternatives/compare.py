@@ -70,7 +70,7 @@ def comparable(cells: pa.Table) -> pa.Table:
 
 def faults(place: Place, loaders: list[Loader]) -> None:
     """Shows how many rows each loader makes of topics with a fault."""
-    print(row("topic", "messages of the window", *(loader.name for loader in loaders)), row(*["---"] * (2 + len(loaders))), sep="\n")
+    print(head("topic", "messages of the window", *(loader.name for loader in loaders)))
     for fault in ["ahead", "late", "broken"]:
         small = topic.Topic(fault, SMALL_MESSAGES, fault)
         held = topic.fill(place.brokers, small, place.folder)
@@ -112,10 +112,7 @@ def rounds(place: Place, readers: list[Reader], messages: int, count: int) -> No
 def table(taken: dict[str, list[measure.Measured]], held: topic.Window) -> str:
     """Medians, and medians of the ratios within a round."""
     ours = taken[Tidegate.name]
-    lines = [
-        row("reader", "rows", "rows/s", "wall, s", "CPU s/GB", "peak, MiB", "wall ÷ ours", "CPU ÷ ours", "peak ÷ ours"),
-        row(*["---"] * 9),
-    ]
+    lines = [head("reader", "rows", "rows/s", "wall, s", "CPU s/GB", "peak, MiB", "wall ÷ ours", "CPU ÷ ours", "peak ÷ ours")]
     for name, theirs in taken.items():
         wall = median(one.wall_s for one in theirs)
         lines.append(
@@ -132,6 +129,11 @@ def table(taken: dict[str, list[measure.Measured]], held: topic.Window) -> str:
             )
         )
     return "\n".join(lines)
+
+
+def head(*names: str) -> str:
+    """The head of a table."""
+    return f"{row(*names)}\n|{'---|' * len(names)}"
 
 
 def row(*cells: object) -> str:

@@ -65,7 +65,7 @@ def run(command: list[str], log: Path, env: dict[str, str] | None = None) -> Mea
 
 def resident_bytes(session: int) -> int:
     """The resident memory of all processes of a session."""
-    total = 0
+    memories: dict[str, int] = {}
     for folder in os.scandir("/proc"):
         if not folder.name.isdigit():
             continue
@@ -73,8 +73,10 @@ def resident_bytes(session: int) -> int:
             text = Path(folder.path, "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        # Behind the name, which may hold anything: the 3rd field and those after it; the 6th is the session, the 24th the memory.
+        # Behind the name, which may hold anything, are the 3rd field and those after it.
         fields = text.rpartition(")")[2].split()
-        if int(fields[6 - 3]) == session:
-            total += int(fields[24 - 3]) * PAGE_BYTES
-    return total
+        found, pages, stack = int(fields[6 - 3]), int(fields[24 - 3]), fields[28 - 3]
+        if found == session:
+            # A child on its way to another program has its parent's memory still, with the stack at the same place: it counts once.
+            memories[stack] = max(memories.get(stack, 0), pages * PAGE_BYTES)
+    return sum(memories.values())
