@@ -18,6 +18,7 @@ mod message_format;
 mod offsets;
 pub mod params;
 mod plan;
+mod rate;
 mod report;
 mod slice;
 mod table;
@@ -37,6 +38,7 @@ pub use message_format::{
 };
 pub use offsets::{OffsetRange, TopicPartition};
 pub use plan::{LoadPlan, PlannedPartition, PlannedWindow, Reach};
+pub use rate::{ByteRate, RateLimiter};
 pub use report::{
     Content, DeletedOffsets, LastLoad, LedgerEntry, RunReport, SliceCounts, StepFigures, Steps,
     WindowOutcome, WindowReport,

@@ -82,6 +82,7 @@ pub use columns::explain_path;
 pub use draft::Draft;
 pub use identity::JobIdentity;
 pub use secret::Secret;
+pub(crate) use size::show as shown_size;
 pub use sources::SourcesSpec;
 pub use walk::nearest;
 pub use windows::CheckedWindows;

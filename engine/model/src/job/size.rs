@@ -44,7 +44,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 }
 
 /// Writes `bytes` in the largest binary unit that divides it.
-pub(super) fn show(bytes: u64) -> String {
+pub(crate) fn show(bytes: u64) -> String {
     let (name, factor) = UNITS
         .iter()
         .rev()
