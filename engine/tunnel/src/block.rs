@@ -5,14 +5,17 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use engine_model::Column;
 use http_body::{Body, Frame};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::ErrorKind;
+use crate::bandwidth::{TURN_BYTES_MAX, UploadLimit};
 use crate::error::Failure;
 use crate::wire::frame::CHUNK_BYTES;
 use crate::wire::{BodyEncoder, BodyForm, CHUNKS_PER_PIECE, EncodeError};
@@ -87,7 +90,15 @@ pub(crate) struct BlockShape {
 pub(crate) struct Encoder {
     batches: RecordBatches,
     shape: BlockShape,
-    pieces: mpsc::Sender<Piece>,
+    pieces: Pieces,
+}
+
+/// Where the encoder's pieces go.
+struct Pieces {
+    queue: mpsc::Sender<Piece>,
+    /// Nothing where they go as fast as the connection takes them.
+    limit: Option<Arc<UploadLimit>>,
+    moved: Arc<Moved>,
 }
 
 /// The far end of the queue, shared with the body. Dropping it closes the queue, so that neither a connection that
@@ -97,32 +108,86 @@ pub(crate) struct Queue {
     moved: Arc<Moved>,
 }
 
-/// What the connection took of a body.
+/// What the connection took of a body, and what the limit kept from it.
 #[derive(Debug, Default)]
 struct Moved {
     bytes: AtomicU64,
     ended: AtomicBool,
+    /// The next piece waits for its turn under the limit.
+    is_held_up: AtomicBool,
+    /// How long pieces did.
+    held_up_ns: AtomicU64,
 }
 
-/// A queue from `batches` to a body.
-pub(crate) fn queue(batches: RecordBatches, shape: BlockShape) -> (Encoder, Queue) {
+/// A queue from `batches` to a body, through which bytes go as fast as `limit` allows.
+pub(crate) fn queue(
+    batches: RecordBatches,
+    shape: BlockShape,
+    limit: Option<Arc<UploadLimit>>,
+) -> (Encoder, Queue) {
     let (sender, receiver) = mpsc::channel(PIECES_QUEUED);
+    let moved = Arc::<Moved>::default();
+    let pieces = Pieces {
+        queue: sender,
+        limit,
+        moved: Arc::clone(&moved),
+    };
     let queue = Queue {
         pieces: Arc::new(Mutex::new(receiver)),
-        moved: Arc::default(),
+        moved,
     };
     (
         Encoder {
             batches,
             shape,
-            pieces: sender,
+            pieces,
         },
         queue,
     )
 }
 
+impl Pieces {
+    /// Hands a piece on; blocks while it has to wait for its turn and while the queue is full.
+    fn hand_on(&self, mut piece: Bytes) -> io::Result<()> {
+        let Some(limit) = &self.limit else {
+            return self.send(Piece::Data(piece));
+        };
+        while !piece.is_empty() {
+            let part = piece.split_to(piece.len().min(TURN_BYTES_MAX));
+            self.turn(limit, part.len())?;
+            self.send(Piece::Data(part))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the turn of so many bytes, but no longer than for the end of the request.
+    fn turn(&self, limit: &UploadLimit, bytes: usize) -> io::Result<()> {
+        self.moved.is_held_up.store(true, Ordering::Relaxed);
+        let began = limit.clock().elapsed();
+        let turn = Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                () = self.queue.closed() => Err(io::ErrorKind::BrokenPipe.into()),
+                () = limit.turn(bytes) => Ok(()),
+            }
+        });
+        let held_up = limit.clock().elapsed().saturating_sub(began);
+        let held_up_ns = u64::try_from(held_up.as_nanos()).unwrap_or(u64::MAX);
+        self.moved
+            .held_up_ns
+            .fetch_add(held_up_ns, Ordering::Relaxed);
+        self.moved.is_held_up.store(false, Ordering::Relaxed);
+        turn
+    }
+
+    fn send(&self, piece: Piece) -> io::Result<()> {
+        let sent = self.queue.blocking_send(piece);
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
 impl Encoder {
-    /// Encodes all batches; blocks while the queue is full.
+    /// Encodes all batches, on a thread of the runtime that may block; blocks while the queue is full, and for the limit.
     pub(crate) fn run(self) -> Result<Sent, Stop> {
         let Self {
             batches,
@@ -132,9 +197,7 @@ impl Encoder {
         let mut bytes = 0;
         let hand_on = |piece: Bytes| {
             bytes += piece.len() as u64;
-            pieces
-                .blocking_send(Piece::Data(piece))
-                .map_err(|_| io::ErrorKind::BrokenPipe.into())
+            pieces.hand_on(piece)
         };
         let BlockShape {
             form,
@@ -155,9 +218,7 @@ impl Encoder {
             return Err(Failure::new(ErrorKind::InvalidRequest, text).into());
         }
         encoder.finish().map_err(|_| Stop::Abandoned)?;
-        pieces
-            .blocking_send(Piece::End)
-            .map_err(|_| Stop::Abandoned)?;
+        pieces.send(Piece::End).map_err(|_| Stop::Abandoned)?;
         Ok(Sent { rows, bytes })
     }
 }
@@ -205,6 +266,24 @@ impl Queue {
         self.moved.ended.load(Ordering::Relaxed)
     }
 
+    /// Whether the next piece waits for its turn under the limit, so that nothing is to be expected of the connection.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.moved.is_held_up.load(Ordering::Relaxed)
+    }
+
+    /// How long pieces waited for their turns so far.
+    pub(crate) fn held_up(&self) -> Duration {
+        Duration::from_nanos(self.moved.held_up_ns.load(Ordering::Relaxed))
+    }
+
+    /// Ends the encoder, whatever it waits for.
+    pub(crate) fn close(&self) {
+        let mut pieces = self.lock();
+        pieces.close();
+        // What still waits is dropped here: the body may never be asked for it.
+        while pieces.try_recv().is_ok() {}
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, mpsc::Receiver<Piece>> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,10 +291,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        let mut pieces = self.lock();
-        pieces.close();
-        // What still waits is dropped here: the body may never be asked for it.
-        while pieces.try_recv().is_ok() {}
+        self.close();
     }
 }
 

@@ -20,6 +20,7 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 
 pub use self::sql::SqlResult;
+use crate::bandwidth::UploadLimit;
 use crate::credentials::Keyring;
 use crate::error::Failure;
 use crate::flow::{BLOCKS_IN_FLIGHT_MAX, Gate};
@@ -63,6 +64,8 @@ struct Inner {
     keyring: Arc<Keyring>,
     /// In front of all blocks of this client.
     gate: Gate,
+    /// Behind it, for their bytes.
+    upload_limit: Option<Arc<UploadLimit>>,
     rest: Arc<Server>,
     /// Known from the start, or from the first call that needs it.
     tunnel: OnceCell<Arc<Server>>,
@@ -101,12 +104,15 @@ impl Client {
             .map_err(|problem| failed(Failure::new(ErrorKind::Config, problem)))?;
         // Any number will do, if only two programs don't share it.
         let seed = clock.now().as_microsecond().unsigned_abs();
+        let limit = |rate| Arc::new(UploadLimit::new(rate, Arc::clone(&clock)));
+        let upload_limit = config.upload_rate.map(limit);
         let inner = Inner {
             config,
             clock,
             http,
             keyring: Arc::new(keyring),
             gate: Gate::new(BLOCKS_IN_FLIGHT_MAX),
+            upload_limit,
             rest: Arc::new(rest),
             tunnel,
             jitter: Mutex::new(fastrand::Rng::with_seed(seed)),

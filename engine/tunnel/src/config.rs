@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use engine_model::ByteRate;
 use engine_model::job::{BlockFormat, Compression};
 use engine_model::limits::FIRST_CONTACT_S_MAX;
 
@@ -29,6 +30,9 @@ pub struct ClientConfig {
     pub block_format: BlockFormat,
     /// How they are compressed on their way.
     pub compression: Compression,
+    /// Bytes of blocks that all clones of a client send in a second, at most, counted as they are sent; nothing for as many as the
+    /// service takes.
+    pub upload_rate: Option<ByteRate>,
     /// Who asks.
     pub credentials: CredentialSource,
     /// A file with certificates of authorities (PEM) that are trusted beside the system's.
@@ -60,6 +64,7 @@ impl ClientConfig {
             region: None,
             block_format: BlockFormat::default(),
             compression: Compression::default(),
+            upload_rate: None,
             credentials: credentials.into(),
             ca_file: None,
             proxy: None,
@@ -86,7 +91,7 @@ pub struct Timeouts {
     pub first_contact: Duration,
     /// For an answer, to a block from its last byte on. Above the five minutes that a commit may take.
     pub answer: Duration,
-    /// For a connection that takes no byte of a block. The service itself ends an upload after 120 s without a byte.
+    /// For a connection that takes no byte of a block, though there are some. The service itself ends an upload after 120 s without a byte.
     pub stall: Duration,
     /// For a SQL statement to end.
     pub statement: Duration,

@@ -10,6 +10,7 @@
 //! [`session`] holds the rules of an upload session: its states, its block list, and what to do about a commit whose
 //! answer was lost.
 
+mod bandwidth;
 mod block;
 mod client;
 mod clock;

@@ -15,7 +15,7 @@ pub struct RetryPolicy {
     /// The longest wait that the client chooses by itself.
     pub wait_max: Duration,
     /// No try begins later than this after the first one. The only bound for a throttled call. Time that a block stood in
-    /// line before it was sent isn't counted.
+    /// line before it was sent, or was held up by a limit on this side, isn't counted.
     pub deadline: Duration,
 }
 

@@ -1,5 +1,6 @@
 //! The client against a scripted server and a clock that tells how long it was asked to wait.
 
+mod bandwidth;
 mod commit;
 mod connection;
 mod contact;

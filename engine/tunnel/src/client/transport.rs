@@ -296,8 +296,8 @@ async fn answered<T>(receive: impl Future<Output = T>, within: Duration) -> Resu
         .map_err(|_| format!("no answer within {} s", within.as_secs_f64().ceil()))
 }
 
-/// Waits for `receive` as long as the connection takes bytes from `queue`, until it has stood still for `stall`; once it
-/// took the last one, for `within` more.
+/// Waits for `receive` as long as the connection takes bytes from `queue`, until it has stood still for `stall` although there
+/// are some; once it took the last one, for `within` more.
 async fn while_moving<T>(
     receive: impl Future<Output = T>,
     queue: &Queue,
@@ -317,7 +317,8 @@ async fn while_moving<T>(
             return answered(receive, within).await;
         }
         let before = std::mem::replace(&mut taken, queue.taken());
-        idle_looks = if taken == before { idle_looks + 1 } else { 0 };
+        let stands_still = taken == before && !queue.is_held_up();
+        idle_looks = if stands_still { idle_looks + 1 } else { 0 };
     }
     let stall = stall.as_secs_f64().ceil();
     Err(format!("the connection took no byte for {stall} s"))

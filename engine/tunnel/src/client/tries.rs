@@ -68,7 +68,12 @@ impl<'a> Tries<'a> {
         self.call.tries
     }
 
-    /// Leaves `waited` out of the time that the tries may take: the call stood in line and none was under way.
+    /// Where they go.
+    pub(super) fn server(&self) -> &'a Server {
+        self.server
+    }
+
+    /// Leaves `waited` out of the time that the tries may take: the call stood in line, or its block was held up on this side.
     pub(super) fn leave_out(&mut self, waited: Duration) {
         self.started += waited;
     }

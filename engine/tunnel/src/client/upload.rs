@@ -4,10 +4,10 @@ use engine_model::job::BlockFormat;
 use engine_model::limits::BLOCK_ID_MAX;
 use engine_model::{PartitionSpec, TableName};
 
+use super::Client;
 use super::metadata::target;
 use super::transport::{Outgoing, Try};
 use super::tries::{Repeat, Small, Tries};
-use super::{Client, Server};
 use crate::block::{BlockShape, Sent, Stop, queue};
 use crate::error::Failure;
 use crate::flow::{Outcome, Pass};
@@ -116,7 +116,10 @@ impl Client {
         loop {
             let pass = self.pass(&mut tries).await;
             let sent = match rows.open() {
-                Ok(batches) => self.send(server, &request, batches, shape.clone()).await,
+                Ok(batches) => {
+                    self.send(&mut tries, &request, batches, shape.clone())
+                        .await
+                }
                 Err(error) => Err(Failure::source(error)),
             };
             pass.leave(outcome(&sent));
@@ -172,12 +175,12 @@ impl Client {
 
     async fn send(
         &self,
-        server: &Server,
+        tries: &mut Tries<'_>,
         request: &Request,
         batches: RecordBatches,
         shape: BlockShape,
     ) -> Result<Sent, Failure> {
-        let (encoder, queue) = queue(batches, shape);
+        let (encoder, queue) = queue(batches, shape, self.inner.upload_limit.clone());
         let encoding = tokio::task::spawn_blocking(move || encoder.run());
         let answer = match queue.body().await {
             Some(body) => {
@@ -187,12 +190,14 @@ impl Client {
                     missing: Missing::Session,
                     within: self.inner.config.timeouts.answer,
                 };
-                Some(self.exchange(server, attempt).await)
+                Some(self.exchange(tries.server(), attempt).await)
             }
             None => None,
         };
-        drop(queue);
-        let outcome = encoding.await.map_err(|_| {
+        queue.close();
+        let ended = encoding.await;
+        tries.leave_out(queue.held_up());
+        let outcome = ended.map_err(|_| {
             Failure::new(ErrorKind::Source, "the thread that reads the rows panicked")
         })?;
         match (outcome, answer) {

@@ -324,7 +324,7 @@ async fn a_damaged_block_is_sent_once_more() {
 }
 
 /// Rows without an end, and a count of the batches taken.
-struct Endless(Arc<AtomicUsize>);
+pub(super) struct Endless(pub(super) Arc<AtomicUsize>);
 
 /// Bytes of each of its batches.
 const ENDLESS_BATCH_BYTES: usize = 80_000;
