@@ -12,7 +12,7 @@ use engine_load::{
 };
 use engine_model::job::{Job, KafkaSource, Lateness, OnRetentionGap, Verify};
 use engine_model::limits::{BLOCKS_PER_PERIOD_MAX, PACE_PERIOD_S, SESSIONS_PER_PERIOD_MAX};
-use engine_model::{LoadPlan, RunReport};
+use engine_model::{ByteRate, LoadPlan, RunReport};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -136,6 +136,8 @@ impl Engine {
         let slices = plan.slices.iter();
         let blocks = slices.map(|slice| slice.windows().len()).sum();
         notes.extend(pace_note(sessions, blocks));
+        let rate = job.limits.bandwidth.read;
+        notes.extend(rate.and_then(|rate| rate_note(rate, bytes_estimate)));
         Ok(PlanReport {
             plan,
             offsets,
@@ -316,6 +318,7 @@ impl Engine {
         let target = MaxComputeTable::new(
             &destination.connection,
             &destination.table,
+            job.limits.bandwidth.upload,
             runtime,
             cancel.clone(),
         )?;
@@ -350,6 +353,16 @@ fn pace_note(sessions: usize, blocks: usize) -> Option<String> {
             "the run opens up to {sessions} upload sessions and sends up to {blocks} blocks, and the service takes \
              {SESSIONS_PER_PERIOD_MAX} and {BLOCKS_PER_PERIOD_MAX} for a table in {} minutes: it takes {minutes} minutes at least",
             PACE_PERIOD_S / 60
+        )
+    })
+}
+
+/// How long the job's own limit makes it take to read so many bytes, where that is worth saying.
+fn rate_note(rate: ByteRate, bytes: u64) -> Option<String> {
+    let minutes = rate.time_of(bytes).as_secs() / 60;
+    (minutes > 0).then(|| {
+        format!(
+            "about {bytes} bytes are read at {rate} or less, as `limits.bandwidth` says: that takes {minutes} minutes at least"
         )
     })
 }
@@ -423,6 +436,17 @@ mod tests {
         assert_eq!(
             notes.last().unwrap(),
             "the run would be refused for 995 more reasons of this kind"
+        );
+    }
+
+    #[test]
+    fn a_run_that_reads_slowly_is_told_how_long_it_takes_at_least() {
+        let rate = ByteRate::new(10 << 20).unwrap();
+        assert_eq!(rate_note(rate, 500 << 20), None);
+        let note = rate_note(rate, 6_000 << 20).unwrap();
+        assert_eq!(
+            note,
+            "about 6291456000 bytes are read at 10MiB/s or less, as `limits.bandwidth` says: that takes 10 minutes at least"
         );
     }
 

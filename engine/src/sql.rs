@@ -36,7 +36,7 @@ impl fmt::Debug for Sql {
 impl Sql {
     /// Sets a client up; nothing is sent yet.
     pub fn new(connection: &MaxComputeConnection) -> Result<Self, Error> {
-        let client = client(connection)?;
+        let client = client(connection, None)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

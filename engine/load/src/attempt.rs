@@ -10,6 +10,7 @@ use engine_model::job::{self, Job, WriteMode};
 use engine_model::{LoadPlan, RunReport, SliceCounts, SliceReport, StagedFile};
 
 use crate::balance::check_ledger;
+use crate::bandwidth::ReadLimit;
 use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
@@ -52,6 +53,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Over all its upload sessions, also those that come after a lost one.
     pub(crate) pace: Pace<'a>,
+    /// Over all its lanes, also those that come after a lost upload session.
+    pub(crate) read_limit: ReadLimit<'a>,
 }
 
 impl Attempt<'_> {
@@ -326,6 +329,7 @@ impl Attempt<'_> {
             budget: &budget,
             cancel: self.cancel,
             idle: &idle,
+            limit: &self.read_limit,
             lanes,
             uploads_at_once: shares.uploads,
             order: WindowOrder::of(plan),

@@ -13,6 +13,7 @@ use engine_model::{
 };
 use serde::Serialize;
 
+use crate::bandwidth::ReadLimit;
 use crate::cancel::Cancel;
 use crate::commit::target_key;
 use crate::extent::PartitionRead;
@@ -244,7 +245,8 @@ impl Audit<'_> {
             unread,
         };
         report.offsets_read = scan.offsets();
-        for (number, missed) in scan.run(self.source, self.lanes, progress, cancel)? {
+        let limit = ReadLimit::new(first.limits.bandwidth.read, self.clock, cancel);
+        for (number, missed) in scan.run(self.source, self.lanes, &limit, progress, cancel)? {
             report.windows[number].missed.push(missed);
         }
         report.seconds = seconds(self.clock.elapsed().saturating_sub(started));

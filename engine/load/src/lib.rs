@@ -7,6 +7,7 @@
 mod attempt;
 pub mod audit;
 mod balance;
+mod bandwidth;
 mod begin;
 mod border;
 mod budget;

@@ -6,6 +6,7 @@ use std::thread;
 use crossbeam_channel::{Sender, bounded};
 use engine_model::{Ledger, SliceReport, SliceSpec};
 
+use crate::bandwidth::ReadLimit;
 use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
@@ -32,6 +33,7 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) budget: &'a ByteBudget,
     pub(crate) cancel: &'a Cancel,
     pub(crate) idle: &'a Idle<'a>,
+    pub(crate) limit: &'a ReadLimit<'a>,
     /// At least 1, and no more than there are slices.
     pub(crate) lanes: usize,
     /// Blocks that are uploaded at once; at least 1.
@@ -75,8 +77,13 @@ impl Pipeline<'_> {
             // The receivers that count are the uploads' own: when they are gone, sending fails.
             drop(waiting_blocks);
             for number in 0..lanes {
-                let (handle, consumer) =
-                    read::channel(self.budget, self.cancel, self.idle, self.rules.progress);
+                let (handle, consumer) = read::channel(
+                    self.budget,
+                    self.cancel,
+                    self.idle,
+                    self.limit,
+                    self.rules.progress,
+                );
                 let (blocks, failure, queue) = (blocks.clone(), &failure, &queue);
                 spawn(
                     scope,

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use engine_model::limits::BLOCK_BYTES_TARGET;
 use engine_model::{MessageBlock, OffsetRange, SliceRange, SliceSpec};
 
+use crate::bandwidth::{Due, ReadLimit};
 use crate::budget::ByteBudget;
 use crate::cancel::{CANCEL_POLL, Cancel};
 use crate::ports::{Clock, MessageReader};
@@ -117,6 +118,9 @@ pub(crate) struct Consumer<'a> {
     budget: &'a ByteBudget,
     cancel: &'a Cancel,
     idle: &'a Idle<'a>,
+    limit: &'a ReadLimit<'a>,
+    /// What was read last.
+    due: Due,
     progress: &'a Progress,
 }
 
@@ -125,6 +129,7 @@ pub(crate) fn channel<'a>(
     budget: &'a ByteBudget,
     cancel: &'a Cancel,
     idle: &'a Idle<'a>,
+    limit: &'a ReadLimit<'a>,
     progress: &'a Progress,
 ) -> (ReadHandle<'a>, Consumer<'a>) {
     let (slices, slices_end) = bounded(1);
@@ -144,6 +149,8 @@ pub(crate) fn channel<'a>(
         budget,
         cancel,
         idle,
+        limit,
+        due: Due::default(),
         progress,
     };
     (handle, consumer)
@@ -188,7 +195,7 @@ fn consumer_gone() -> Error {
 
 impl Consumer<'_> {
     /// Reads the slices that the worker asks for, until it asks for no more.
-    pub(crate) fn run(self, mut reader: Box<dyn MessageReader>) {
+    pub(crate) fn run(mut self, mut reader: Box<dyn MessageReader>) {
         while let Ok(slice) = self.idle.held_up(|| self.slices.recv()) {
             if let Err(error) = self.read_slice(&mut *reader, &slice) {
                 // The worker is gone only when it failed itself; its error is the one that counts.
@@ -198,7 +205,11 @@ impl Consumer<'_> {
         }
     }
 
-    fn read_slice(&self, reader: &mut dyn MessageReader, slice: &SliceSpec) -> Result<(), Error> {
+    fn read_slice(
+        &mut self,
+        reader: &mut dyn MessageReader,
+        slice: &SliceSpec,
+    ) -> Result<(), Error> {
         for SliceRange {
             topic_partition,
             range,
@@ -207,6 +218,10 @@ impl Consumer<'_> {
         {
             reader.open(topic_partition, *range)?;
             loop {
+                // Here and not behind the last block, so that nobody waits for what isn't asked for.
+                if !self.limit.is_over(self.due) {
+                    self.idle.held_up(|| self.limit.wait(self.due))?;
+                }
                 let mut block = self.empty_blocks.try_recv().unwrap_or_default();
                 let started = self.idle.clock.elapsed();
                 let complete = reader.read(&mut block)?;
@@ -217,6 +232,7 @@ impl Consumer<'_> {
                 self.cancel.check()?;
                 let silent = block.is_empty();
                 if !silent {
+                    self.due = self.limit.count(block.size());
                     self.idle.note_message();
                     self.idle.held_up(|| {
                         self.budget.acquire(block.size(), self.cancel)?;
@@ -245,6 +261,9 @@ impl Consumer<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use engine_model::{ByteRate, SLICE_FORMAT, TopicPartition};
     use jiff::Timestamp;
 
     use super::*;
@@ -254,8 +273,9 @@ mod tests {
     struct SetClock(AtomicU64);
 
     impl SetClock {
-        fn go_on(&self, seconds: u64) {
-            self.0.fetch_add(seconds, Ordering::Relaxed);
+        fn go_on(&self, time: Duration) {
+            let passed_ms = u64::try_from(time.as_millis()).unwrap();
+            self.0.fetch_add(passed_ms, Ordering::Relaxed);
         }
     }
 
@@ -265,28 +285,95 @@ mod tests {
         }
 
         fn elapsed(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
+            Duration::from_millis(self.0.load(Ordering::Relaxed))
         }
 
-        fn sleep(&self, _: Duration) {}
+        fn sleep(&self, duration: Duration) {
+            self.go_on(duration);
+        }
     }
 
     #[test]
     fn time_in_which_a_lane_was_held_up_is_no_silence() {
         let clock = SetClock::default();
         let idle = Idle::new(&clock, Some(Duration::from_mins(1)));
-        clock.go_on(50);
+        clock.go_on(Duration::from_secs(50));
         assert!(!idle.is_over());
         // Two lanes, one within the time of the other.
         idle.held_up(|| {
-            clock.go_on(20);
+            clock.go_on(Duration::from_secs(20));
             assert!(!idle.is_over());
-            idle.held_up(|| clock.go_on(300));
+            idle.held_up(|| clock.go_on(Duration::from_mins(5)));
             assert!(!idle.is_over());
         });
-        clock.go_on(59);
+        clock.go_on(Duration::from_secs(59));
         assert!(!idle.is_over(), "waiting at the same time counts once");
-        clock.go_on(1);
+        clock.go_on(Duration::from_secs(1));
         assert!(idle.is_over());
+    }
+
+    /// A topic partition that is silent for one call after each message.
+    struct Hesitant {
+        next: i64,
+        silent: bool,
+    }
+
+    impl MessageReader for Hesitant {
+        fn open(&mut self, _: &TopicPartition, range: OffsetRange) -> Result<(), Error> {
+            self.next = range.start;
+            Ok(())
+        }
+
+        fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
+            self.silent = !self.silent;
+            if self.silent {
+                let payload = Some(&[0; 1_000][..]);
+                block.push(self.next, 0, None, payload, std::iter::empty());
+                self.next += 1;
+            }
+            Ok(self.next == 3)
+        }
+
+        fn deleted(&self) -> &[OffsetRange] {
+            &[]
+        }
+    }
+
+    #[test]
+    fn time_in_which_a_limit_is_kept_is_no_silence() {
+        let clock = SetClock::default();
+        let (budget, cancel, progress) = (
+            ByteBudget::new(1 << 20),
+            Cancel::default(),
+            Progress::default(),
+        );
+        let idle = Idle::new(&clock, Some(Duration::from_secs(5)));
+        // Ten seconds for each message.
+        let limit = ReadLimit::new(ByteRate::new(100), &clock, &cancel);
+        let (handle, consumer) = channel(&budget, &cancel, &idle, &limit, &progress);
+        let slice = SliceSpec {
+            format: SLICE_FORMAT,
+            number: 0,
+            ranges: vec![SliceRange {
+                topic_partition: TopicPartition::new("orders", 0),
+                range: OffsetRange { start: 0, end: 3 },
+                windows: vec![0],
+            }],
+            block_ids: BTreeMap::new(),
+        };
+        handle.begin(&slice).unwrap();
+        drop(handle.slices);
+        consumer.run(Box::new(Hesitant {
+            next: 0,
+            silent: false,
+        }));
+        let events: Vec<_> = handle.events.try_iter().collect();
+        assert_eq!(events.len(), 4);
+        let Some(ReadEvent::RangeEnd { how, .. }) = events.last() else {
+            panic!("the range has no end");
+        };
+        assert_eq!(*how, RangeEnd::Complete);
+        // What was read last is waited for by nobody.
+        assert_eq!(clock.elapsed(), Duration::from_secs(20));
     }
 }

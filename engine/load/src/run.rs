@@ -9,6 +9,7 @@ use engine_model::RunReport;
 use engine_model::job::{self, Job};
 
 use crate::attempt::{Attempt, Loaded};
+use crate::bandwidth::ReadLimit;
 use crate::begin::{Begin, Begun};
 use crate::border::{Border, OnBorder};
 use crate::cancel::Cancel;
@@ -112,6 +113,7 @@ fn begin_and_load(
         progress,
         cancel,
         pace: Pace::new(ports.clock, progress, cancel),
+        read_limit: ReadLimit::new(job.limits.bandwidth.read, ports.clock, cancel),
     };
     let started = ports.clock.elapsed();
     for job in jobs {

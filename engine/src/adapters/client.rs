@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine_load::{Error, ErrorKind};
+use engine_model::ByteRate;
 use engine_model::job::MaxComputeConnection;
 use engine_tunnel::{
     Client, ClientConfig, CredentialSource, Credentials, Missing, ProfileFile, SystemClock,
@@ -29,8 +30,11 @@ fn credentials(connection: &MaxComputeConnection) -> Result<CredentialSource, Er
     Err(Error::new(ErrorKind::Job, message))
 }
 
-/// Sets a client up; nothing is sent yet.
-pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error> {
+/// Sets a client up that uploads no faster than `upload_rate`; nothing is sent yet.
+pub(crate) fn client(
+    connection: &MaxComputeConnection,
+    upload_rate: Option<ByteRate>,
+) -> Result<Client, Error> {
     let credentials = credentials(connection)?;
     let mut config = ClientConfig::new(&connection.endpoint, &connection.project, credentials);
     config
@@ -41,6 +45,7 @@ pub(crate) fn client(connection: &MaxComputeConnection) -> Result<Client, Error>
     config.region.clone_from(&connection.region);
     config.block_format = connection.block_format;
     config.compression = connection.compression;
+    config.upload_rate = upload_rate;
     config.ca_file.clone_from(&connection.ca_file);
     config.proxy.clone_from(&connection.proxy);
     Client::new(config, Arc::new(SystemClock::start())).map_err(target_error)

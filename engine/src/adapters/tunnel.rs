@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine_load::ports::{BlockReceipt, BlockSource, SessionState, TargetTable};
 use engine_load::{Cancel, Error, ErrorKind};
 use engine_model::job::MaxComputeConnection;
-use engine_model::{PartitionSpec, TableColumns, TableName};
+use engine_model::{ByteRate, PartitionSpec, TableColumns, TableName};
 use engine_tunnel::{
     BoxError, Client, Missing, RecordBatches, SessionKey, SessionStatus, UploadSession,
 };
@@ -32,10 +32,11 @@ impl MaxComputeTable {
     pub(crate) fn new(
         connection: &MaxComputeConnection,
         table: &TableName,
+        upload_rate: Option<ByteRate>,
         runtime: Handle,
         cancel: Cancel,
     ) -> Result<Self, Error> {
-        let client = client(connection)?;
+        let client = client(connection, upload_rate)?;
         Ok(Self {
             name: folded_name(client.endpoint(), connection.schema.as_deref(), table),
             client,

@@ -8,6 +8,7 @@ use engine_model::{MessageBlock, OffsetRange, PlannedWindow, TopicPartition, Ver
 
 use super::MissedMessages;
 use crate::Error;
+use crate::bandwidth::{Due, ReadLimit};
 use crate::cancel::Cancel;
 use crate::ports::MessageSource;
 use crate::progress::{Progress, count};
@@ -61,11 +62,12 @@ impl Scan<'_> {
         pieces.iter().map(|piece| piece.range.len()).sum()
     }
 
-    /// Reads on so many threads, and returns the messages of each window, by the window's number.
+    /// Reads on so many threads, as fast as `limit` allows, and returns the messages of each window, by the window's number.
     pub(super) fn run(
         &self,
         source: &dyn MessageSource,
         lanes: usize,
+        limit: &ReadLimit<'_>,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Vec<(usize, MissedMessages)>, Error> {
@@ -83,12 +85,15 @@ impl Scan<'_> {
             };
             let mut reader = source.reader()?;
             let mut block = MessageBlock::default();
+            let mut due = Due::default();
             loop {
                 reader.open(piece.partition, piece.range)?;
                 let mut complete = false;
                 while !complete {
                     cancel.check()?;
+                    limit.wait(due)?;
                     complete = reader.read(&mut block)?;
+                    due = limit.count(block.size());
                     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                     self.note(&piece, &block, &mut found)?;
                     block.clear();

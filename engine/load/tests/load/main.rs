@@ -14,6 +14,7 @@ mod changes;
 mod crash;
 mod damage;
 mod history;
+mod limits;
 mod model;
 mod other_runs;
 mod random;

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use crate::limits::LATENESS_MARGIN_MS_DEFAULT;
 use crate::params::{ScheduledTime, Values};
 use crate::window::Bound;
-use crate::{ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
+use crate::{ByteRate, ColumnMapping, MessageFormat, PartitionSpec, TableName, Window};
 
 use super::secret::Secret;
 
@@ -495,4 +495,15 @@ pub struct Limits {
     pub disk_bytes: Option<u64>,
     /// Lanes; nothing for as many as the cores suggest.
     pub concurrency: Option<NonZeroUsize>,
+    /// Bytes in a second.
+    pub bandwidth: Bandwidth,
+}
+
+/// How fast a run reads and uploads, at most; nothing for as fast as it can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Keys, payloads and headers of the messages that all lanes read together.
+    pub read: Option<ByteRate>,
+    /// Bodies of the blocks that all uploads send together, as they are sent.
+    pub upload: Option<ByteRate>,
 }

@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use jiff::Span;
 use jiff::civil::Time;
 
-use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN};
+use crate::ByteRate;
+use crate::limits::{BYTE_RATE_MIN, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN};
 
-use super::checked::{Every, Limits, RejectLimit, Schedule};
+use super::checked::{Bandwidth, Every, Limits, RejectLimit, Schedule};
 use super::size;
 use super::walk::{Field, Section, Walk};
+use super::yaml::Value;
 
 /// Lanes beyond this only fight over the memory budget: each needs its fetch queue and an open row group.
 const CONCURRENCY_MAX: usize = 1_024;
@@ -23,6 +25,7 @@ impl Walk<'_> {
             memory_bytes: MEMORY_BYTES_DEFAULT,
             disk_bytes: None,
             concurrency: None,
+            bandwidth: Bandwidth::default(),
         };
         let known = ["memory", "disk", "bandwidth", "concurrency"];
         let Some(section) = top
@@ -51,7 +54,9 @@ impl Walk<'_> {
                 );
             }
         }
-        self.choice(&section, "bandwidth", &[("unlimited", ())], ());
+        if let Some(field) = section.get("bandwidth") {
+            limits.bandwidth = self.bandwidth(&field);
+        }
         if let Some(field) = section.get("concurrency") {
             limits.concurrency = self.concurrency(&field);
         }
@@ -69,6 +74,60 @@ impl Walk<'_> {
             self.error(field, message);
         }
         bytes
+    }
+
+    /// One rate for reading and for uploading, or one for each.
+    fn bandwidth(&mut self, field: &Field<'_>) -> Bandwidth {
+        match field.value {
+            Value::Scalar(_) => {
+                let rate = self.rate(field, ", or `{ read: …, upload: … }`");
+                Bandwidth {
+                    read: rate,
+                    upload: rate,
+                }
+            }
+            Value::Mapping(_) => {
+                let Some(section) = self.section(field, &["read", "upload"]) else {
+                    return Bandwidth::default();
+                };
+                let mut of = |key| section.get(key).and_then(|field| self.rate(&field, ""));
+                Bandwidth {
+                    read: of("read"),
+                    upload: of("upload"),
+                }
+            }
+            Value::List(_) => {
+                let message = "found a list where one rate is expected; write `10MiB/s`, `unlimited`, or \
+                               `{ read: …, upload: … }`";
+                self.error(field, message);
+                Bandwidth::default()
+            }
+        }
+    }
+
+    /// A rate; nothing for `unlimited`. `or` is what else may stand in its place.
+    fn rate(&mut self, field: &Field<'_>, or: &str) -> Option<ByteRate> {
+        let text = self.text(field)?;
+        if text.text == "unlimited" {
+            return None;
+        }
+        let Some(bytes) = byte_rate(&text.text) else {
+            let message = format!(
+                "{} is no rate; write `unlimited`, or bytes in a second such as `10MiB/s`{or}",
+                text.shown()
+            );
+            self.error(field, message);
+            return None;
+        };
+        if bytes < BYTE_RATE_MIN {
+            let (found, least) = (size::show(bytes), size::show(BYTE_RATE_MIN));
+            let message = format!(
+                "{found}/s is too little to work with; give it {least}/s or more, or `unlimited`"
+            );
+            self.error(field, message);
+            return None;
+        }
+        ByteRate::new(bytes)
     }
 
     fn concurrency(&mut self, field: &Field<'_>) -> Option<NonZeroUsize> {
@@ -173,6 +232,11 @@ impl Walk<'_> {
     }
 }
 
+/// A size and `/s`.
+fn byte_rate(text: &str) -> Option<u64> {
+    size::parse(text.strip_suffix("/s")?.trim_end())
+}
+
 /// `hh:mm`.
 fn clock_time(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
@@ -201,6 +265,26 @@ fn reject_limit(text: &str) -> Option<RejectLimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_sizes_in_a_second() {
+        for (text, rate) in [
+            ("10MiB/s", Some(10 << 20)),
+            ("10 MB/s", Some(10_000_000)),
+            ("0.5gib /s", Some(1 << 29)),
+            ("65536/s", Some(65_536)),
+            ("10MiB", None),
+            ("10MiB/S", None),
+            ("10MiB/ s", None),
+            ("10MiB/min", None),
+            ("10Mbit/s", None),
+            ("10Mbps", None),
+            ("/s", None),
+            ("-1MB/s", None),
+        ] {
+            assert_eq!(byte_rate(text), rate, "{text}");
+        }
+    }
 
     #[test]
     fn reject_limits_are_exact() {

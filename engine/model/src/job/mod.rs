@@ -74,7 +74,7 @@ use crate::params::ScheduledTime;
 use crate::{ColumnMapping, ColumnSource, PayloadType, Window};
 
 pub use checked::{
-    BlockFormat, Compression, Every, Exit, Job, KafkaSource, Lateness, Limits,
+    Bandwidth, BlockFormat, Compression, Every, Exit, Job, KafkaSource, Lateness, Limits,
     MaxComputeConnection, MaxComputeTarget, OffsetBound, OffsetBounds, OnEmpty, OnRetentionGap,
     OptionValue, RejectLimit, Schedule, Tombstones, Validation, Verify, WriteMode,
 };

@@ -1,5 +1,6 @@
 mod findings;
 mod formats;
+mod limits;
 mod secrets;
 mod sources;
 mod windows;
@@ -234,6 +235,7 @@ fn the_example_of_the_documents_is_read_in_full() {
             memory_bytes: 96 << 20,
             disk_bytes: Some(50 << 30),
             concurrency: None,
+            bandwidth: Bandwidth::default(),
         },
     };
     assert_eq!(*job, expected);
