@@ -1,7 +1,6 @@
 //! One attempt at a run: what is left of it is done, and each window ended as soon as it is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use engine_model::{LoadPlan, RunReport, SliceCounts, SliceReport, StagedFile};
 
 use crate::balance::check_ledger;
 use crate::bandwidth::ReadLimit;
+use crate::bench::Step;
 use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
@@ -23,7 +23,7 @@ use crate::ended::{
 };
 use crate::journal::OpenRun;
 use crate::pace::Pace;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Lanes, Pipeline, lanes};
 use crate::plan::WindowOrder;
 use crate::ports::TopicDescription;
 use crate::position::{Positions, positions};
@@ -58,14 +58,9 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Lanes for so many slices: what the job or the cores say, and no more than there are slices.
+    /// Lanes for so many slices.
     pub(crate) fn lanes(&self, slices: usize) -> usize {
-        let configured = self
-            .job
-            .limits
-            .concurrency
-            .map_or(self.options.cores, NonZeroUsize::get);
-        configured.min(slices).max(1)
+        lanes(self.job, self.options.cores, slices)
     }
 
     /// Loads the run. An upload session that is gone on the way costs no attempt: what is left of the run is looked up
@@ -237,6 +232,7 @@ impl Attempt<'_> {
             tombstones: self.job.tombstones,
             projections: prepared.projections.clone(),
             mapped_fields: MappedFields::new(&self.job.columns).map(Arc::new),
+            last_step: Step::Upload,
             staging: Arc::clone(&self.ports.staging),
             rejects: RejectGuard::new(self.job.rejects, rejected),
             batch_bytes: shares.batch_bytes,
@@ -322,15 +318,17 @@ impl Attempt<'_> {
         let budget = ByteBudget::new(shares.block_bytes);
         let idle = Idle::new(self.ports.clock, self.job.exit.idle());
         let pipeline = Pipeline {
-            source: self.ports.source,
-            rules,
+            lanes: Lanes {
+                source: self.ports.source,
+                rules,
+                budget: &budget,
+                cancel: self.cancel,
+                idle: &idle,
+                limit: &self.read_limit,
+                count: lanes,
+            },
             uploads,
             completion: &completion,
-            budget: &budget,
-            cancel: self.cancel,
-            idle: &idle,
-            limit: &self.read_limit,
-            lanes,
             uploads_at_once: shares.uploads,
             order: WindowOrder::of(plan),
         };

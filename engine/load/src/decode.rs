@@ -13,6 +13,7 @@ use engine_model::{
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
+use crate::bench::Step;
 use crate::progress::{Progress, count};
 use crate::read::{RangeEnd, ReadEvent, ReadHandle};
 use crate::resolve::without_timestamp;
@@ -48,7 +49,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Reads, decodes and stages one slice. This is the only road from a topic partition to a staged file.
+    /// Reads, decodes and stages one slice, unless the rules end earlier. This is the only road from a topic partition to a staged file.
     pub(crate) fn execute_slice(&mut self, spec: &SliceSpec) -> Result<SliceReport, Error> {
         self.read.begin(spec)?;
         self.sampler.begin(spec);
@@ -107,6 +108,9 @@ impl<'a> Lane<'a> {
     ) -> Result<(), Error> {
         let started = self.rules.clock.elapsed();
         tally.count_holes(block, self.rules.progress)?;
+        if self.rules.last_step < Step::Decode {
+            return Ok(());
+        }
         let windows = &self.rules.windows;
         let start = tally.slice_range.range.start;
         self.sampler.look(block, start, |message| {
@@ -130,6 +134,9 @@ impl<'a> Lane<'a> {
             for part in decoded {
                 let part = part?;
                 tally.add(&part);
+                if self.rules.last_step < Step::Stage {
+                    continue;
+                }
                 for (index, window, rejection) in part.rejected {
                     if let Some(message) = block.get(index) {
                         let topic_partition = &tally.slice_range.topic_partition;
@@ -173,14 +180,19 @@ impl<'a> Lane<'a> {
             .collect()
     }
 
-    /// Stages the rows of every decoder that holds more than `hold` bytes, and all of them where together they hold twice as
+    /// Stages, or drops, the rows of every decoder that holds more than `hold` bytes, and all of them where together they hold twice as
     /// much.
     fn flush(&mut self, files: &mut SliceFiles<'_>, hold: usize) -> Result<(), Error> {
         for decoders in &mut self.decoders {
             let all: usize = decoders.iter().map(Decoder::size).sum();
             let hold = if all >= 2 * hold { 0 } else { hold };
             for (window, decoder) in decoders.iter_mut().enumerate() {
-                if decoder.rows() > 0 && decoder.size() >= hold {
+                if decoder.rows() == 0 || decoder.size() < hold {
+                    continue;
+                }
+                if self.rules.last_step < Step::Stage {
+                    drop(decoder.flush());
+                } else {
                     files.write(window, decoder)?;
                 }
             }

@@ -9,6 +9,7 @@ pub mod audit;
 mod balance;
 mod bandwidth;
 mod begin;
+pub mod bench;
 mod border;
 mod budget;
 mod cancel;
@@ -48,6 +49,7 @@ mod threads;
 mod timestamps;
 mod unchanged;
 mod upload;
+mod usage;
 mod verify;
 
 pub use begin::{missing, objections};

@@ -11,7 +11,6 @@ use engine_model::{
     WindowReport,
 };
 
-use crate::Error;
 use crate::commit::{checksum, target_key};
 use crate::ended::{Ended, SlicesOfWindows};
 use crate::extent::PartitionRead;
@@ -20,6 +19,7 @@ use crate::notes::{WINDOWS_TOLD_MAX, plan_notes, window_names};
 use crate::ports::MessageSource;
 use crate::run::Ports;
 use crate::unchanged::changes;
+use crate::{Error, usage};
 
 /// What a report is made of.
 pub(crate) struct Done<'a> {
@@ -92,7 +92,7 @@ pub(crate) fn report(done: &Done<'_>) -> RunReport {
         windows: windows.collect(),
         steps: done.steps,
         seconds: 0.0,
-        memory_bytes_peak: memory_bytes_peak(),
+        memory_bytes_peak: usage::memory_bytes_peak(),
         unmapped_fields: reports.values().map(|report| &report.unmapped_fields).sum(),
         warnings,
     };
@@ -325,16 +325,6 @@ fn rejects_of<'a>(
         files.extend(staged.rejects.iter().map(|file| file.name.clone()));
     }
     (counts, files)
-}
-
-/// The most memory that the process held at once, as Linux tells it.
-fn memory_bytes_peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use engine_decode::{MappedFields, Projection};
 use engine_model::job::{RejectLimit, Tombstones};
 use engine_model::{MessageFormat, Window};
 
+use crate::bench::Step;
 use crate::border::{Border, OnBorder};
 use crate::ports::{Clock, Staging};
 use crate::progress::Progress;
@@ -22,6 +23,8 @@ pub(crate) struct SliceRules<'a> {
     pub(crate) projections: Vec<Arc<Projection>>,
     /// The fields that columns take; nothing where those that none takes are not looked for.
     pub(crate) mapped_fields: Option<Arc<MappedFields>>,
+    /// How far messages are taken: by a load all the way, by a bench maybe less far.
+    pub(crate) last_step: Step,
     pub(crate) staging: Arc<dyn Staging>,
     pub(crate) rejects: RejectGuard,
     /// Bytes of decoded rows that become one record batch.

@@ -9,6 +9,7 @@
 mod simulation;
 
 mod audit;
+mod bench;
 mod borders;
 mod changes;
 mod crash;
