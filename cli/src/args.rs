@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Plan(PlanArgs),
     Preview(PreviewArgs),
+    Bench(BenchArgs),
     Run(RunArgs),
     Backfill(BackfillArgs),
     Audit(AuditArgs),
@@ -202,6 +203,31 @@ pub(crate) struct PreviewArgs {
     /// Messages to show
     #[arg(short = 'n', long, value_name = "N", default_value = "10")]
     pub(crate) rows: NonZeroUsize,
+}
+
+/// Measure the steps of a run on this machine and say what binds; load nothing
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tidegate bench orders.yaml --at 2026-11-23T00:15:00\n\n\
+    The same messages are read once to warm up, and then once for each step: reading alone, with decoding, with staging on the \
+    disk of the state folder, and with encoding of the blocks, which are dropped. Each step contains those before it, and runs \
+    as in a run. MaxCompute is asked for the table's columns and for nothing else; no file is left. Bytes are those of keys, payloads and headers."
+)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Scheduled time: local in the job's zone, or with an offset
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: String,
+    /// About how many messages to measure, cut from all over the window; all where it holds no more
+    #[arg(long, value_name = "N", default_value = "2000000",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) messages: u64,
+    /// Measure all steps so many times, one after the other, and take the median of each
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) repetitions: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// Load the window, or go on with a run that did not end

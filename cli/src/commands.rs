@@ -2,6 +2,7 @@
 
 mod audit;
 mod backfill;
+mod bench;
 mod check;
 mod ddl;
 mod demo;
@@ -50,6 +51,7 @@ fn dispatch(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> 
         Command::Check(args) => check::check(&args, output),
         Command::Plan(args) => plan::plan(&args, output),
         Command::Preview(args) => preview::preview(&args, output),
+        Command::Bench(args) => bench::bench(&args, output),
         Command::Run(args) => run::run(&args, output),
         Command::Backfill(args) => backfill::backfill(&args, output),
         Command::Audit(args) => audit::audit(&args, output),

@@ -1,6 +1,7 @@
 //! Results as text for people and documents for programs.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod ddl;
 pub(crate) mod demo;

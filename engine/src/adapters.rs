@@ -2,6 +2,8 @@
 
 pub(crate) mod client;
 #[cfg(feature = "kafka")]
+pub(crate) mod discard;
+#[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 #[cfg(feature = "kafka")]
 pub(crate) mod tunnel;

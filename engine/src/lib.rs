@@ -37,6 +37,8 @@
 
 mod adapters;
 #[cfg(feature = "kafka")]
+mod bench;
+#[cfg(feature = "kafka")]
 mod check;
 #[cfg(all(feature = "kafka", feature = "local"))]
 pub mod demo;
@@ -60,6 +62,7 @@ pub use engine_decode::{
     StringCounts,
 };
 pub use engine_load::audit::{AuditReport, MissedMessages, WindowAudit};
+pub use engine_load::bench::{BenchReport, Bound, Step, StepMeasure};
 pub use engine_load::plan::WindowOrder;
 pub use engine_load::{
     Assume, Border, Cancel, Error, ErrorKind, Passing, Phase, Progress, RunRecord, RunState,
@@ -67,6 +70,8 @@ pub use engine_load::{
 };
 pub use engine_model as model;
 
+#[cfg(feature = "kafka")]
+pub use bench::BenchOptions;
 #[cfg(feature = "kafka")]
 pub use check::{Check, CheckReport, CheckStatus};
 #[cfg(feature = "kafka")]

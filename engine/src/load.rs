@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use engine_load::audit::{Audit, AuditReport, audit_lateness, check_repairable};
+use engine_load::bench::BenchReport;
 use engine_load::plan::WindowOrder;
 use engine_load::ports::{Clock as _, MessageSource, TargetTable};
 use engine_load::{
@@ -19,6 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::adapters::kafka::KafkaTopics;
 use crate::adapters::tunnel::MaxComputeTable;
+use crate::bench::{BenchOptions, bench};
 use crate::check::{CheckReport, check};
 use crate::halt::{Halt, halt_at};
 use crate::preview::{Preview, preview};
@@ -224,6 +226,25 @@ impl Engine {
         engine_load::run(jobs, &ports, &options, progress, cancel)
     }
 
+    /// Measures how fast the steps of a run of `jobs` are on this machine, with files in a folder of its own in `state`. Asks the table
+    /// for its columns and for nothing else, and loads nothing. Blocks until it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bench::run`](engine_load::bench::Bench::run); [`ErrorKind::Locked`] where another bench uses the folder.
+    pub fn bench(
+        &self,
+        jobs: &[Job],
+        state: &Path,
+        options: BenchOptions,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<BenchReport, Error> {
+        let (source, target) = self.edges(first(jobs)?, cancel)?;
+        let place = (state, self.cores);
+        bench(jobs, (&source, &target), place, options, progress, cancel)
+    }
+
     /// Looks for messages of windows that are loaded, and that their runs did not read; reads only what they did not.
     /// Windows that lack some are loaded again where that is wanted, each by a run of its own. Blocks until it is done.
     ///
@@ -367,7 +388,7 @@ fn rate_note(rate: ByteRate, bytes: u64) -> Option<String> {
     })
 }
 
-fn first(jobs: &[Job]) -> Result<&Job, Error> {
+pub(crate) fn first(jobs: &[Job]) -> Result<&Job, Error> {
     jobs.first().ok_or_else(|| {
         Error::new(
             ErrorKind::Job,

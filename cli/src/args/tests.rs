@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser};
 use super::*;
 
 /// Arguments with which each command parses.
-const MINIMAL: [&[&str]; 16] = [
+const MINIMAL: [&[&str]; 17] = [
     &["demo"],
     &["check", "orders.yaml"],
     &["plan", "orders.yaml", "--at", "2026-11-23"],
@@ -19,6 +19,7 @@ const MINIMAL: [&[&str]; 16] = [
         "2026-11-01",
     ],
     &["audit", "orders.yaml", "--at", "2026-11-23"],
+    &["bench", "orders.yaml", "--at", "2026-11-23"],
     &["history"],
     &["report"],
     &["rejects"],
@@ -157,7 +158,7 @@ fn an_audit_is_of_one_time_or_of_a_range() {
 
 #[test]
 fn a_run_and_a_plan_have_no_default_time() {
-    for verb in ["plan", "run"] {
+    for verb in ["plan", "bench", "run"] {
         let error = Cli::try_parse_from(["tidegate", verb, "orders.yaml"]).unwrap_err();
         assert!(error.to_string().contains("--at <TIME>"), "{error}");
     }
