@@ -9,6 +9,8 @@
     reason = "a test measures how long the program takes"
 )]
 
+/// Measuring a job without loading anything.
+mod bench;
 /// Real Apache Kafka, the generator, and the judge in Python agree with each other.
 mod brokers;
 /// Topics that change while they are read.
