@@ -305,10 +305,7 @@ impl Attempt<'_> {
             ..
         } = work;
         let windows = plan.windows.len();
-        let open: Vec<u32> = (0_u32..)
-            .take(windows)
-            .filter(|number| !ended.contains_key(number))
-            .collect();
+        let open = open_windows(windows, ended);
         let loaded = remaining.done.clone();
         let reads = !remaining.slices.is_empty();
         let completion =
@@ -393,6 +390,14 @@ impl Attempt<'_> {
         count(&self.progress.windows_ended, 1);
         Ok(done)
     }
+}
+
+/// The windows of so many that have not ended.
+fn open_windows(windows: usize, ended: &Ended) -> Vec<u32> {
+    let numbers = (0_u32..).take(windows);
+    numbers
+        .filter(|number| !ended.contains_key(number))
+        .collect()
 }
 
 /// A run whose windows are all in the table.

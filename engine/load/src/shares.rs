@@ -11,7 +11,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const BYTES_PER_UPLOAD: usize = 24 << 20;
 /// Blocks that are uploaded at once, at most. One connection to the service carries about 10 MB/s, so a few together fill a fast
 /// network; a server that wants fewer says so, and gets fewer.
-const UPLOADS_MAX: usize = 16;
+const UPLOADS_MAX: usize = 64;
 
 /// The bytes that each part of the pipeline may hold.
 ///

@@ -5,7 +5,8 @@ use engine_model::{LoadPlan, PayloadType, PlannedPartition};
 use serde::Serialize;
 
 use super::{Step, StepMeasure};
-use crate::pipeline::{UPLOADS_MAX, lanes};
+use crate::pipeline::lanes;
+use crate::shares::MemoryShares;
 
 /// The part of the cores that counts as all of them: beginning and end of a measure leave some idle.
 const BUSY_MIN: f64 = 0.85;
@@ -94,6 +95,8 @@ pub(super) struct Facts {
     /// Those that a run has where there are slices enough.
     lanes_wanted: usize,
     cores: usize,
+    /// Blocks that are encoded at once.
+    uploads: usize,
     /// Those that are read.
     topic_partitions: usize,
     columns: usize,
@@ -108,10 +111,12 @@ impl Facts {
         let connection = &job.destination.connection;
         let is_json = job.source.format.payload == PayloadType::Json;
         let read = |partition: &&PlannedPartition| partition.offsets() > 0;
+        let lanes_used = lanes(job, cores, plan.slices.len());
         Self {
-            lanes: lanes(job, cores, plan.slices.len()),
+            lanes: lanes_used,
             lanes_wanted: lanes(job, cores, usize::MAX),
             cores,
+            uploads: MemoryShares::new(job.limits.memory_bytes, lanes_used).uploads,
             topic_partitions: plan.partitions.iter().filter(read).count(),
             columns: job.columns.len(),
             checks_all: is_json && job.validation == Validation::Full,
@@ -188,8 +193,9 @@ impl Facts {
             Step::Upload => {
                 advice.extend(self.cheaper(step));
                 advice.push(format!(
-                    "at most {UPLOADS_MAX} blocks are encoded at once, from files that are read back: a faster disk for --state \
-                     helps where memory doesn't hold them"
+                    "at most {} blocks are encoded at once, as `limits.memory` allows, from files that are read back: a faster disk for \
+                     --state helps where memory doesn't hold them",
+                    self.uploads
                 ));
             }
         }
@@ -312,6 +318,7 @@ mod tests {
             lanes: 4,
             lanes_wanted: 4,
             cores: 4,
+            uploads: 4,
             topic_partitions: 4,
             columns: 20,
             checks_all: true,
@@ -384,7 +391,7 @@ mod tests {
         encoding blocks binds: with it the same messages take 9.50 s, and 5.20 s without, while 24 % of the cores are busy
         `compression: none` costs no time, where the network carries what it leaves uncompressed
         `block_format: arrow` is encoded faster than records
-        at most 4 blocks are encoded at once, from files that are read back: a faster disk for --state helps where memory doesn't hold them
+        at most 4 blocks are encoded at once, as `limits.memory` allows, from files that are read back: a faster disk for --state helps where memory doesn't hold them
         ");
     }
 }
