@@ -81,13 +81,13 @@ fn compare(read: &Arguments, given: &[String]) -> Result<()> {
                 lanes: LANES,
             };
             let messages = again(FILL, &place, given)?.trim().to_owned();
-            let mut line = format!("| {}, {partitions} topic partitions |", kind.name());
+            print!("| {}, {partitions} topic partitions |", kind.name());
             for day in 0..TIMES.len() {
                 let told = again(LOAD, &place, &[messages.clone(), day.to_string()])?;
                 let peak: u64 = told.trim().parse()?;
-                line += &format!(" {} |", peak >> 20);
+                print!(" {} |", peak >> 20);
             }
-            println!("{line}");
+            println!();
         }
     }
     Ok(())

@@ -187,10 +187,10 @@ pub fn days<'a>(
 /// # Errors
 ///
 /// It failed; it has said why.
-pub fn again(mode: &str, place: &Place, more: &[String]) -> Result<String> {
+pub fn again(mode: &str, place: &Place, rest: &[String]) -> Result<String> {
     let output = this_program()?
         .args([mode, &serde_json::to_string(place)?])
-        .args(more)
+        .args(rest)
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
