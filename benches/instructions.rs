@@ -43,7 +43,7 @@ const READ_BYTES: usize = 24_000_000;
 const ROUNDS: [u64; 2] = [2, 6];
 /// Which parts of them both runs read.
 const PARTS: [usize; 2] = [4, 1];
-/// By how many percent a count may rise. Decoding repeats to a tenth of one; how reading waits for librdkafka's threads differs from
+/// By how many percent a count may rise. Decoding repeats to two tenths of one; how reading waits for librdkafka's threads differs from
 /// run to run.
 const DECODE_PERCENT: f64 = 3.0;
 const READ_PERCENT: f64 = 5.0;
