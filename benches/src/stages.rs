@@ -17,6 +17,9 @@ use crate::memory::Table;
 use crate::stage::{self, DAY_START_MS, write_and_read};
 use crate::upload::{raw_socket, tunnel_body};
 
+/// Bytes of a block that is sent, at least.
+const SENT_BYTES_MIN: usize = 256 << 20;
+
 /// CPU seconds for 10^9 bytes of payload, of each stage alone, and what rivals took.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct StageFigures {
@@ -62,6 +65,9 @@ pub fn measure(set: Set, arguments: &Arguments, endpoint: &str) -> Result<StageF
     let schema = projection.schema();
     let mut bytes = 0;
     tunnel_body(&schema, &batches, |piece| bytes += piece.len())?;
+    // Blocks of the size that a load has: a session takes some requests beside its block.
+    let times = SENT_BYTES_MIN.div_ceil(bytes.max(1));
+    let block = vec![batches.clone(); times].concat();
     let encoding = Contest::new("body", bytes)
         .way("tunnel body", || {
             tunnel_body(&schema, &batches, |piece| {
@@ -76,11 +82,9 @@ pub fn measure(set: Set, arguments: &Arguments, endpoint: &str) -> Result<StageF
         compression: Compression::None,
         blocks: 1,
     })?;
-    let sending = Contest::new("block", bytes)
-        .timed("client", || wall(|| sender.send(&batches)))
-        .timed("socket", || {
-            wall(|| raw_socket(endpoint, &schema, &batches))
-        })
+    let sending = Contest::new("block", bytes * times)
+        .timed("client", || wall(|| sender.send(&block)))
+        .timed("socket", || wall(|| raw_socket(endpoint, &schema, &block)))
         .run(arguments.repetitions)?;
 
     let encode_rate = encoding.rate(0);

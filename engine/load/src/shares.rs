@@ -20,11 +20,11 @@ const UPLOADS_MAX: usize = 64;
 /// hold pages of staged files and pieces of bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryShares {
-    /// Messages that one lane's consumer may fetch ahead: an eighth of the budget, all lanes together.
+    /// Messages that one lane's consumer may fetch ahead: a twelfth of the budget, all lanes together.
     pub fetch_bytes_per_lane: usize,
     /// Blocks between readers and workers, all lanes together: a twelfth. More make nothing faster, and leave the caches.
     pub block_bytes: usize,
-    /// Row groups in progress, one lane: an eighth, all lanes together.
+    /// Row groups in progress, one lane: a twelfth, all lanes together.
     pub row_group_bytes_per_lane: usize,
     /// Decoded rows of one record batch.
     pub batch_bytes: usize,
@@ -37,9 +37,9 @@ impl MemoryShares {
     pub fn new(bytes: u64, lanes: usize) -> Self {
         let bytes = usize::try_from(bytes.max(MEMORY_BYTES_MIN)).unwrap_or(usize::MAX);
         let lanes = lanes.max(1);
-        let row_group_bytes_per_lane = (bytes / 8 / lanes).min(ROW_GROUP_BYTES_MAX);
+        let row_group_bytes_per_lane = (bytes / 12 / lanes).min(ROW_GROUP_BYTES_MAX);
         Self {
-            fetch_bytes_per_lane: bytes / 8 / lanes,
+            fetch_bytes_per_lane: bytes / 12 / lanes,
             block_bytes: bytes / 12,
             row_group_bytes_per_lane,
             batch_bytes: BATCH_BYTES_MAX.min(row_group_bytes_per_lane / 4),

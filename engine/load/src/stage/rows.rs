@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use engine_model::{Checksum, StagedFile};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::KeyValue;
 
 use super::encoding::writer_properties;
 use super::{ChecksummedFile, WriteFailure, parquet_error};
@@ -18,6 +18,9 @@ use crate::{Error, ErrorKind};
 const READ_BATCH_BYTES: u64 = 1 << 20;
 /// Rows of such a batch, at most.
 const READ_BATCH_ROWS_MAX: u64 = 16_384;
+/// Where a staged file says how many bytes its rows have as record batches. Encoded they may have far fewer: a long text that comes
+/// again and again is there once.
+const DECODED_BYTES: &str = "tidegate.decoded_bytes";
 
 /// Writes the rows of one slice for one window.
 pub(crate) struct RowWriter {
@@ -26,6 +29,8 @@ pub(crate) struct RowWriter {
     writer: ArrowWriter<ChecksummedFile>,
     failure: WriteFailure,
     rows: u64,
+    /// Bytes of these as record batches.
+    decoded_bytes: u64,
     checksum: RowChecksum,
 }
 
@@ -51,12 +56,14 @@ impl RowWriter {
             writer,
             failure,
             rows: 0,
+            decoded_bytes: 0,
             checksum: RowChecksum::default(),
         })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         self.rows += batch.num_rows() as u64;
+        self.decoded_bytes += batch.get_array_memory_size() as u64;
         self.checksum.add(batch)?;
         self.writer.write(batch).map_err(|error| self.error(error))
     }
@@ -76,11 +83,14 @@ impl RowWriter {
         let Self {
             staging,
             name,
-            writer,
+            mut writer,
             failure,
             rows,
+            decoded_bytes,
             checksum,
         } = self;
+        let decoded_bytes = KeyValue::new(DECODED_BYTES.to_owned(), decoded_bytes.to_string());
+        writer.append_key_value_metadata(decoded_bytes);
         let doing = format!("writing {name}");
         let file = writer
             .into_inner()
@@ -120,13 +130,16 @@ impl BlockSource for StagedRows {
             .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)
             .map_err(|error| read_error(&doing, error))?;
-        let decoded: i64 = builder
-            .metadata()
-            .row_groups()
-            .iter()
-            .map(RowGroupMetaData::total_byte_size)
-            .sum();
-        let row_bytes = (u64::try_from(decoded).unwrap_or(0) / self.file.rows.max(1)).max(1);
+        let metadata = builder.metadata().file_metadata().key_value_metadata();
+        let decoded_bytes = metadata
+            .into_iter()
+            .flatten()
+            .find(|entry| entry.key == DECODED_BYTES)
+            .and_then(|entry| entry.value.as_ref()?.parse::<u64>().ok());
+        // A file that doesn't say it is read row by row.
+        let row_bytes =
+            decoded_bytes.map_or(READ_BATCH_BYTES, |bytes| bytes / self.file.rows.max(1));
+        let row_bytes = row_bytes.max(1);
         let batch_rows = (READ_BATCH_BYTES / row_bytes).clamp(1, READ_BATCH_ROWS_MAX);
         let reader = builder
             .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
@@ -194,6 +207,29 @@ mod tests {
             again.add(&all).unwrap();
             assert_eq!(again.sum(), checksum);
         }
+    }
+
+    #[test]
+    fn long_texts_that_come_again_are_read_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        let long = ["a", "b"].map(|letter| letter.repeat(20_000));
+        let texts = StringArray::from_iter_values((0..1_000).map(|row| &long[row % 2]));
+        let field = Field::new("text", DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let batch = RecordBatch::try_new(schema, vec![Arc::new(texts)]).unwrap();
+        let mut writer = RowWriter::create(Arc::clone(&staging), "a".into(), &batch).unwrap();
+        writer.write(&batch).unwrap();
+        let (file, _) = writer.finish().unwrap();
+        assert!(file.bytes < 100_000, "{}", file.bytes);
+        let mut rows = 0;
+        for batch in (StagedRows { staging, file }).open().unwrap() {
+            let batch = batch.unwrap();
+            rows += batch.num_rows();
+            assert!(batch.num_rows() < 100, "{}", batch.num_rows());
+        }
+        assert_eq!(rows, 1_000);
     }
 
     #[test]
