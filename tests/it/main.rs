@@ -47,6 +47,8 @@ mod kill;
 mod load;
 /// Passwords, tokens and certificates, on a real broker.
 mod log_in;
+/// The least memory and the longest messages.
+mod memory;
 /// What may happen between a run that failed and the one that goes on, and at the server meanwhile.
 mod recovery;
 /// The oldest, a middle and the newest Kafka: the same rows, and what old topics can't have.
