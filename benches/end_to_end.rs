@@ -34,7 +34,7 @@ const SINK: &str = "--sink";
 const FILL: &str = "--fill";
 /// The argument that makes this program read a topic and nothing more.
 const CONSUME: &str = "--consume";
-/// The same of one topic partition, by one consumer and by two.
+/// The same of one topic partition of the larger day, by one consumer and by two.
 const CONSUME_ONE: [&str; 2] = ["--consume-one", "--consume-one-by-two"];
 /// The argument that makes this program poll a topic and nothing more.
 const POLL: &str = "--poll";
@@ -112,8 +112,8 @@ fn run(mode: &str, place: &Place, rest: &[String]) -> Result<()> {
         LOAD_LARGER => Ok(larger()?.load()?.steps),
         POLL => day()?.poll().map(nothing),
         CONSUME => day()?.consume().map(nothing),
-        mode if mode == CONSUME_ONE[0] => day()?.first_partition(1).consume().map(nothing),
-        mode if mode == CONSUME_ONE[1] => day()?.first_partition(2).consume().map(nothing),
+        mode if mode == CONSUME_ONE[0] => larger()?.first_partition(1).consume().map(nothing),
+        mode if mode == CONSUME_ONE[1] => larger()?.first_partition(2).consume().map(nothing),
         _ => Err(format!("{mode:?} is no mode").into()),
     })?;
     println!("{}", serde_json::to_string(&took)?);
@@ -260,8 +260,8 @@ impl<'a> Runs<'a> {
         self.polled.push(polled);
         self.consumed.push(consumed);
         self.loaded.push(loaded);
-        self.one.push(self.figures(CONSUME_ONE[0], 0.25)?);
-        self.one_by_two.push(self.figures(CONSUME_ONE[1], 0.25)?);
+        self.one.push(self.figures(CONSUME_ONE[0], 1.0)?);
+        self.one_by_two.push(self.figures(CONSUME_ONE[1], 1.0)?);
         if self.larger.is_empty() {
             self.larger.push(self.figures(LOAD_LARGER, 4.0)?);
         }

@@ -7,6 +7,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,14 @@ pub struct Reader {
     stream: Option<Stream>,
     /// What came of the topic partition that was assigned last.
     queue: Option<PartitionQueue>,
+    /// Those before it. librdkafka goes on for a moment with what it is told to leave, and keeps what comes
+    /// then until somebody takes it.
+    left: VecDeque<PartitionQueue>,
 }
+
+/// Queues of topic partitions that were left and are still emptied, at most: by the time of so many others librdkafka has
+/// stopped.
+const LEFT_MAX: usize = 16;
 
 /// How far a range is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +78,7 @@ impl Reader {
             open: None,
             stream: None,
             queue: None,
+            left: VecDeque::with_capacity(LEFT_MAX),
         })
     }
 
@@ -163,6 +172,9 @@ impl Reader {
             Error::new(ErrorKind::Other, message).at(topic_partition, Some(offset))
         };
         let list = partition_list([(topic_partition, Offset::Offset(offset))])?;
+        // Its messages are wanted again.
+        self.left
+            .retain(|left| left.topic_partition != *topic_partition);
         let same = self.queue.as_mut();
         let same = same.filter(|queue| queue.topic_partition == *topic_partition);
         let before = if let Some(queue) = same {
@@ -174,9 +186,11 @@ impl Reader {
             self.queue.replace(queue)
         };
         let assigned = self.consumer.assign(&list);
-        // What is left of the topic partition before is out of date by now.
-        if let Some(mut before) = before {
-            before.drain();
+        if let Some(before) = before {
+            if self.left.len() == LEFT_MAX {
+                self.left.pop_front();
+            }
+            self.left.push_back(before);
         }
         assigned.map_err(|error| failed(&error.to_string()))
     }
@@ -254,6 +268,9 @@ impl Reader {
 
     /// Lets librdkafka say what is not about the topic partition alone.
     fn hear(&mut self, target: &Target) -> Result<()> {
+        for left in &mut self.left {
+            left.drain();
+        }
         while let Some(event) = self.consumer.poll(Duration::ZERO) {
             match event {
                 Ok(_) => {

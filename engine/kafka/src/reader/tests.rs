@@ -182,6 +182,25 @@ fn a_seek_in_the_middle_of_what_was_fetched_loses_and_repeats_nothing() {
 }
 
 #[test]
+fn topic_partitions_that_were_left_are_read_again_without_a_gap() {
+    let cluster = Cluster::with_messages(600);
+    cluster.produce(1, 0..200);
+    let mut reader = reader(&cluster);
+    // What was fetched of either when it was left is far more than what was read of it.
+    for turn in 0..20 {
+        let start = turn * 30;
+        assert_eq!(
+            opened(&mut reader, start, start + 30),
+            all(start, start + 30)
+        );
+        let other = range(turn * 10, turn * 10 + 10);
+        reader.open(&partition(1), other).unwrap();
+        assert_eq!(offsets(&mut reader, 3), all(other.start, other.end));
+        assert_eq!(reader.left.len(), 1);
+    }
+}
+
+#[test]
 fn a_range_up_to_the_end_of_the_log_ends() {
     let cluster = Cluster::with_messages(20);
     let mut reader = reader(&cluster);
