@@ -52,7 +52,7 @@ impl BooleanColumn {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let room = Self::with_capacity(self.values.len());
+        let room = Self::with_capacity(super::room_after(self.values.len()));
         let mut full = mem::replace(self, room);
         Arc::new(BooleanArray::new(full.values.finish(), full.nulls.finish()))
     }
