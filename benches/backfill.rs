@@ -153,14 +153,7 @@ impl Took {
 
 impl Topic {
     fn fill(servers: &Servers, name: &str, arguments: &[String]) -> Result<Self> {
-        let place = Place {
-            brokers: servers.brokers.clone(),
-            endpoint: servers.endpoint.clone(),
-            tunnel_endpoint: None,
-            name: name.to_owned(),
-            partitions: PARTITIONS,
-            lanes: LANES,
-        };
+        let place = servers.place(name, PARTITIONS, LANES);
         let told = again(FILL, &place, arguments)?;
         let (messages, bytes) = told
             .trim()

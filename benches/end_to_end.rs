@@ -217,16 +217,12 @@ impl<'a> Runs<'a> {
         arguments: &[String],
     ) -> Result<Self> {
         let sink = Serving::spawn(&[SINK, &set.name()])?;
-        let brokers = kafka.map(|kafka| kafka.bootstrap().to_owned());
-        let place = Place {
-            brokers: brokers.unwrap_or_else(|| servers.brokers.clone()),
-            endpoint: servers.endpoint.clone(),
-            // The sink says where its metadata would be; the tunnel is at the root.
-            tunnel_endpoint: sink.line.strip_suffix("/api").map(str::to_owned),
-            name: set.name(),
-            partitions: PARTITIONS,
-            lanes: LANES,
-        };
+        let mut place = servers
+            .place(&set.name(), PARTITIONS, LANES)
+            .into_sink(&sink);
+        if let Some(kafka) = kafka {
+            kafka.bootstrap().clone_into(&mut place.brokers);
+        }
         let told = again(FILL, &place, arguments)?;
         let (messages, bytes) = told
             .trim()

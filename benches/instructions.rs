@@ -13,19 +13,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
 
-use ::engine::local::{LocalKafka, LocalKafkaConfig};
 use benches::Result;
 use benches::decode::{Blocks, engine};
+use benches::end_to_end::{self, fill_topic, start_kafka};
 use benches::fields::MappedFields;
 use benches::messages::{Kind, payloads};
 use benches::process::{Serving, serve_until_closed};
-use engine_kafka::{Producer, Reader, Settings, create_topic};
+use engine_kafka::Settings;
 use engine_load::MemoryShares;
 use engine_model::job::Validation;
-use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX, MEMORY_BYTES_DEFAULT};
-use engine_model::{MessageBlock, OffsetRange, TopicPartition};
+use engine_model::limits::MEMORY_BYTES_DEFAULT;
+use engine_model::{OffsetRange, TopicPartition};
 
 /// The argument that makes this program decode messages of a kind.
 const DECODE: &str = "--decode";
@@ -104,53 +103,26 @@ fn decode(kind: &str, validation: &str, rounds: usize) -> Result<()> {
 
 /// Serves the embedded broker with its data in `folder`.
 fn serve(folder: &Path) -> Result<()> {
-    let kafka = LocalKafka::start(LocalKafkaConfig {
-        data: folder.to_owned(),
-        listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
-        advertised_host: None,
-    })?;
+    let kafka = start_kafka(folder)?;
     serve_until_closed(&kafka.brokers())?;
     kafka.shutdown();
     Ok(())
 }
 
-/// Makes a topic of these messages.
-fn fill(brokers: &str, topic: &str, payloads: &[Vec<u8>]) -> Result<()> {
-    create_topic(brokers, topic, 1)?;
-    let producer = Producer::new(brokers)?;
-    let partition = TopicPartition::new(topic, 0);
-    for payload in payloads {
-        producer.send(&partition, 0, "", Some(payload))?;
-    }
-    Ok(producer.finish()?)
-}
-
 /// Reads a topic of so many messages on the program's first thread.
 fn read(brokers: &str, topic: &str, messages: u64) -> Result<()> {
-    const TIMEOUT: Duration = Duration::from_millis(500);
     let fetch_bytes = MemoryShares::new(MEMORY_BYTES_DEFAULT, 1).fetch_bytes_per_lane;
-    let mut reader = Reader::new(
-        &Settings::new(&[brokers.to_owned()], [("", ""); 0])?,
-        fetch_bytes,
-    )?;
+    let settings = Settings::new(&[brokers.to_owned()], [("", ""); 0])?;
     let range = OffsetRange {
         start: 0,
         end: i64::try_from(messages)?,
     };
-    reader.open(&TopicPartition::new(topic, 0), range)?;
-    let (mut block, mut left) = (MessageBlock::default(), messages);
-    loop {
-        block.clear();
-        let progress = reader.read(&mut block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, TIMEOUT)?;
-        left = left.saturating_sub(block.len() as u64);
-        if progress.done {
-            break;
-        }
+    let ranges = [(TopicPartition::new(topic, 0), range)];
+    let read = end_to_end::read(&settings, fetch_bytes, ranges.iter())? as u64;
+    if read < messages {
+        return Err(format!("{} of {messages} messages are missing", messages - read).into());
     }
-    match left {
-        0 => Ok(()),
-        _ => Err(format!("{left} of {messages} messages are missing").into()),
-    }
+    Ok(())
 }
 
 /// Counts, prints the table, and compares with what is recorded or records it.
@@ -239,7 +211,8 @@ fn count(callgrind: &Callgrind, folder: &Path) -> Result<Counts> {
             // To its end: what librdkafka has fetched behind that, it would have to throw away.
             let payloads = &payloads[..payloads.len() / part];
             let topic = format!("{}-{part}", kind.name());
-            fill(&broker.line, &topic, payloads)?;
+            let sent = payloads.iter().map(|payload| (0, payload));
+            fill_topic(&broker.line, &topic, 1, sent)?;
             let messages = payloads.len().to_string();
             let run = callgrind.run(&[READ, &broker.line, &topic, &messages])?;
             Ok::<_, Error>((run, payloads.len() as u64))

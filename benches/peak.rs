@@ -71,15 +71,8 @@ fn compare(read: &Arguments, given: &[String]) -> Result<()> {
             let servers = Servers::spawn(folder.path())?;
             let set = Set::of(kind);
             let sink = Serving::spawn(&[SINK, &set.name()])?;
-            let place = Place {
-                brokers: servers.brokers.clone(),
-                endpoint: servers.endpoint.clone(),
-                // The sink says where its metadata would be; the tunnel is at the root.
-                tunnel_endpoint: sink.line.strip_suffix("/api").map(str::to_owned),
-                name: set.name(),
-                partitions,
-                lanes: LANES,
-            };
+            let place = servers.place(&set.name(), partitions, LANES);
+            let place = place.into_sink(&sink);
             let messages = again(FILL, &place, given)?.trim().to_owned();
             print!("| {}, {partitions} topic partitions |", kind.name());
             for day in 0..TIMES.len() {

@@ -117,16 +117,32 @@ impl Servers {
     pub fn process(&self) -> u32 {
         self.serving.process()
     }
+
+    /// The topic and the table `name` on them.
+    pub fn place(&self, name: &str, partitions: usize, lanes: usize) -> Place {
+        Place {
+            brokers: self.brokers.clone(),
+            endpoint: self.endpoint.clone(),
+            tunnel_endpoint: None,
+            name: name.to_owned(),
+            partitions,
+            lanes,
+        }
+    }
 }
 
 /// Starts both servers with their data in `folder`.
 pub fn start(folder: &Path) -> Result<(LocalKafka, LocalMaxCompute)> {
-    let kafka = LocalKafka::start(LocalKafkaConfig {
+    Ok((start_kafka(folder)?, start_maxcompute(folder)?))
+}
+
+/// Starts the broker with its data in `folder`.
+pub fn start_kafka(folder: &Path) -> Result<LocalKafka> {
+    Ok(LocalKafka::start(LocalKafkaConfig {
         data: folder.to_owned(),
         listen: FREE_PORT,
         advertised_host: None,
-    })?;
-    Ok((kafka, start_maxcompute(folder)?))
+    })?)
 }
 
 /// Starts the MaxCompute-compatible server with its data in `folder`; it takes any access key.
@@ -154,20 +170,26 @@ pub fn fill<'a>(
     fields: &MappedFields,
     messages: impl Iterator<Item = (i64, &'a Vec<u8>)>,
 ) -> Result<()> {
-    create_topic(
-        &place.brokers,
-        &place.name,
-        i32::try_from(place.partitions)?,
-    )?;
-    let producer = Producer::new(&place.brokers)?;
-    let partitions = partitions(place);
-    for ((timestamp_ms, payload), to) in messages.zip(partitions.iter().cycle()) {
-        producer.send(to, timestamp_ms, "", Some(payload))?;
-    }
-    producer.finish()?;
+    fill_topic(&place.brokers, &place.name, place.partitions, messages)?;
     let connection = job(fields, place, 0)?.destination.connection;
     Sql::new(&connection)?.execute(&fields.create_table(&place.name))?;
     Ok(())
+}
+
+/// Makes a topic and sends such messages, to its topic partitions in turn.
+pub fn fill_topic<'a>(
+    brokers: &str,
+    topic: &str,
+    topic_partitions: usize,
+    messages: impl Iterator<Item = (i64, &'a Vec<u8>)>,
+) -> Result<()> {
+    create_topic(brokers, topic, i32::try_from(topic_partitions)?)?;
+    let producer = Producer::new(brokers)?;
+    let partitions = partitions(topic, topic_partitions);
+    for ((timestamp_ms, payload), to) in messages.zip(partitions.iter().cycle()) {
+        producer.send(to, timestamp_ms, "", Some(payload))?;
+    }
+    Ok(producer.finish()?)
 }
 
 /// Days of messages, a millisecond apart: on each of them `payloads` so many times.
@@ -199,10 +221,10 @@ pub fn again(mode: &str, place: &Place, rest: &[String]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn partitions(place: &Place) -> Vec<TopicPartition> {
-    let numbers = (0..).take(place.partitions);
+fn partitions(topic: &str, count: usize) -> Vec<TopicPartition> {
+    let numbers = (0..).take(count);
     numbers
-        .map(|number| TopicPartition::new(place.name.as_str(), number))
+        .map(|number| TopicPartition::new(topic, number))
         .collect()
 }
 
@@ -230,11 +252,14 @@ impl Topic {
             let offset = number.saturating_sub(partition).div_ceil(place.partitions);
             i64::try_from(offset).unwrap_or(i64::MAX)
         };
-        let ranges = (0..).zip(partitions(place)).map(|(number, partition)| {
-            let start = offset(messages.start, number);
-            let end = offset(messages.end, number);
-            (partition, OffsetRange { start, end })
-        });
+        let ranges =
+            (0..)
+                .zip(partitions(&place.name, place.partitions))
+                .map(|(number, partition)| {
+                    let start = offset(messages.start, number);
+                    let end = offset(messages.end, number);
+                    (partition, OffsetRange { start, end })
+                });
         Ok(Self {
             job: job(fields, place, day)?,
             messages: messages.len(),
@@ -337,7 +362,12 @@ impl Topic {
     }
 }
 
-fn read<'a>(
+/// Reads the messages of `ranges` with one of the engine's readers, and tells how many there were.
+///
+/// # Errors
+///
+/// Those of the reader.
+pub fn read<'a>(
     settings: &Settings,
     fetch_bytes: usize,
     ranges: impl Iterator<Item = &'a (TopicPartition, OffsetRange)>,

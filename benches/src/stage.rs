@@ -21,7 +21,7 @@ use crate::Result;
 use crate::decode::Blocks;
 use crate::fields::MappedFields;
 use crate::memory::{CpuClock, Table, Topic};
-use crate::process::thread_cpu;
+use crate::process::{Serving, thread_cpu};
 
 /// Timestamp of the first message of the first day that is loaded, 2026-11-22 in UTC.
 pub const DAY_START_MS: i64 = 1_795_305_600_000;
@@ -51,6 +51,18 @@ pub struct Place {
     pub partitions: usize,
     /// Lanes of the load.
     pub lanes: usize,
+}
+
+impl Place {
+    /// The same with the tunnel of a [sink](crate::sink), which says where its metadata would be; the tunnel is at the root.
+    #[must_use]
+    pub fn into_sink(self, sink: &Serving) -> Self {
+        let tunnel = sink.line.strip_suffix("/api");
+        Self {
+            tunnel_endpoint: tunnel.map(str::to_owned),
+            ..self
+        }
+    }
 }
 
 /// The job that loads a window of the place's topic into a table partition of the table of the same name. `window` has the keys
