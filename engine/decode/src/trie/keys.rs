@@ -4,50 +4,91 @@ use std::ops::Range;
 
 /// Keys and the steps that they lead to: a hash table with room to spare, made once and read for every key of every
 /// message, most of which are not in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KeyTable {
     /// The lengths that keys have: a bit for each, the highest for all from 63 bytes up.
     lengths: u64,
-    /// The [`Signature`] of a key and its index in `keys`, at or behind the place that the signature hashes to. At
-    /// least half of the places are empty; their number is a power of two.
-    places: Vec<Option<(Signature, usize)>>,
-    keys: Vec<(Box<str>, usize)>,
+    /// A key is at or behind the place that its signature hashes to. At least half of the places are empty; their number is a
+    /// power of two.
+    places: Vec<Place>,
+    /// By how many bits a hash is moved to be the number of a place.
+    shift: u32,
+    /// Of each key the whole.
+    names: Vec<Box<str>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    signature: Signature,
+    step: u32,
+    /// Its place in `names`.
+    name: u32,
+}
+
+impl Place {
+    const EMPTY: Self = Self {
+        signature: Signature {
+            length: u32::MAX,
+            first: 0,
+            last: 0,
+        },
+        step: 0,
+        name: 0,
+    };
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.signature.length == u32::MAX
+    }
 }
 
 /// What is quickly told of a key: its length, and its first and last bytes. Up to [`WHOLE_BYTES_MAX`] bytes that is all of
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Signature {
-    length: usize,
     first: u64,
     last: u64,
+    length: u32,
 }
 
-const WHOLE_BYTES_MAX: usize = 16;
+const WHOLE_BYTES_MAX: u32 = 16;
+/// Keys shorter than this are all in the first eight bytes of a signature.
+const SHORT_BYTES_END: usize = 8;
+
+impl Default for KeyTable {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
 
 impl KeyTable {
     /// A table of distinct keys.
     pub(super) fn new(keys: &[(&str, usize)]) -> Self {
+        let places = (keys.len() * 2).next_power_of_two();
         let mut table = Self {
             lengths: 0,
-            places: vec![None; (keys.len() * 2).next_power_of_two()],
-            keys: Vec::with_capacity(keys.len()),
+            places: vec![Place::EMPTY; places],
+            shift: u64::BITS - places.trailing_zeros(),
+            names: keys.iter().map(|(key, _)| (*key).into()).collect(),
         };
-        for (key, step) in keys {
+        for (name, (key, step)) in (0..).zip(keys) {
             let signature = Signature::of(key.as_bytes());
             let mut place = table.first_place(signature);
-            while table.places[place].is_some() {
+            while !table.places[place].is_empty() {
                 place = table.next_place(place);
             }
             table.lengths |= length_bit(key.len());
-            table.places[place] = Some((signature, table.keys.len()));
-            table.keys.push(((*key).into(), *step));
+            table.places[place] = Place {
+                signature,
+                step: u32::try_from(*step).expect("a job maps far fewer fields"),
+                name,
+            };
         }
         table
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.names.is_empty()
     }
 
     /// The step that `key` leads to.
@@ -66,30 +107,36 @@ impl KeyTable {
         if self.lengths & length_bit(length) == 0 {
             return None;
         }
-        let behind = text.get(key.start..)?;
-        let key = behind.get(..length)?;
-        let signature = match behind.first_chunk() {
-            Some(first) if length < 8 => Signature {
-                length,
-                first: u64::from_le_bytes(*first) & ((1 << (8 * length)) - 1),
-                last: 0,
-            },
-            _ => Signature::of(key),
-        };
-        self.find_signed(key, signature)
+        if length < SHORT_BYTES_END
+            && let Some(first) = text.get(key.start..).and_then(<[u8]>::first_chunk)
+        {
+            let first = u64::from_le_bytes(*first) & ((1 << (8 * length)) - 1);
+            return self.find_signed(&[], Signature::new(length, first, 0));
+        }
+        self.find_long(text, key)
     }
 
+    #[inline(never)]
+    fn find_long(&self, text: &[u8], key: Range<usize>) -> Option<usize> {
+        let key = text.get(key)?;
+        self.find_signed(key, Signature::of(key))
+    }
+
+    /// The step of the key that has this signature. `key` is looked at only where the signature isn't all of it.
     #[inline]
     fn find_signed(&self, key: &[u8], wanted: Signature) -> Option<usize> {
-        let mut place = self.first_place(wanted);
-        while let Some(Some((signature, index))) = self.places.get(place) {
-            if *signature == wanted {
-                let (name, step) = self.keys.get(*index)?;
-                if key.len() <= WHOLE_BYTES_MAX || name.as_bytes() == key {
-                    return Some(*step);
-                }
+        let mut number = self.first_place(wanted);
+        while let Some(place) = self.places.get(number)
+            && !place.is_empty()
+        {
+            let is_it = || {
+                let name = self.names.get(place.name as usize);
+                name.is_some_and(|name| name.as_bytes() == key)
+            };
+            if place.signature == wanted && (wanted.length <= WHOLE_BYTES_MAX || is_it()) {
+                return Some(place.step as usize);
             }
-            place = self.next_place(place);
+            number = self.next_place(number);
         }
         None
     }
@@ -101,12 +148,11 @@ impl KeyTable {
             first,
             last,
         } = signature;
-        let mixed = first ^ last.rotate_left(29) ^ (length as u64).rotate_right(8);
+        let mixed = first ^ last.rotate_left(29) ^ u64::from(length).rotate_right(8);
         // Fibonacci hashing: only the top bits of the product depend on all of what is hashed.
         let product = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let bits = self.places.len().trailing_zeros();
         // A number below that of the places.
-        usize::try_from(product.unbounded_shr(u64::BITS - bits)).unwrap_or_default()
+        usize::try_from(product.unbounded_shr(self.shift)).unwrap_or_default()
     }
 
     #[inline]
@@ -121,6 +167,16 @@ fn length_bit(length: usize) -> u64 {
 }
 
 impl Signature {
+    #[inline]
+    fn new(length: usize, first: u64, last: u64) -> Self {
+        Self {
+            first,
+            last,
+            // That of no place: a payload is shorter than 4 GiB, and so is a key in it.
+            length: u32::try_from(length).unwrap_or(u32::MAX - 1),
+        }
+    }
+
     #[inline]
     fn of(key: &[u8]) -> Self {
         let (first, last) = if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk())
@@ -138,11 +194,7 @@ impl Signature {
             };
             (parts, 0)
         };
-        Self {
-            length: key.len(),
-            first,
-            last,
-        }
+        Self::new(key.len(), first, last)
     }
 }
 
