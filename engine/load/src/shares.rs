@@ -24,7 +24,7 @@ pub struct MemoryShares {
     pub fetch_bytes_per_lane: usize,
     /// Blocks between readers and workers, all lanes together: a twelfth. More make nothing faster, and leave the caches.
     pub block_bytes: usize,
-    /// Row groups in progress, one lane: a twelfth, all lanes together.
+    /// Row groups in progress, one lane: a twenty-fourth, all lanes together. Larger ones make nothing faster, and leave the caches.
     pub row_group_bytes_per_lane: usize,
     /// Decoded rows of one record batch.
     pub batch_bytes: usize,
@@ -37,7 +37,7 @@ impl MemoryShares {
     pub fn new(bytes: u64, lanes: usize) -> Self {
         let bytes = usize::try_from(bytes.max(MEMORY_BYTES_MIN)).unwrap_or(usize::MAX);
         let lanes = lanes.max(1);
-        let row_group_bytes_per_lane = (bytes / 12 / lanes).min(ROW_GROUP_BYTES_MAX);
+        let row_group_bytes_per_lane = (bytes / 24 / lanes).min(ROW_GROUP_BYTES_MAX);
         Self {
             fetch_bytes_per_lane: bytes / 12 / lanes,
             block_bytes: bytes / 12,

@@ -14,8 +14,13 @@ use crate::checksum::RowChecksum;
 use crate::ports::{BlockSource, RowBatches, Staging};
 use crate::{Error, ErrorKind};
 
-/// Decoded bytes that reading back aims at per record batch.
-const READ_BATCH_BYTES: u64 = 1 << 20;
+/// Decoded bytes that reading back aims at per record batch, at least: such a batch is still in the cache when it is encoded for the
+/// tunnel, and its memory is soon used again.
+const READ_BATCH_BYTES_MIN: u64 = 256 << 10;
+/// The same at most.
+const READ_BATCH_BYTES_MAX: u64 = 1 << 20;
+/// The same for each column: in the tunnel's form every batch has some 100 bytes for a column, beside its values.
+const READ_BATCH_BYTES_PER_COLUMN: u64 = 8 << 10;
 /// Rows of such a batch, at most.
 const READ_BATCH_ROWS_MAX: u64 = 16_384;
 /// Where a staged file says how many bytes its rows have as record batches. Encoded they may have far fewer: a long text that comes
@@ -138,9 +143,11 @@ impl BlockSource for StagedRows {
             .and_then(|entry| entry.value.as_ref()?.parse::<u64>().ok());
         // A file that doesn't say it is read row by row.
         let row_bytes =
-            decoded_bytes.map_or(READ_BATCH_BYTES, |bytes| bytes / self.file.rows.max(1));
-        let row_bytes = row_bytes.max(1);
-        let batch_rows = (READ_BATCH_BYTES / row_bytes).clamp(1, READ_BATCH_ROWS_MAX);
+            decoded_bytes.map_or(READ_BATCH_BYTES_MAX, |bytes| bytes / self.file.rows.max(1));
+        let columns = builder.parquet_schema().num_columns() as u64;
+        let batch_bytes = (columns * READ_BATCH_BYTES_PER_COLUMN)
+            .clamp(READ_BATCH_BYTES_MIN, READ_BATCH_BYTES_MAX);
+        let batch_rows = (batch_bytes / row_bytes.max(1)).clamp(1, READ_BATCH_ROWS_MAX);
         let reader = builder
             .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
             .build()
