@@ -18,6 +18,8 @@ mod string;
 mod texts;
 mod timestamp;
 
+use std::mem;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use engine_model::{ColumnType, Rounding, ValueFormat};
@@ -85,6 +87,8 @@ impl<'a> ColumnSpec<'a> {
 #[derive(Debug)]
 pub(crate) struct ColumnBuffer {
     nullable: bool,
+    /// Rows without a value behind those of `kind`, counted and not yet appended: most columns that miss a value miss the next as well.
+    nulls_due: usize,
     kind: Kind,
 }
 
@@ -167,23 +171,34 @@ impl ColumnBuffer {
         };
         Some(Self {
             nullable: spec.nullable,
+            nulls_due: 0,
             kind,
         })
     }
 
     /// Appends one more row without a value. After an error the buffer is as it was.
+    #[inline]
     pub(crate) fn append_null(&mut self) -> Result<(), RejectReason> {
         if !self.nullable {
             return Err(RejectReason::NullNotAllowed);
         }
-        of_kind!(&mut self.kind, column => column.append_null());
+        self.nulls_due += 1;
         Ok(())
+    }
+
+    #[inline(never)]
+    fn append_nulls_due(&mut self) {
+        let count = mem::take(&mut self.nulls_due);
+        of_kind!(&mut self.kind, column => column.append_nulls(count));
     }
 
     /// Appends the value of one more row, which isn't NULL, and tells the bytes of text that it takes beside
     /// [`row_bytes`]. After an error the buffer must be truncated to the rows it had.
     #[inline]
     pub(crate) fn append(&mut self, value: &Value<'_>) -> Result<usize, RejectReason> {
+        if self.nulls_due > 0 {
+            self.append_nulls_due();
+        }
         match &mut self.kind {
             Kind::String(column) => return column.append(value),
             Kind::Binary(column) => return column.append(value),
@@ -217,11 +232,13 @@ impl ColumnBuffer {
 
     /// Forgets what was appended after the first `rows` rows.
     pub(crate) fn truncate(&mut self, rows: usize) {
+        self.append_nulls_due();
         of_kind!(&mut self.kind, column => column.truncate(rows));
     }
 
     /// Takes the values as an array. The next batch gets room for as many.
     pub(crate) fn finish(&mut self) -> ArrayRef {
+        self.append_nulls_due();
         of_kind!(&mut self.kind, column => column.finish())
     }
 }

@@ -57,8 +57,8 @@ impl BinaryColumn {
         self.values.push(&self.scratch)
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.values.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.values.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

@@ -41,9 +41,9 @@ impl BooleanColumn {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.values.append(false);
-        self.nulls.append_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.values.append_n(count, false);
+        self.nulls.append_n_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

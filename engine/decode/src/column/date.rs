@@ -45,8 +45,8 @@ impl DateColumn {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.days.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.days.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

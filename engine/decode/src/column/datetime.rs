@@ -38,8 +38,8 @@ impl DateTimeColumn {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.ms.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.ms.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

@@ -56,8 +56,8 @@ impl DecimalColumn {
             .ok_or(RejectReason::OutOfRange)
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.values.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.values.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

@@ -80,8 +80,8 @@ impl<T: Floating> FloatingColumn<T> {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.0.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.0.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

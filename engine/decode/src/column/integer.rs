@@ -49,8 +49,8 @@ impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> IntegerColumn<T> {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.values.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.values.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

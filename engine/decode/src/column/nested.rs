@@ -86,8 +86,8 @@ impl NestedColumn {
         read.map_err(RejectReason::of_nested_json)?
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.cells.append_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.cells.append_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
@@ -188,9 +188,9 @@ impl Rows {
         Ok(())
     }
 
-    fn push_null(&mut self) {
-        self.offsets.push(self.end());
-        self.nulls.append_null();
+    fn push_nulls(&mut self, count: usize) {
+        self.offsets.resize(self.offsets.len() + count, self.end());
+        self.nulls.append_n_nulls(count);
     }
 
     /// Forgets later rows, and tells how many elements are left.
@@ -268,7 +268,7 @@ impl Cells {
         match (self, here) {
             (Self::Scalar(buffer), _) => scalar(buffer, source, node),
             (cells, Node::Static(simd_json::StaticNode::Null)) => {
-                cells.append_null();
+                cells.append_nulls(1);
                 Ok(())
             }
             (Self::Array(cells), Node::Array { len, .. }) => cells.append(source, node, *len),
@@ -278,15 +278,16 @@ impl Cells {
         }
     }
 
-    fn append_null(&mut self) {
+    fn append_nulls(&mut self, count: usize) {
         match self {
             // Elements take NULL, whatever the column does.
-            Self::Scalar(buffer) => drop(buffer.append_null()),
-            Self::Array(cells) => cells.rows.push_null(),
-            Self::Map(cells) => cells.rows.push_null(),
+            Self::Scalar(buffer) => buffer.nulls_due += count,
+            Self::Array(cells) => cells.rows.push_nulls(count),
+            Self::Map(cells) => cells.rows.push_nulls(count),
             Self::Struct(cells) => {
-                cells.nulls.append_null();
-                cells.cells.iter_mut().for_each(Self::append_null);
+                cells.nulls.append_n_nulls(count);
+                let cells = cells.cells.iter_mut();
+                cells.for_each(|field| field.append_nulls(count));
             }
         }
     }
@@ -392,7 +393,7 @@ impl StructCells {
         for (cells, found) in self.cells.iter_mut().zip(&self.found) {
             match found.map(|key| key + 1) {
                 Some(value) => cells.append(source, value)?,
-                None => cells.append_null(),
+                None => cells.append_nulls(1),
             }
         }
         self.nulls.append_non_null();

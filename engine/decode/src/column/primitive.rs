@@ -33,10 +33,10 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
         self.nulls.append_non_null();
     }
 
-    #[inline]
-    pub(super) fn push_null(&mut self) {
-        self.values.push(T::Native::default());
-        self.nulls.append_null();
+    pub(super) fn push_nulls(&mut self, count: usize) {
+        let rows = self.values.len() + count;
+        self.values.resize(rows, T::Native::default());
+        self.nulls.append_n_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

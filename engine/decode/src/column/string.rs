@@ -70,8 +70,8 @@ impl StringColumn {
         pushed
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.texts.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.texts.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

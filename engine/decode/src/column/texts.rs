@@ -50,10 +50,10 @@ impl Texts {
         Ok(text.len())
     }
 
-    pub(super) fn push_null(&mut self) {
+    pub(super) fn push_nulls(&mut self, count: usize) {
         let end = self.offsets.last().copied().unwrap_or_default();
-        self.offsets.push(end);
-        self.nulls.append_null();
+        self.offsets.resize(self.offsets.len() + count, end);
+        self.nulls.append_n_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
@@ -85,8 +85,8 @@ impl Strings {
         self.0.push(text.as_bytes())
     }
 
-    pub(super) fn push_null(&mut self) {
-        self.0.push_null();
+    pub(super) fn push_nulls(&mut self, count: usize) {
+        self.0.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {

@@ -55,8 +55,8 @@ impl TimestampColumn {
         Ok(())
     }
 
-    pub(super) fn append_null(&mut self) {
-        self.nanoseconds.push_null();
+    pub(super) fn append_nulls(&mut self, count: usize) {
+        self.nanoseconds.push_nulls(count);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
