@@ -18,22 +18,36 @@ const SHORT: usize = 20_000;
 /// The least memory takes the longest messages from many topic partitions.
 #[test]
 fn the_least_memory_is_enough_for_the_longest_messages() {
+    let partition = |number: usize| i32::try_from(number).unwrap() % PARTITIONS;
+    load_with_the_least_memory("least_memory", PARTITIONS, 0..LONG, partition);
+}
+
+/// And one behind the other, after so many short ones that the mean is short.
+#[test]
+fn the_least_memory_is_enough_for_the_longest_messages_in_a_row() {
+    let long = SHORT / 2..SHORT / 2 + LONG;
+    load_with_the_least_memory("least_memory_in_a_row", 1, long, |_| 0);
+}
+
+/// Loads a topic whose messages of the numbers in `long` are as long.
+fn load_with_the_least_memory(
+    topic: &str,
+    partitions: i32,
+    long: Range<usize>,
+    partition: impl Fn(usize) -> i32,
+) {
     let broker = KafkaBroker::shared();
-    let topic = "least_memory";
     let longest = [("max.message.bytes", "10000000")];
-    broker.create_topic(topic, PARTITIONS, &longest);
+    broker.create_topic(topic, partitions, &longest);
     let mut client = broker.client();
     client.set("message.max.bytes", "10000000");
     let city = "x".repeat(LONG_BYTES);
-    let message = |number: usize, city: &str| {
+    let messages = (0..LONG + SHORT).map(|number| {
+        let city = if long.contains(&number) { &city } else { "Ulm" };
         let payload = format!("{{\"id\": {number}, \"city\": \"{city}\"}}");
-        let partition = i32::try_from(number).unwrap() % PARTITIONS;
-        GeneratedMessage::row(partition, START_MS, payload)
-    };
-    let long: Range<usize> = 0..LONG;
-    let long = long.map(|number| message(number, &city));
-    let short = (LONG..LONG + SHORT).map(|number| message(number, "Ulm"));
-    produce(&client, topic, long.chain(short));
+        GeneratedMessage::row(partition(number), START_MS, payload)
+    });
+    produce(&client, topic, messages);
 
     let loader = Loader::with_table();
     loader

@@ -37,7 +37,8 @@ pub(super) fn writer_properties(first: &RecordBatch) -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_data_page_size_limit(PAGE_BYTES)
-        .set_write_batch_size(PAGE_ROWS_CHECKED);
+        .set_write_batch_size(PAGE_ROWS_CHECKED)
+        .set_max_row_group_row_count(None);
     let schema = first.schema_ref();
     let columns = schema.fields().iter().zip(first.columns());
     let set = |builder: WriterPropertiesBuilder, (name, encoding): (&String, Encoding)| {

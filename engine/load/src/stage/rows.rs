@@ -1,11 +1,14 @@
 //! The rows of one slice for one window: written once, read once per upload try.
 
+use std::iter;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use engine_model::{Checksum, StagedFile};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::file::metadata::KeyValue;
 
 use super::encoding::writer_properties;
@@ -16,16 +19,18 @@ use crate::{Error, ErrorKind};
 
 /// Decoded bytes that reading back aims at per record batch, at least: such a batch is still in the cache when it is encoded for the
 /// tunnel, and its memory is soon used again.
-const READ_BATCH_BYTES_MIN: u64 = 256 << 10;
+const READ_BATCH_BYTES_MIN: usize = 256 << 10;
 /// The same at most.
-const READ_BATCH_BYTES_MAX: u64 = 1 << 20;
+const READ_BATCH_BYTES_MAX: usize = 1 << 20;
 /// The same for each column: in the tunnel's form every batch has some 100 bytes for a column, beside its values.
-const READ_BATCH_BYTES_PER_COLUMN: u64 = 8 << 10;
+const READ_BATCH_BYTES_PER_COLUMN: usize = 8 << 10;
 /// Rows of such a batch, at most.
-const READ_BATCH_ROWS_MAX: u64 = 16_384;
-/// Where a staged file says how many bytes its rows have as record batches. Encoded they may have far fewer: a long text that comes
-/// again and again is there once.
+const READ_BATCH_ROWS_MAX: usize = 16_384;
+/// Where a staged file says how many bytes the rows of each row group have as record batches, with commas between. Encoded they may
+/// have far fewer: a long text that comes again and again is there once.
 const DECODED_BYTES: &str = "tidegate.decoded_bytes";
+/// How many times as large as its memory a row group may be once it is decoded.
+const DECODED_TIMES_MAX: usize = 4;
 
 /// Writes the rows of one slice for one window.
 pub(crate) struct RowWriter {
@@ -34,8 +39,8 @@ pub(crate) struct RowWriter {
     writer: ArrowWriter<ChecksummedFile>,
     failure: WriteFailure,
     rows: u64,
-    /// Bytes of these as record batches.
-    decoded_bytes: u64,
+    /// Bytes of the rows of each row group as record batches; the last one is in progress.
+    decoded_bytes: Vec<usize>,
     checksum: RowChecksum,
 }
 
@@ -61,30 +66,38 @@ impl RowWriter {
             writer,
             failure,
             rows: 0,
-            decoded_bytes: 0,
+            decoded_bytes: vec![0],
             checksum: RowChecksum::default(),
         })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         self.rows += batch.num_rows() as u64;
-        self.decoded_bytes += batch.get_array_memory_size() as u64;
+        if let Some(decoded) = self.decoded_bytes.last_mut() {
+            *decoded += batch.get_array_memory_size();
+        }
         self.checksum.add(batch)?;
         self.writer.write(batch).map_err(|error| self.error(error))
     }
 
-    /// Encoded and buffered bytes of the row group in progress.
+    /// Bytes of memory that the row group in progress takes: now, and when it is read back, as far as that is more than
+    /// [`DECODED_TIMES_MAX`] times as much.
     pub(crate) fn in_progress_bytes(&self) -> usize {
-        self.writer.memory_size()
+        let decoded = self.decoded_bytes.last().copied().unwrap_or_default();
+        self.writer.memory_size().max(decoded / DECODED_TIMES_MAX)
     }
 
     /// Ends the row group in progress, which gives its memory back.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        if self.decoded_bytes.last().is_some_and(|bytes| *bytes > 0) {
+            self.decoded_bytes.push(0);
+        }
         self.writer.flush().map_err(|error| self.error(error))
     }
 
     /// Makes the file durable. Returns it with the checksum of its rows.
-    pub(crate) fn finish(self) -> Result<(StagedFile, Checksum), Error> {
+    pub(crate) fn finish(mut self) -> Result<(StagedFile, Checksum), Error> {
+        self.flush()?;
         let Self {
             staging,
             name,
@@ -94,7 +107,8 @@ impl RowWriter {
             decoded_bytes,
             checksum,
         } = self;
-        let decoded_bytes = KeyValue::new(DECODED_BYTES.to_owned(), decoded_bytes.to_string());
+        let decoded_bytes: Vec<String> = decoded_bytes.iter().map(usize::to_string).collect();
+        let decoded_bytes = KeyValue::new(DECODED_BYTES.to_owned(), decoded_bytes.join(","));
         writer.append_key_value_metadata(decoded_bytes);
         let doing = format!("writing {name}");
         let file = writer
@@ -133,29 +147,46 @@ impl BlockSource for StagedRows {
             .staging
             .open(&self.file.name)
             .map_err(|error| Error::staging(&doing, &self.staging.location(), error))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
             .map_err(|error| read_error(&doing, error))?;
-        let metadata = builder.metadata().file_metadata().key_value_metadata();
-        let decoded_bytes = metadata
-            .into_iter()
-            .flatten()
-            .find(|entry| entry.key == DECODED_BYTES)
-            .and_then(|entry| entry.value.as_ref()?.parse::<u64>().ok());
-        // A file that doesn't say it is read row by row.
-        let row_bytes =
-            decoded_bytes.map_or(READ_BATCH_BYTES_MAX, |bytes| bytes / self.file.rows.max(1));
-        let columns = builder.parquet_schema().num_columns() as u64;
+        let row_groups = metadata.metadata().num_row_groups();
+        let decoded_bytes = decoded_bytes(&metadata);
+        let columns = metadata.parquet_schema().num_columns();
         let batch_bytes = (columns * READ_BATCH_BYTES_PER_COLUMN)
             .clamp(READ_BATCH_BYTES_MIN, READ_BATCH_BYTES_MAX);
-        let batch_rows = (batch_bytes / row_bytes.max(1)).clamp(1, READ_BATCH_ROWS_MAX);
-        let reader = builder
-            .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
-            .build()
-            .map_err(|error| read_error(&doing, error))?;
-        Ok(Box::new(reader.map(move |batch| {
-            batch.map_err(|error| read_error(&doing, error))
+        let read = move |row_group: usize| -> Result<RowBatches, Error> {
+            let rows = metadata.metadata().row_group(row_group).num_rows();
+            let rows = usize::try_from(rows).unwrap_or_default().max(1);
+            // A file that doesn't say it is read row by row.
+            let decoded = decoded_bytes.get(row_group);
+            let row_bytes = decoded.map_or(batch_bytes, |bytes| bytes / rows).max(1);
+            let batch_rows = (batch_bytes / row_bytes).clamp(1, READ_BATCH_ROWS_MAX);
+            let file = file.try_clone();
+            let file = file.map_err(|error| read_error(&doing, error))?;
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                .with_row_groups(vec![row_group])
+                .with_batch_size(batch_rows)
+                .build()
+                .map_err(|error| read_error(&doing, error))?;
+            let doing = doing.clone();
+            Ok(Box::new(reader.map(move |batch| {
+                batch.map_err(|error| read_error(&doing, error))
+            })))
+        };
+        Ok(Box::new((0..row_groups).flat_map(move |row_group| {
+            read(row_group).unwrap_or_else(|error| Box::new(iter::once(Err(error))))
         })))
     }
+}
+
+/// What a staged file says of the bytes that its row groups have as record batches.
+fn decoded_bytes(metadata: &ArrowReaderMetadata) -> Vec<usize> {
+    let entries = metadata.metadata().file_metadata().key_value_metadata();
+    let mut entries = entries.into_iter().flatten();
+    let entry = entries.find(|entry| entry.key == DECODED_BYTES);
+    let told = entry.and_then(|entry| entry.value.as_deref());
+    let numbers = told.unwrap_or_default().split(',');
+    numbers.map_while(|number| number.parse().ok()).collect()
 }
 
 fn read_error(doing: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -237,6 +268,42 @@ mod tests {
             assert!(batch.num_rows() < 100, "{}", batch.num_rows());
         }
         assert_eq!(rows, 1_000);
+    }
+
+    #[test]
+    fn long_texts_among_many_short_ones_are_read_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging: Arc<dyn Staging> =
+            Arc::new(FolderStaging::open(folder.path().to_owned()).unwrap());
+        let field = Field::new("text", DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let batch = |rows: usize, text: &str| {
+            let texts = StringArray::from_iter_values((0..rows).map(|_| text));
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(texts)]).unwrap()
+        };
+        let (short, long) = (batch(10_000, "short"), batch(4, &"long".repeat(100_000)));
+        let mut writer = RowWriter::create(Arc::clone(&staging), "a".into(), &short).unwrap();
+        let mut share = |batch| {
+            writer.write(batch).unwrap();
+            if writer.in_progress_bytes() > 256 << 10 {
+                writer.flush().unwrap();
+            }
+        };
+        for _ in 0..10 {
+            share(&short);
+        }
+        for _ in 0..20 {
+            share(&long);
+        }
+        let (file, _) = writer.finish().unwrap();
+        let (mut rows, mut largest) = (0, 0);
+        for batch in (StagedRows { staging, file }).open().unwrap() {
+            let batch = batch.unwrap();
+            rows += batch.num_rows();
+            largest = largest.max(batch.get_array_memory_size());
+        }
+        assert_eq!(rows, 100_080);
+        assert!(largest < 2 << 20, "{largest}");
     }
 
     #[test]
