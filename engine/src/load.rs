@@ -332,8 +332,8 @@ impl Engine {
 
     fn edges(&self, job: &Job, cancel: &Cancel) -> Result<(KafkaTopics, MaxComputeTable), Error> {
         let lanes = self.lanes(job);
-        let fetch_bytes = MemoryShares::new(job.limits.memory_bytes, lanes).fetch_bytes_per_lane;
-        let source = KafkaTopics::new(job, fetch_bytes, cancel.clone())?;
+        let shares = MemoryShares::new(job.limits.memory_bytes, lanes);
+        let source = KafkaTopics::new(job, &shares, cancel.clone())?;
         let destination = &job.destination;
         let runtime = self.runtime.handle().clone();
         let target = MaxComputeTable::new(

@@ -210,7 +210,7 @@ impl Reader {
             }
             let (stream, queue) = self.opened()?;
             // Mostly something has come: look without a clock first.
-            if queue.take(Duration::ZERO) {
+            if queue.take(Duration::ZERO, target.bytes_max) {
                 continue;
             }
             let deadline = *deadline.get_or_insert_with(|| clock::now() + timeout);
@@ -220,7 +220,7 @@ impl Reader {
                 return Ok(stream.progress(target));
             }
             let wait = wait.min(stream.patience(stall_timeout));
-            if !queue.take(wait) {
+            if !queue.take(wait, target.bytes_max) {
                 stream.waited += started.elapsed();
                 self.hear(target)?;
                 self.check_patience(target)?;

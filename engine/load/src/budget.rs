@@ -1,6 +1,7 @@
 //! One byte budget for what is between reading and decoding, shared by all lanes.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
 use crate::cancel::{CANCEL_POLL, Cancel};
@@ -9,40 +10,65 @@ use crate::cancel::{CANCEL_POLL, Cancel};
 #[derive(Debug)]
 pub(crate) struct ByteBudget {
     bytes_max: usize,
-    held: Mutex<usize>,
-    freed: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: usize,
+    /// Those who wait, the first come first.
+    waiting: VecDeque<u64>,
+    /// Who comes next.
+    next: u64,
 }
 
 impl ByteBudget {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
-            held: Mutex::new(0),
-            freed: Condvar::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
-    /// Waits until `bytes` fit. Where nothing is held they always do, so that a message larger than the budget passes
-    /// alone.
+    /// Waits until `bytes` fit and those who came before have theirs: smaller blocks must not keep a large one waiting for ever. Where
+    /// nothing is held they always fit, so that a message larger than the budget passes alone.
     pub(crate) fn acquire(&self, bytes: usize, cancel: &Cancel) -> Result<(), Error> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        while *held > 0 && *held + bytes > self.bytes_max {
-            cancel.check()?;
-            let (guard, _) = self
-                .freed
-                .wait_timeout(held, CANCEL_POLL)
-                .unwrap_or_else(PoisonError::into_inner);
-            held = guard;
+        let mut state = self.lock();
+        let me = state.next;
+        state.next += 1;
+        state.waiting.push_back(me);
+        while state.waiting.front() != Some(&me)
+            || (state.held > 0 && state.held + bytes > self.bytes_max)
+        {
+            if let Err(error) = cancel.check() {
+                state.waiting.retain(|waiting| *waiting != me);
+                self.changed.notify_all();
+                return Err(error);
+            }
+            let waited = self.changed.wait_timeout(state, CANCEL_POLL);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        *held += bytes;
+        state.waiting.pop_front();
+        state.held += bytes;
+        if !state.waiting.is_empty() {
+            self.changed.notify_all();
+        }
         Ok(())
     }
 
     /// Gives back what [`ByteBudget::acquire`] took.
     pub(crate) fn release(&self, bytes: usize) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = held.saturating_sub(bytes);
-        self.freed.notify_all();
+        let mut state = self.lock();
+        state.held = state.held.saturating_sub(bytes);
+        if !state.waiting.is_empty() {
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,5 +88,33 @@ mod tests {
         );
         budget.release(100);
         budget.acquire(10, &cancel).unwrap();
+    }
+
+    #[test]
+    fn a_large_block_gets_its_turn_among_small_ones() {
+        let budget = ByteBudget::new(10);
+        let cancel = Cancel::default();
+        budget.acquire(6, &cancel).unwrap();
+        let (told, turns) = crossbeam_channel::bounded(2);
+        std::thread::scope(|scope| {
+            for bytes in [100, 1] {
+                let (told, budget, cancel) = (told.clone(), &budget, &cancel);
+                scope.spawn(move || {
+                    budget.acquire(bytes, cancel).unwrap();
+                    told.send(bytes).unwrap();
+                });
+                let waiting = if bytes == 100 { 1 } else { 2 };
+                while budget.lock().waiting.len() < waiting {
+                    std::thread::yield_now();
+                }
+            }
+            // The small one would fit, and waits all the same.
+            assert!(turns.try_recv().is_err());
+            budget.release(6);
+            assert_eq!(turns.recv().unwrap(), 100);
+            assert!(turns.try_recv().is_err());
+            budget.release(100);
+            assert_eq!(turns.recv().unwrap(), 1);
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! How the one memory budget is shared out.
 
-use engine_model::limits::{MEMORY_BYTES_MIN, ROW_GROUP_BYTES_MAX};
+use engine_model::limits::{BLOCK_BYTES_TARGET, MEMORY_BYTES_MIN, ROW_GROUP_BYTES_MAX};
 
 /// Decoded rows become a record batch at this size or at the share below, in bytes: large enough for encoding to pay,
 /// small enough to stay in the cache.
@@ -24,6 +24,8 @@ pub struct MemoryShares {
     pub fetch_bytes_per_lane: usize,
     /// Blocks between readers and workers, all lanes together: a twelfth. More make nothing faster, and leave the caches.
     pub block_bytes: usize,
+    /// Each of these, as long as its messages aren't longer: two fit for each lane, so that all lanes work while as many are read.
+    pub block_bytes_each: usize,
     /// Row groups in progress, one lane: a twenty-fourth, all lanes together. Larger ones make nothing faster, and leave the caches.
     pub row_group_bytes_per_lane: usize,
     /// Decoded rows of one record batch.
@@ -41,6 +43,7 @@ impl MemoryShares {
         Self {
             fetch_bytes_per_lane: bytes / 12 / lanes,
             block_bytes: bytes / 12,
+            block_bytes_each: BLOCK_BYTES_TARGET.min(bytes / 12 / (2 * lanes)),
             row_group_bytes_per_lane,
             batch_bytes: BATCH_BYTES_MAX.min(row_group_bytes_per_lane / 4),
             uploads: (bytes / BYTES_PER_UPLOAD).clamp(1, UPLOADS_MAX),
@@ -62,6 +65,10 @@ mod tests {
                 "{lanes} lanes"
             );
             assert!(shares.batch_bytes > 0);
+            assert!(
+                2 * lanes * shares.block_bytes_each <= shares.block_bytes,
+                "{lanes} lanes"
+            );
         }
         for (bytes, uploads) in [(1, 1), (96 << 20, 4), (1 << 40, UPLOADS_MAX)] {
             assert_eq!(MemoryShares::new(bytes, 2).uploads, uploads);

@@ -8,7 +8,7 @@ use engine_kafka::{
     BrokerCheck, Client, GroupMember, PartitionMetadata, STALL_TIMEOUT, Settings, TopicConfig,
 };
 use engine_load::ports::{MessageReader, MessageSource, TopicDescription};
-use engine_load::{Cancel, Error, ErrorKind};
+use engine_load::{Cancel, Error, ErrorKind, MemoryShares};
 use engine_model::job::{Exit, Job, KafkaSource, OnRetentionGap};
 use engine_model::limits::{BLOCK_BYTES_TARGET, BLOCK_ROWS_MAX};
 use engine_model::{
@@ -41,6 +41,7 @@ pub(crate) struct KafkaTopics {
     /// The job, as it calls itself where it sets the group's position.
     setter: String,
     fetch_bytes: usize,
+    block_bytes: usize,
     /// Whether what retention deletes before it is read is passed over.
     skips_deleted: bool,
     /// Ends what asks the brokers often.
@@ -52,15 +53,16 @@ pub(crate) struct KafkaTopics {
 }
 
 impl KafkaTopics {
-    /// Sets clients up; nothing is sent yet. Each reader may fetch `fetch_bytes` ahead.
-    pub(crate) fn new(job: &Job, fetch_bytes: usize, cancel: Cancel) -> Result<Self, Error> {
+    /// Sets clients up; nothing is sent yet. Readers keep to their `shares`.
+    pub(crate) fn new(job: &Job, shares: &MemoryShares, cancel: Cancel) -> Result<Self, Error> {
         let wants_headers =
             |source: &ColumnSource| *source == ColumnSource::Metadata(MetadataField::Headers);
         let headers = job
             .columns
             .iter()
             .any(|mapping| wants_headers(&mapping.source));
-        let mut topics = Self::of_source(&job.source, headers, fetch_bytes)?;
+        let mut topics = Self::of_source(&job.source, headers, shares.fetch_bytes_per_lane)?;
+        topics.block_bytes = shares.block_bytes_each;
         topics.setter = setter(&job.name);
         topics.cancel = cancel;
         topics.skips_deleted = job.on_retention_gap == OnRetentionGap::Warn;
@@ -99,6 +101,7 @@ impl KafkaTopics {
             group: group.clone(),
             setter: String::new(),
             fetch_bytes,
+            block_bytes: BLOCK_BYTES_TARGET,
             skips_deleted: false,
             cancel: Cancel::default(),
             for_run: false,
@@ -314,6 +317,7 @@ impl MessageSource for KafkaTopics {
             engine_kafka::Reader::new(&self.settings, self.fetch_bytes).map_err(source_error)?;
         Ok(Box::new(LaneReader {
             reader,
+            block_bytes: self.block_bytes,
             open: None,
             deleted: Vec::new(),
             skips_deleted: self.skips_deleted,
@@ -348,6 +352,7 @@ struct LaneReader {
     open: Option<(TopicPartition, OffsetRange)>,
     /// What of the open range was passed over.
     deleted: Vec<OffsetRange>,
+    block_bytes: usize,
     skips_deleted: bool,
     for_run: bool,
 }
@@ -386,7 +391,7 @@ impl MessageReader for LaneReader {
     fn read(&mut self, block: &mut MessageBlock) -> Result<bool, Error> {
         let read = self
             .reader
-            .read(block, BLOCK_ROWS_MAX, BLOCK_BYTES_TARGET, READ_TIMEOUT);
+            .read(block, BLOCK_ROWS_MAX, self.block_bytes, READ_TIMEOUT);
         match read {
             Ok(progress) => Ok(progress.done),
             // What was read up to there is in the block.

@@ -108,7 +108,7 @@ impl PartitionQueue {
     /// Frees what was taken, and what librdkafka still has of a topic partition that is assigned no more.
     pub(super) fn drain(&mut self) {
         self.clear();
-        while self.take(Duration::ZERO) {
+        while self.take(Duration::ZERO, BLOCK_BYTES_TARGET) {
             self.clear();
         }
     }
@@ -120,16 +120,16 @@ impl PartitionQueue {
         }
     }
 
-    /// Takes what has come, and waits up to `wait` for a first one where nothing has; says whether there is something now. To be
-    /// called when all is freed that was taken before.
-    pub(super) fn take(&mut self, wait: Duration) -> bool {
+    /// Takes what has come, and waits up to `wait` for a first one where nothing has; says whether there is something now. What
+    /// comes together has about `bytes_max` bytes. To be called when all is freed that was taken before.
+    pub(super) fn take(&mut self, wait: Duration, bytes_max: usize) -> bool {
         if self.first().is_some() {
             return true;
         }
         let rows = mem::take(&mut self.first);
         let bytes = mem::take(&mut self.bytes);
         if let Some(mean) = bytes.checked_div(rows) {
-            self.rows_max = (BLOCK_BYTES_TARGET / mean.max(1)).clamp(1, BATCH_ROWS_MAX);
+            self.rows_max = (bytes_max / mean.max(1)).clamp(1, BATCH_ROWS_MAX);
         }
         self.batch.clear();
         // With a longer wait it would wait until the batch is full.
