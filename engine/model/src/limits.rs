@@ -33,8 +33,8 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
 /// The least that `limits.memory` may be.
 pub const MEMORY_BYTES_MIN: u64 = 32 << 20;
 /// The least that `limits.bandwidth` may be, in bytes a second. Uploads send pieces in turn, and the service ends one that sent
-/// nothing for 120 s: at this rate each of four sends one every half minute at the latest. What a day brings, for as long an upload
-/// session lives, is 5 GiB.
+/// nothing for 120 s: at this rate seven can go on beside each other. What a day brings, for as long an upload session lives, is
+/// 5 GiB.
 pub const BYTE_RATE_MIN: u64 = 64 << 10;
 /// Encoded bytes of one row group in progress, at most; the rest of the budget allowing.
 pub const ROW_GROUP_BYTES_MAX: usize = 16 << 20;

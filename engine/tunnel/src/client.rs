@@ -20,7 +20,7 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 
 pub use self::sql::SqlResult;
-use crate::bandwidth::UploadLimit;
+use crate::bandwidth::{UploadLimit, uploads_max};
 use crate::credentials::Keyring;
 use crate::error::Failure;
 use crate::flow::{BLOCKS_IN_FLIGHT_MAX, Gate};
@@ -104,6 +104,9 @@ impl Client {
             .map_err(|problem| failed(Failure::new(ErrorKind::Config, problem)))?;
         // Any number will do, if only two programs don't share it.
         let seed = clock.now().as_microsecond().unsigned_abs();
+        let blocks_in_flight_max = config.upload_rate.map_or(BLOCKS_IN_FLIGHT_MAX, |rate| {
+            uploads_max(rate).min(BLOCKS_IN_FLIGHT_MAX)
+        });
         let limit = |rate| Arc::new(UploadLimit::new(rate, Arc::clone(&clock)));
         let upload_limit = config.upload_rate.map(limit);
         let inner = Inner {
@@ -111,7 +114,7 @@ impl Client {
             clock,
             http,
             keyring: Arc::new(keyring),
-            gate: Gate::new(BLOCKS_IN_FLIGHT_MAX),
+            gate: Gate::new(blocks_in_flight_max),
             upload_limit,
             rest: Arc::new(rest),
             tunnel,
