@@ -1,7 +1,7 @@
 //! Which step binds, and what to change: words for the figures.
 
 use engine_model::job::{BlockFormat, Compression, Job, Validation};
-use engine_model::{LoadPlan, PayloadType, PlannedPartition};
+use engine_model::{ByteRate, LoadPlan, PayloadType, PlannedPartition};
 use serde::Serialize;
 
 use super::{Step, StepMeasure};
@@ -14,6 +14,8 @@ const BUSY_MIN: f64 = 0.85;
 const LONGER_MIN: f64 = 1.1;
 /// The part of the cores that others may take without a word.
 const OTHERS_TOLD: f64 = 0.1;
+/// The part of its rate limit from which on reading is taken to wait for it.
+const LIMITED_MIN: f64 = 0.9;
 
 /// What binds: the speed of all goes up with nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +99,8 @@ pub(super) struct Facts {
     cores: usize,
     /// Blocks that are encoded at once.
     uploads: usize,
+    /// What reading keeps to.
+    read_rate: Option<ByteRate>,
     /// Those that are read.
     topic_partitions: usize,
     columns: usize,
@@ -117,6 +121,7 @@ impl Facts {
             lanes_wanted: lanes(job, cores, usize::MAX),
             cores,
             uploads: MemoryShares::new(job.limits.memory_bytes, lanes_used).uploads,
+            read_rate: job.limits.bandwidth.read,
             topic_partitions: plan.partitions.iter().filter(read).count(),
             columns: job.columns.len(),
             checks_all: is_json && job.validation == Validation::Full,
@@ -184,7 +189,7 @@ impl Facts {
             ));
         }
         match step {
-            Step::Read => advice.extend(self.faster_reading()),
+            Step::Read => advice.extend(self.faster_reading(read)),
             Step::Stage => {
                 advice.push("name a folder on a faster disk with --state".to_owned());
                 advice.extend(self.cheaper(step));
@@ -202,7 +207,15 @@ impl Facts {
         advice
     }
 
-    fn faster_reading(&self) -> Vec<String> {
+    #[expect(clippy::cast_precision_loss, reason = "a rate is told in three digits")]
+    fn faster_reading(&self, read: &StepMeasure) -> Vec<String> {
+        if let Some(rate) = self.read_rate
+            && read.bytes as f64 >= LIMITED_MIN * rate.bytes_per_second() as f64 * read.seconds
+        {
+            return vec![format!(
+                "reading keeps to the job's `limits.bandwidth`, {rate} of messages; without it a bench says what else binds"
+            )];
+        }
         let partitions = self.topic_partitions;
         let mut advice = vec![format!(
             "the brokers, their disks or the network to them bind; with {} lanes for {partitions} topic partitions, a higher \
@@ -319,6 +332,7 @@ mod tests {
             lanes_wanted: 4,
             cores: 4,
             uploads: 4,
+            read_rate: None,
             topic_partitions: 4,
             columns: 20,
             checks_all: true,
@@ -362,6 +376,17 @@ mod tests {
         the brokers, their disks or the network to them bind; with 4 lanes for 4 topic partitions, a higher `limits.concurrency` asks for more at once
         more topic partitions, on more brokers, let more brokers send at once
         where the way to the brokers is long, more `limits.memory` fetches further ahead, and `fetch.message.max.bytes` among the source's options more at once
+        ");
+        let limited = said(
+            [(9.0, 1.5), (9.1, 5.5), (9.2, 7.0), (9.5, 9.0)],
+            |facts, _| {
+                facts.read_rate = ByteRate::new(112 << 20);
+            },
+        );
+        insta::assert_snapshot!(limited, @"
+        Step(Read)
+        reading binds: alone it takes 9.00 s of the 9.50 s that all steps take together, while 24 % of the cores are busy
+        reading keeps to the job's `limits.bandwidth`, 112MiB/s of messages; without it a bench says what else binds
         ");
         let few_lanes = said(
             [(3.0, 1.5), (9.1, 5.5), (9.2, 7.0), (9.5, 9.0)],
