@@ -25,7 +25,7 @@ const FILL: &str = "--fill";
 const LOAD: &str = "--load";
 /// How many times the messages each day has.
 const TIMES: [usize; 3] = [1, 4, 16];
-const PARTITIONS: [usize; 3] = [1, 4, 200];
+const PARTITIONS: [usize; 4] = [1, 4, 200, 1_000];
 const LANES: usize = 2;
 
 fn main() -> Result<()> {
