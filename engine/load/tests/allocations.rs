@@ -313,10 +313,10 @@ fn messages_cost_no_allocation_from_reading_to_the_upload() {
         load(&job, FEW);
         let few = load(&job, FEW);
         let many = load(&job, 3 * FEW);
-        let per_message = many.saturating_sub(few) / (2 * FEW.unsigned_abs() / 1_000);
+        let per_thousand = many.saturating_sub(few) / (2 * FEW.unsigned_abs() / 1_000);
         assert!(
-            per_message < 20,
-            "{validation}: {few} allocations for {FEW} messages and {many} for three times as many: {per_message} for a thousand"
+            per_thousand < 20,
+            "{validation}: {few} allocations for {FEW} messages and {many} for three times as many: {per_thousand} for a thousand"
         );
     }
 }
