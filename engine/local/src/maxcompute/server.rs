@@ -33,6 +33,8 @@ use super::sql::Engine;
 const STATEMENTS_MAX: usize = 8;
 /// How long [`MaxCompute::stop`] waits for requests that are being answered.
 const STOP: Duration = Duration::from_secs(10);
+/// How often it looks whether the folder is free then.
+const RELEASE_POLL: Duration = Duration::from_millis(1);
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -140,6 +142,16 @@ impl MaxCompute {
         self.app.interrupt_all();
         let mut tasks = std::mem::take(&mut *self.app.lock_tasks());
         while tasks.join_next().await.is_some() {}
+        drop(tasks);
+        // What a request had begun on another thread may go on a little, with the folder and its lock.
+        let catalog = Arc::downgrade(&self.app.catalog);
+        drop(self);
+        let released = async {
+            while catalog.strong_count() > 0 {
+                tokio::time::sleep(RELEASE_POLL).await;
+            }
+        };
+        drop(tokio::time::timeout(STOP, released).await);
     }
 }
 
