@@ -62,11 +62,11 @@ pub use engine_decode::{
     StringCounts,
 };
 pub use engine_load::audit::{AuditReport, MissedMessages, WindowAudit};
-pub use engine_load::bench::{BenchReport, Bound, Step, StepMeasure};
+pub use engine_load::bench::{BenchReport, Bound, StepMeasure};
 pub use engine_load::plan::WindowOrder;
 pub use engine_load::{
-    Assume, Border, Cancel, Error, ErrorKind, Passing, Phase, Progress, RunRecord, RunState,
-    SliceProgress, WindowRecord,
+    Assume, Border, Cancel, Error, ErrorKind, LoadStep, Passing, Phase, Progress, RunRecord,
+    RunState, SliceProgress, WindowRecord,
 };
 pub use engine_model as model;
 

@@ -380,12 +380,16 @@ fn pace_note(sessions: usize, blocks: usize) -> Option<String> {
 
 /// How long the job's own limit makes it take to read so many bytes, where that is worth saying.
 fn rate_note(rate: ByteRate, bytes: u64) -> Option<String> {
-    let minutes = rate.time_of(bytes).as_secs() / 60;
-    (minutes > 0).then(|| {
-        format!(
-            "about {bytes} bytes are read at {rate} or less, as `limits.bandwidth` says: that takes {minutes} minutes at least"
-        )
-    })
+    let seconds = rate.time_of(bytes).as_secs();
+    let time = match seconds {
+        0..60 => return None,
+        60..600 => format!("{seconds} s"),
+        _ => format!("{} minutes", seconds / 60),
+    };
+    Some(format!(
+        "about {} MiB are read at {rate} or less, as `limits.bandwidth` says: that takes {time} at least",
+        bytes >> 20
+    ))
 }
 
 pub(crate) fn first(jobs: &[Job]) -> Result<&Job, Error> {
@@ -464,10 +468,12 @@ mod tests {
     fn a_run_that_reads_slowly_is_told_how_long_it_takes_at_least() {
         let rate = ByteRate::new(10 << 20).unwrap();
         assert_eq!(rate_note(rate, 500 << 20), None);
+        let short = rate_note(rate, 610 << 20).unwrap();
+        assert!(short.ends_with("that takes 61 s at least"), "{short}");
         let note = rate_note(rate, 6_000 << 20).unwrap();
         assert_eq!(
             note,
-            "about 6291456000 bytes are read at 10MiB/s or less, as `limits.bandwidth` says: that takes 10 minutes at least"
+            "about 6000 MiB are read at 10MiB/s or less, as `limits.bandwidth` says: that takes 10 minutes at least"
         );
     }
 

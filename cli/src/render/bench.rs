@@ -1,6 +1,6 @@
 //! How fast each step was, and what binds.
 
-use engine::{BenchReport, Step};
+use engine::{BenchReport, LoadStep};
 
 use super::number::{bytes, count, of, seconds};
 use super::table::{Columns, pairs};
@@ -78,12 +78,12 @@ fn steps(report: &BenchReport) -> String {
     columns.text()
 }
 
-fn name(step: Step) -> &'static str {
+fn name(step: LoadStep) -> &'static str {
     match step {
-        Step::Read => "read",
-        Step::Decode => "+ decode",
-        Step::Stage => "+ stage",
-        Step::Upload => "+ encode blocks",
+        LoadStep::Read => "read",
+        LoadStep::Decode => "+ decode",
+        LoadStep::Stage => "+ stage",
+        LoadStep::Upload => "+ encode blocks",
     }
 }
 
@@ -99,17 +99,17 @@ mod tests {
 
     use super::*;
 
-    fn measure(step: Step, tenths: u64) -> StepMeasure {
+    fn measure(step: LoadStep, tenths: u64) -> StepMeasure {
         let time = f64::from(u32::try_from(tenths).unwrap()) / 10.0;
         StepMeasure {
             step,
             seconds: time,
             messages: 2_000_000,
             bytes: 600_000_000,
-            rows: (step > Step::Read).then_some(1_999_990),
-            rejected: u64::from(step > Step::Read) * 10,
-            bytes_staged: u64::from(step > Step::Decode) * 250_000_000,
-            bytes_sent: u64::from(step == Step::Upload) * 400_000_000,
+            rows: (step > LoadStep::Read).then_some(1_999_990),
+            rejected: u64::from(step > LoadStep::Read) * 10,
+            bytes_staged: u64::from(step > LoadStep::Decode) * 250_000_000,
+            bytes_sent: u64::from(step == LoadStep::Upload) * 400_000_000,
             messages_per_second: 20_000_000 / tenths,
             bytes_per_second: 6_000_000_000 / tenths,
             cpu_seconds: time * 2.0,
@@ -129,7 +129,7 @@ mod tests {
             lanes: 2,
             cores: 2,
             repetitions: 1,
-            steps: Step::ALL
+            steps: LoadStep::ALL
                 .into_iter()
                 .zip([25, 70, 90, 110])
                 .map(|(step, tenths)| measure(step, tenths))
@@ -165,7 +165,7 @@ mod tests {
             (&document["bound"], &document["steps"][1]["step"]),
             (&"cores".into(), &"decode".into())
         );
-        report.bound = Bound::Step(Step::Upload);
+        report.bound = Bound::Step(LoadStep::Upload);
         assert_eq!(serde_json::to_value(&report).unwrap()["bound"], "upload");
     }
 }

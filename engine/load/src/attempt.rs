@@ -10,7 +10,6 @@ use engine_model::{LoadPlan, RunReport, SliceCounts, SliceReport, StagedFile};
 
 use crate::balance::check_ledger;
 use crate::bandwidth::ReadLimit;
-use crate::bench::Step;
 use crate::border::Border;
 use crate::budget::ByteBudget;
 use crate::cancel::Cancel;
@@ -36,6 +35,7 @@ use crate::rules::{RejectGuard, SliceRules};
 use crate::run::{Ports, RunOptions};
 use crate::settle::Settle;
 use crate::shares::MemoryShares;
+use crate::step::LoadStep;
 use crate::unchanged::{check_not_made_anew, check_same_topic, check_still_kept};
 use crate::upload::Uploads;
 use crate::verify::Verify;
@@ -232,7 +232,7 @@ impl Attempt<'_> {
             tombstones: self.job.tombstones,
             projections: prepared.projections.clone(),
             mapped_fields: MappedFields::new(&self.job.columns).map(Arc::new),
-            last_step: Step::Upload,
+            last_step: LoadStep::Upload,
             staging: Arc::clone(&self.ports.staging),
             rejects: RejectGuard::new(self.job.rejects, rejected),
             batch_bytes: shares.batch_bytes,

@@ -29,6 +29,7 @@ use crate::read::Idle;
 use crate::rules::{RejectGuard, SliceRules};
 use crate::shares::MemoryShares;
 use crate::stage::StagedRows;
+use crate::step::LoadStep;
 use crate::threads::{FirstFailure, spawn};
 use crate::upload::BlockTask;
 use crate::usage::{CpuTime, memory_bytes_peak};
@@ -37,25 +38,6 @@ use crate::{Error, ErrorKind};
 pub use advice::Bound;
 use advice::{Facts, advice};
 use part::part;
-
-/// The steps that messages go through before a commit, in order. Each needs those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Messages come from the brokers.
-    Read,
-    /// They become rows.
-    Decode,
-    /// The rows go to files.
-    Stage,
-    /// The files become blocks, which a bench drops instead of sending them.
-    Upload,
-}
-
-impl Step {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Decode, Self::Stage, Self::Upload];
-}
 
 /// Encodes the rows of a block as for the service, and drops it.
 pub type DiscardBlock<'a> =
@@ -120,7 +102,7 @@ pub struct BenchReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepMeasure {
     /// The step.
-    pub step: Step,
+    pub step: LoadStep,
     /// Wall time.
     pub seconds: f64,
     /// Messages that were read.
@@ -182,14 +164,14 @@ impl Bench<'_> {
             progress,
             cancel,
         };
-        let reads = 1 + Step::ALL.len() * self.repetitions;
+        let reads = 1 + LoadStep::ALL.len() * self.repetitions;
         count(&progress.offsets_planned, plan.offsets() * reads as u64);
-        if measuring.measure(Step::Read)?.messages == 0 {
+        if measuring.measure(LoadStep::Read)?.messages == 0 {
             return Err(no_messages());
         }
-        let mut measures: [Vec<StepMeasure>; Step::ALL.len()] = Default::default();
+        let mut measures: [Vec<StepMeasure>; LoadStep::ALL.len()] = Default::default();
         for _ in 0..self.repetitions.max(1) {
-            for (step, measures) in Step::ALL.into_iter().zip(&mut measures) {
+            for (step, measures) in LoadStep::ALL.into_iter().zip(&mut measures) {
                 measures.push(measuring.measure(step)?);
             }
         }
@@ -235,7 +217,7 @@ struct Measuring<'a> {
 
 impl Measuring<'_> {
     /// Takes all messages as far as `last_step`, and deletes what was staged.
-    fn measure(&self, last_step: Step) -> Result<StepMeasure, Error> {
+    fn measure(&self, last_step: LoadStep) -> Result<StepMeasure, Error> {
         let clock = self.bench.clock;
         let before = self.progress.steps();
         let (started, cpu) = (clock.elapsed(), CpuTime::now());
@@ -254,7 +236,7 @@ impl Measuring<'_> {
             seconds: seconds(time),
             messages,
             bytes,
-            rows: (last_step > Step::Read).then_some(counts.rows),
+            rows: (last_step > LoadStep::Read).then_some(counts.rows),
             rejected: counts.rejected,
             bytes_staged: since(after.stage, before.stage),
             bytes_sent: since(after.upload, before.upload),
@@ -268,7 +250,7 @@ impl Measuring<'_> {
     }
 
     /// Runs lanes, and uploads beside them where it goes so far. Returns what became of the messages of the windows.
-    fn take(&self, last_step: Step) -> Result<WindowCounts, Error> {
+    fn take(&self, last_step: LoadStep) -> Result<WindowCounts, Error> {
         let Self { bench, cancel, .. } = self;
         let rules = self.rules(last_step);
         let limit = self.job.limits.disk_bytes;
@@ -305,7 +287,7 @@ impl Measuring<'_> {
             let execute = move |lane: &mut Lane<'_>, slice: &_| {
                 disk.reserve(slice, cancel)?;
                 let report = lane.execute_slice(slice)?;
-                if last_step > Step::Read {
+                if last_step > LoadStep::Read {
                     check_slice(slice, &report)?;
                 }
                 disk.staged(slice, &report);
@@ -315,7 +297,7 @@ impl Measuring<'_> {
                 }
                 drop(all);
                 for task in block_tasks(&report) {
-                    if last_step == Step::Upload {
+                    if last_step == LoadStep::Upload {
                         cancel.send(&blocks, task)?;
                     } else {
                         disk.uploaded(task.file);
@@ -345,7 +327,7 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    fn rules(&self, last_step: Step) -> SliceRules<'_> {
+    fn rules(&self, last_step: LoadStep) -> SliceRules<'_> {
         let shares = self.shares();
         let windows = self.plan.windows.iter();
         SliceRules {

@@ -13,13 +13,13 @@ use engine_model::{
 };
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-use crate::bench::Step;
 use crate::progress::{Progress, count};
 use crate::read::{RangeEnd, ReadEvent, ReadHandle};
 use crate::resolve::without_timestamp;
 use crate::rules::SliceRules;
 use crate::sample::FieldSampler;
 use crate::stage::SliceFiles;
+use crate::step::LoadStep;
 use crate::{Error, ErrorKind};
 
 /// A block is decoded in one go up to rows of so many batches; few need more than one or two.
@@ -108,7 +108,7 @@ impl<'a> Lane<'a> {
     ) -> Result<(), Error> {
         let started = self.rules.clock.elapsed();
         tally.count_holes(block, self.rules.progress)?;
-        if self.rules.last_step < Step::Decode {
+        if self.rules.last_step < LoadStep::Decode {
             return Ok(());
         }
         let windows = &self.rules.windows;
@@ -134,7 +134,7 @@ impl<'a> Lane<'a> {
             for part in decoded {
                 let part = part?;
                 tally.add(&part);
-                if self.rules.last_step < Step::Stage {
+                if self.rules.last_step < LoadStep::Stage {
                     continue;
                 }
                 for (index, window, rejection) in part.rejected {
@@ -190,7 +190,7 @@ impl<'a> Lane<'a> {
                 if decoder.rows() == 0 || decoder.size() < hold {
                     continue;
                 }
-                if self.rules.last_step < Step::Stage {
+                if self.rules.last_step < LoadStep::Stage {
                     drop(decoder.flush());
                 } else {
                     files.write(window, decoder)?;

@@ -7,10 +7,10 @@ use engine_decode::{MappedFields, Projection};
 use engine_model::job::{RejectLimit, Tombstones};
 use engine_model::{MessageFormat, Window};
 
-use crate::bench::Step;
 use crate::border::{Border, OnBorder};
 use crate::ports::{Clock, Staging};
 use crate::progress::Progress;
+use crate::step::LoadStep;
 use crate::{Error, ErrorKind};
 
 /// What holds for every slice of a run.
@@ -24,7 +24,7 @@ pub(crate) struct SliceRules<'a> {
     /// The fields that columns take; nothing where those that none takes are not looked for.
     pub(crate) mapped_fields: Option<Arc<MappedFields>>,
     /// How far messages are taken: by a load all the way, by a bench maybe less far.
-    pub(crate) last_step: Step,
+    pub(crate) last_step: LoadStep,
     pub(crate) staging: Arc<dyn Staging>,
     pub(crate) rejects: RejectGuard,
     /// Bytes of decoded rows that become one record batch.

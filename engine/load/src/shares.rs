@@ -6,6 +6,9 @@ use engine_model::limits::{BLOCK_BYTES_TARGET, MEMORY_BYTES_MIN, ROW_GROUP_BYTES
 /// small enough to stay in the cache.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
+/// Blocks are no smaller than this, however many lanes there are: handing them on costs a lock or two each.
+const BLOCK_BYTES_MIN: usize = 64 << 10;
+
 /// Bytes of the budget for which one block more is uploaded at once. An upload holds some MiB: pages of the staged file's columns, a
 /// batch of rows, and pieces of the body.
 const BYTES_PER_UPLOAD: usize = 24 << 20;
@@ -24,7 +27,8 @@ pub struct MemoryShares {
     pub fetch_bytes_per_lane: usize,
     /// Blocks between readers and workers, all lanes together: a twelfth. More make nothing faster, and leave the caches.
     pub block_bytes: usize,
-    /// Each of these, as long as its messages aren't longer: two fit for each lane, so that all lanes work while as many are read.
+    /// Each of these, as long as its messages aren't longer: two fit for each lane, up to 64 by default, so that all lanes work while
+    /// as many are read.
     pub block_bytes_each: usize,
     /// Row groups in progress, one lane: a twenty-fourth, all lanes together. Larger ones make nothing faster, and leave the caches.
     pub row_group_bytes_per_lane: usize,
@@ -43,7 +47,7 @@ impl MemoryShares {
         Self {
             fetch_bytes_per_lane: bytes / 12 / lanes,
             block_bytes: bytes / 12,
-            block_bytes_each: BLOCK_BYTES_TARGET.min(bytes / 12 / (2 * lanes)),
+            block_bytes_each: (bytes / 12 / (2 * lanes)).clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_TARGET),
             row_group_bytes_per_lane,
             batch_bytes: BATCH_BYTES_MAX.min(row_group_bytes_per_lane / 4),
             uploads: (bytes / BYTES_PER_UPLOAD).clamp(1, UPLOADS_MAX),

@@ -4,9 +4,10 @@ use engine_model::job::{BlockFormat, Compression, Job, Validation};
 use engine_model::{ByteRate, LoadPlan, PayloadType, PlannedPartition};
 use serde::Serialize;
 
-use super::{Step, StepMeasure};
+use super::StepMeasure;
 use crate::pipeline::lanes;
 use crate::shares::MemoryShares;
+use crate::step::LoadStep;
 
 /// The part of the cores that counts as all of them: beginning and end of a measure leave some idle.
 const BUSY_MIN: f64 = 0.85;
@@ -16,16 +17,20 @@ const LONGER_MIN: f64 = 1.1;
 const OTHERS_TOLD: f64 = 0.1;
 /// The part of its rate limit from which on reading is taken to wait for it.
 const LIMITED_MIN: f64 = 0.9;
+/// Seconds below which a measure says little: connecting and the last slices are most of it.
+const SECONDS_MIN: f64 = 3.0;
 
 /// What binds: the speed of all goes up with nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
+    /// The job's own limit of what is read in a second.
+    Bandwidth,
     /// The cores, all of which are busy.
     Cores,
     /// A step, while cores are idle.
     #[serde(untagged)]
-    Step(Step),
+    Step(LoadStep),
 }
 
 /// What binds, and why that is so and what to change, in whole sentences.
@@ -33,12 +38,15 @@ pub(super) fn advice(steps: &[StepMeasure; 4], facts: &Facts) -> (Bound, Vec<Str
     let [.., all] = steps;
     let own = own_share(all, facts.cores);
     let busy = all.machine_busy.unwrap_or(own).max(own);
-    let bound = if busy >= BUSY_MIN {
+    let bound = if facts.limit_reached(all).is_some() {
+        Bound::Bandwidth
+    } else if busy >= BUSY_MIN {
         Bound::Cores
     } else {
         Bound::Step(last_that_takes_longer(steps))
     };
     let mut advice = match bound {
+        Bound::Bandwidth => facts.of_bandwidth(all),
         Bound::Cores => facts.of_cores(steps, busy, own),
         Bound::Step(step) => facts.of_step(steps, step, busy),
     };
@@ -48,6 +56,18 @@ pub(super) fn advice(steps: &[StepMeasure; 4], facts: &Facts) -> (Bound, Vec<Str
         cores,
         ..
     } = facts;
+    if all.seconds < SECONDS_MIN {
+        advice.push(format!(
+            "{:.1} s say little, and other messages or another day may say something else; --messages takes more, for ten seconds or longer",
+            all.seconds
+        ));
+    }
+    if all.rejected > 0 {
+        advice.push(format!(
+            "messages that could become no row: {}; a run counts and keeps them, or fails, as the job's `rejects` say",
+            all.rejected
+        ));
+    }
     if lanes < lanes_wanted {
         advice.push(format!(
             "what was measured makes slices for {lanes} of {lanes_wanted} lanes; more messages keep all of them busy"
@@ -68,7 +88,7 @@ fn own_share(measure: &StepMeasure, cores: usize) -> f64 {
 }
 
 /// The slowest step by itself: steps run beside each other, so that a faster one takes no time of its own.
-fn last_that_takes_longer(steps: &[StepMeasure; 4]) -> Step {
+fn last_that_takes_longer(steps: &[StepMeasure; 4]) -> LoadStep {
     let [first, rest @ ..] = steps;
     let (mut slowest, mut step) = (first.seconds, first.step);
     for measure in rest {
@@ -81,7 +101,7 @@ fn last_that_takes_longer(steps: &[StepMeasure; 4]) -> Step {
 }
 
 /// The CPU time that each step adds, in seconds for each GB.
-fn cpu_of_steps(steps: &[StepMeasure; 4]) -> [(Step, f64); 4] {
+fn cpu_of_steps(steps: &[StepMeasure; 4]) -> [(LoadStep, f64); 4] {
     let mut before = 0.0;
     steps.each_ref().map(|measure| {
         let added = (measure.cpu_seconds_per_gb - before).max(0.0);
@@ -130,10 +150,28 @@ impl Facts {
         }
     }
 
+    /// The rate that reading keeps to, where that is what all steps together wait for.
+    #[expect(clippy::cast_precision_loss, reason = "a rate is told in three digits")]
+    fn limit_reached(&self, all: &StepMeasure) -> Option<ByteRate> {
+        let least = |rate: &ByteRate| LIMITED_MIN * rate.bytes_per_second() as f64 * all.seconds;
+        self.read_rate
+            .filter(|rate| all.bytes as f64 >= least(rate))
+    }
+
+    fn of_bandwidth(&self, all: &StepMeasure) -> Vec<String> {
+        let rate = self.limit_reached(all);
+        let told = rate.map(|rate| {
+            format!(
+                "the job's `limits.bandwidth` binds, {rate} of messages that are read; without it a bench says what else does"
+            )
+        });
+        told.into_iter().collect()
+    }
+
     fn of_cores(&self, steps: &[StepMeasure; 4], busy: f64, own: f64) -> Vec<String> {
         let costs = cpu_of_steps(steps);
         let costliest = costs.iter().max_by(|one, other| one.1.total_cmp(&other.1));
-        let (step, cost) = costliest.copied().unwrap_or((Step::Read, 0.0));
+        let (step, cost) = costliest.copied().unwrap_or((LoadStep::Read, 0.0));
         let of: f64 = costs.iter().map(|(_, cost)| cost).sum();
         let mut advice = vec![format!(
             "the cores bind: {:.0} % of them are busy, and {} takes most, {cost:.2} of {of:.2} CPU s per GB; more cores help every \
@@ -149,7 +187,7 @@ impl Facts {
             ));
         }
         advice.extend(match step {
-            Step::Read => vec![
+            LoadStep::Read => vec![
                 "reading costs by the message more than by the byte; producers that batch well and compress with lz4 or zstd, not \
                  gzip, make it cheaper"
                     .to_owned(),
@@ -159,16 +197,16 @@ impl Facts {
         advice
     }
 
-    fn of_step(&self, steps: &[StepMeasure; 4], step: Step, busy: f64) -> Vec<String> {
+    fn of_step(&self, steps: &[StepMeasure; 4], step: LoadStep, busy: f64) -> Vec<String> {
         let [read, .., all] = steps;
-        let took = |step: Step| {
+        let took = |step: LoadStep| {
             let measure = steps.iter().find(|measure| measure.step == step);
             measure.map_or(0.0, |measure| measure.seconds)
         };
-        let before = Step::ALL.iter().rev().find(|before| **before < step);
+        let before = LoadStep::ALL.iter().rev().find(|before| **before < step);
         let why = match before {
             None => format!(
-                "alone it takes {:.2} s of the {:.2} s that all steps take together",
+                "alone it takes {:.2} s, and all steps beside each other {:.2} s",
                 read.seconds, all.seconds
             ),
             Some(before) => format!(
@@ -183,19 +221,19 @@ impl Facts {
             busy * 100.0
         )];
         let (lanes, cores) = (self.lanes_wanted, self.cores);
-        if lanes < cores && matches!(step, Step::Decode | Step::Stage) {
+        if lanes < cores && matches!(step, LoadStep::Decode | LoadStep::Stage) {
             advice.push(format!(
                 "raise `limits.concurrency`: lanes are fewer than cores, {lanes} and {cores}"
             ));
         }
         match step {
-            Step::Read => advice.extend(self.faster_reading(read)),
-            Step::Stage => {
+            LoadStep::Read => advice.extend(self.faster_reading()),
+            LoadStep::Stage => {
                 advice.push("name a folder on a faster disk with --state".to_owned());
                 advice.extend(self.cheaper(step));
             }
-            Step::Decode => advice.extend(self.cheaper(step)),
-            Step::Upload => {
+            LoadStep::Decode => advice.extend(self.cheaper(step)),
+            LoadStep::Upload => {
                 advice.extend(self.cheaper(step));
                 advice.push(format!(
                     "at most {} blocks are encoded at once, as `limits.memory` allows, from files that are read back: a faster disk for \
@@ -207,15 +245,7 @@ impl Facts {
         advice
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a rate is told in three digits")]
-    fn faster_reading(&self, read: &StepMeasure) -> Vec<String> {
-        if let Some(rate) = self.read_rate
-            && read.bytes as f64 >= LIMITED_MIN * rate.bytes_per_second() as f64 * read.seconds
-        {
-            return vec![format!(
-                "reading keeps to the job's `limits.bandwidth`, {rate} of messages; without it a bench says what else binds"
-            )];
-        }
+    fn faster_reading(&self) -> Vec<String> {
         let partitions = self.topic_partitions;
         let mut advice = vec![format!(
             "the brokers, their disks or the network to them bind; with {} lanes for {partitions} topic partitions, a higher \
@@ -236,12 +266,12 @@ impl Facts {
     }
 
     /// What makes a step cheaper.
-    fn cheaper(&self, step: Step) -> Vec<String> {
+    fn cheaper(&self, step: LoadStep) -> Vec<String> {
         let columns = self.columns;
         let mut advice = Vec::new();
         match step {
-            Step::Read => {}
-            Step::Decode => {
+            LoadStep::Read => {}
+            LoadStep::Decode => {
                 if self.checks_all {
                     advice.push(
                         "`validation: mapped` skips what is not mapped without checking it"
@@ -250,10 +280,10 @@ impl Facts {
                 }
                 advice.push(format!("map fewer fields; the job maps {columns}"));
             }
-            Step::Stage => advice.push(format!(
+            LoadStep::Stage => advice.push(format!(
                 "map fewer and shorter columns than these {columns}: a column of whole payloads is most of a file"
             )),
-            Step::Upload => {
+            LoadStep::Upload => {
                 if self.compression != Compression::None {
                     advice.push(
                         "`compression: none` costs no time, where the network carries what it leaves uncompressed".to_owned(),
@@ -271,12 +301,12 @@ impl Facts {
     }
 }
 
-fn doing(step: Step) -> &'static str {
+fn doing(step: LoadStep) -> &'static str {
     match step {
-        Step::Read => "reading",
-        Step::Decode => "decoding",
-        Step::Stage => "staging",
-        Step::Upload => "encoding blocks",
+        LoadStep::Read => "reading",
+        LoadStep::Decode => "decoding",
+        LoadStep::Stage => "staging",
+        LoadStep::Upload => "encoding blocks",
     }
 }
 
@@ -286,7 +316,7 @@ mod tests {
 
     /// Measures of 1 GB that took so many seconds of wall and CPU time.
     fn steps(figures: [(f64, f64); 4]) -> [StepMeasure; 4] {
-        let mut steps = Step::ALL.into_iter();
+        let mut steps = LoadStep::ALL.into_iter();
         figures.map(|(seconds, cpu_seconds)| StepMeasure {
             step: steps.next().unwrap(),
             seconds,
@@ -310,12 +340,12 @@ mod tests {
         let step = |seconds: [f64; 4]| {
             last_that_takes_longer(&steps(seconds.map(|seconds| (seconds, 1.0))))
         };
-        assert_eq!(step([9.0, 9.2, 9.1, 9.8]), Step::Read);
-        assert_eq!(step([5.0, 9.0, 9.3, 9.1]), Step::Decode);
-        assert_eq!(step([5.0, 6.0, 9.0, 9.5]), Step::Stage);
-        assert_eq!(step([5.0, 4.0, 6.0, 7.0]), Step::Upload);
+        assert_eq!(step([9.0, 9.2, 9.1, 9.8]), LoadStep::Read);
+        assert_eq!(step([5.0, 9.0, 9.3, 9.1]), LoadStep::Decode);
+        assert_eq!(step([5.0, 6.0, 9.0, 9.5]), LoadStep::Stage);
+        assert_eq!(step([5.0, 4.0, 6.0, 7.0]), LoadStep::Upload);
         // One that was faster with more to do is none.
-        assert_eq!(step([5.0, 4.0, 5.0, 5.0]), Step::Read);
+        assert_eq!(step([5.0, 4.0, 5.0, 5.0]), LoadStep::Read);
     }
 
     #[test]
@@ -347,20 +377,20 @@ mod tests {
 
     #[test]
     fn busy_cores_bind_and_the_costliest_step_is_named() {
-        let figures = [(1.0, 1.5), (2.0, 5.5), (2.2, 7.0), (2.5, 9.0)];
+        let figures = [(2.0, 3.0), (4.0, 11.0), (4.4, 14.0), (5.0, 18.0)];
         insta::assert_snapshot!(said(figures, |_, _| {}), @"
         Cores
-        the cores bind: 90 % of them are busy, and decoding takes most, 4.00 of 9.00 CPU s per GB; more cores help every step
+        the cores bind: 90 % of them are busy, and decoding takes most, 8.00 of 18.00 CPU s per GB; more cores help every step
         `validation: mapped` skips what is not mapped without checking it
         map fewer fields; the job maps 20
         ");
         let with_broker = said(figures, |facts, all| {
             (facts.lanes, facts.lanes_wanted, facts.checks_all) = (8, 12, false);
-            (all.seconds, all.machine_busy) = (3.0, Some(0.99));
+            (all.seconds, all.machine_busy) = (6.0, Some(0.99));
         });
         insta::assert_snapshot!(with_broker, @"
         Cores
-        the cores bind: 99 % of them are busy, and decoding takes most, 4.00 of 9.00 CPU s per GB; more cores help every step
+        the cores bind: 99 % of them are busy, and decoding takes most, 8.00 of 18.00 CPU s per GB; more cores help every step
         other processes, such as a broker on this machine, take 24 % of the cores; measure without them where a load runs without them
         map fewer fields; the job maps 20
         what was measured makes slices for 8 of 12 lanes; more messages keep all of them busy
@@ -369,10 +399,24 @@ mod tests {
     }
 
     #[test]
+    fn a_short_measure_and_rejected_messages_are_told() {
+        let figures = [(0.2, 0.3), (0.4, 1.1), (0.4, 1.4), (0.5, 1.8)];
+        let short = said(figures, |_, all| all.rejected = 5_000);
+        insta::assert_snapshot!(short, @"
+        Cores
+        the cores bind: 90 % of them are busy, and decoding takes most, 0.80 of 1.80 CPU s per GB; more cores help every step
+        `validation: mapped` skips what is not mapped without checking it
+        map fewer fields; the job maps 20
+        0.5 s say little, and other messages or another day may say something else; --messages takes more, for ten seconds or longer
+        messages that could become no row: 5000; a run counts and keeps them, or fails, as the job's `rejects` say
+        ");
+    }
+
+    #[test]
     fn a_step_binds_while_cores_are_idle() {
         insta::assert_snapshot!(said([(9.0, 1.5), (9.1, 5.5), (9.2, 7.0), (9.5, 9.0)], |_, _| {}), @"
         Step(Read)
-        reading binds: alone it takes 9.00 s of the 9.50 s that all steps take together, while 24 % of the cores are busy
+        reading binds: alone it takes 9.00 s, and all steps beside each other 9.50 s, while 24 % of the cores are busy
         the brokers, their disks or the network to them bind; with 4 lanes for 4 topic partitions, a higher `limits.concurrency` asks for more at once
         more topic partitions, on more brokers, let more brokers send at once
         where the way to the brokers is long, more `limits.memory` fetches further ahead, and `fetch.message.max.bytes` among the source's options more at once
@@ -380,13 +424,12 @@ mod tests {
         let limited = said(
             [(9.0, 1.5), (9.1, 5.5), (9.2, 7.0), (9.5, 9.0)],
             |facts, _| {
-                facts.read_rate = ByteRate::new(112 << 20);
+                facts.read_rate = ByteRate::new(109 << 20);
             },
         );
         insta::assert_snapshot!(limited, @"
-        Step(Read)
-        reading binds: alone it takes 9.00 s of the 9.50 s that all steps take together, while 24 % of the cores are busy
-        reading keeps to the job's `limits.bandwidth`, 112MiB/s of messages; without it a bench says what else binds
+        Bandwidth
+        the job's `limits.bandwidth` binds, 109MiB/s of messages that are read; without it a bench says what else does
         ");
         let few_lanes = said(
             [(3.0, 1.5), (9.1, 5.5), (9.2, 7.0), (9.5, 9.0)],

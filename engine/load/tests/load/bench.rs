@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine_load::bench::{Bench, BenchReport, Step};
+use engine_load::bench::{Bench, BenchReport};
 use engine_load::ports::{BlockReceipt, BlockSource, Staging};
-use engine_load::{Cancel, Error, ErrorKind, FolderStaging, Progress};
+use engine_load::{Cancel, Error, ErrorKind, FolderStaging, LoadStep, Progress};
 use engine_model::TableColumns;
 use engine_model::job::Job;
 
@@ -112,7 +112,7 @@ fn each_step_sees_all_messages_and_nothing_is_left() {
             .iter()
             .map(|measure| measure.step)
             .collect::<Vec<_>>(),
-        Step::ALL
+        LoadStep::ALL
     );
     for measure in &report.steps {
         assert_eq!(measure.messages, 480, "{measure:?}");
@@ -120,12 +120,16 @@ fn each_step_sees_all_messages_and_nothing_is_left() {
             measure.bytes > 480 * 20 && measure.seconds > 0.0,
             "{measure:?}"
         );
-        let becomes_rows = measure.step > Step::Read;
+        let becomes_rows = measure.step > LoadStep::Read;
         assert_eq!(measure.rows, becomes_rows.then_some(479), "{measure:?}");
         assert_eq!(measure.rejected, u64::from(becomes_rows), "{measure:?}");
-        let is_staged = measure.step > Step::Decode;
+        let is_staged = measure.step > LoadStep::Decode;
         assert_eq!(measure.bytes_staged > 0, is_staged, "{measure:?}");
-        let sent = if measure.step == Step::Upload { 479 } else { 0 };
+        let sent = if measure.step == LoadStep::Upload {
+            479
+        } else {
+            0
+        };
         assert_eq!(measure.bytes_sent, sent, "{measure:?}");
     }
     assert!(blocks.load(Ordering::Relaxed) > 2);

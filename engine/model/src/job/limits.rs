@@ -68,7 +68,7 @@ impl Walk<'_> {
         let bytes = size::parse(&text.text);
         if bytes.is_none() {
             let message = format!(
-                "{} is no size; write bytes, or a number with a unit such as `96MiB`",
+                "{} is no size; write bytes, or a number with one of the units kB, MB, GB, TB, KiB, MiB, GiB and TiB, such as `96MiB`",
                 text.shown()
             );
             self.error(field, message);

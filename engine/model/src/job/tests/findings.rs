@@ -115,7 +115,7 @@ split: 1h
         job.yaml:46:11: error: on_empty: "ignore" is not among the values that this version knows: `fail`, `replace` or `keep`
         job.yaml:47:19: error: on_retention_gap: "warm" is not among the values that this version knows: `auto`, `fail` or `warn`; did you mean `warn`?
         job.yaml:48:19: error: limits.memory: 1MiB is too little to work with; give it 32MiB or more
-        job.yaml:48:31: error: limits.disk: "much" is no size; write bytes, or a number with a unit such as `96MiB`
+        job.yaml:48:31: error: limits.disk: "much" is no size; write bytes, or a number with one of the units kB, MB, GB, TB, KiB, MiB, GiB and TiB, such as `96MiB`
         job.yaml:48:48: error: limits.bandwidth: "10MiB" is no rate; write `unlimited`, or bytes in a second such as `10MiB/s`, or `{ read: …, upload: … }`
         job.yaml:48:68: error: limits.concurrency: "0" is no number of lanes; write `auto`, or 1 to 1024
         job.yaml:49:1: error: split: is no key that is known here; known keys: `job`, `time_zone`, `source`, `window`, `destination`, `columns`, `parameters`, `schedule`, `rejects`, `tombstones`, `validation`, `empty_as_null`, `on_empty`, `on_retention_gap`, `verify`, `limits`
