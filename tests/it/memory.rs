@@ -11,7 +11,7 @@ use tests::produce::produce;
 const START_MS: i64 = 1_795_276_800_000;
 const PARTITIONS: i32 = 50;
 /// Messages as long as cells may be, nearly, among short ones.
-const LONG: usize = 24;
+const LONG: usize = 48;
 const LONG_BYTES: usize = 7 << 20;
 const SHORT: usize = 20_000;
 
@@ -72,7 +72,7 @@ fn load_with_the_least_memory(
         loader.server.count("least", &lengths),
         u64::try_from(LONG).unwrap()
     );
-    // The long messages alone have 168 MiB.
+    // The long messages alone have 336 MiB, and what holds all of them holds them more than once.
     let peak = report["memory_bytes_peak"].as_u64().unwrap();
-    assert!(peak < 300 << 20, "{peak}");
+    assert!(peak < 500 << 20, "{peak}");
 }
