@@ -38,17 +38,16 @@ pub(super) fn advice(steps: &[StepMeasure; 4], facts: &Facts) -> (Bound, Vec<Str
     let [.., all] = steps;
     let own = own_share(all, facts.cores);
     let busy = all.machine_busy.unwrap_or(own).max(own);
-    let bound = if facts.limit_reached(all).is_some() {
-        Bound::Bandwidth
+    let (bound, mut advice) = if let Some(rate) = facts.limit_reached(all) {
+        let told = format!(
+            "the job's `limits.bandwidth` binds, {rate} of messages that are read; without it a bench says what else does"
+        );
+        (Bound::Bandwidth, vec![told])
     } else if busy >= BUSY_MIN {
-        Bound::Cores
+        (Bound::Cores, facts.of_cores(steps, busy, own))
     } else {
-        Bound::Step(last_that_takes_longer(steps))
-    };
-    let mut advice = match bound {
-        Bound::Bandwidth => facts.of_bandwidth(all),
-        Bound::Cores => facts.of_cores(steps, busy, own),
-        Bound::Step(step) => facts.of_step(steps, step, busy),
+        let step = last_that_takes_longer(steps);
+        (Bound::Step(step), facts.of_step(steps, step, busy))
     };
     let Facts {
         lanes,
@@ -151,21 +150,14 @@ impl Facts {
     }
 
     /// The rate that reading keeps to, where that is what all steps together wait for.
-    #[expect(clippy::cast_precision_loss, reason = "a rate is told in three digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a tenth more or less is allowed"
+    )]
     fn limit_reached(&self, all: &StepMeasure) -> Option<ByteRate> {
         let least = |rate: &ByteRate| LIMITED_MIN * rate.bytes_per_second() as f64 * all.seconds;
         self.read_rate
             .filter(|rate| all.bytes as f64 >= least(rate))
-    }
-
-    fn of_bandwidth(&self, all: &StepMeasure) -> Vec<String> {
-        let rate = self.limit_reached(all);
-        let told = rate.map(|rate| {
-            format!(
-                "the job's `limits.bandwidth` binds, {rate} of messages that are read; without it a bench says what else does"
-            )
-        });
-        told.into_iter().collect()
     }
 
     fn of_cores(&self, steps: &[StepMeasure; 4], busy: f64, own: f64) -> Vec<String> {
